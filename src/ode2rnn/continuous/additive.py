@@ -1,0 +1,207 @@
+"""The additive model: a network as a delay differential equation.
+
+Home of: C1, C2, C3, C4, C5, C6, C7.  Source: "The Roots of RNN".
+
+C1  ds/dt = f(t) + phi                     C4  a(t) = sum_k a_k(s(t - tau_s(k)))
+C2  f(t) = h(s(t), x(t))                   C5  b(t) = sum_k b_k(r(t - tau_r(k))),  r = G(s)
+C3  f(t) = a(t) + b(t) + c(t)              C6  c(t) = sum_k c_k(x(t - tau_x(k)))
+C7  with a_k, b_k, c_k linear the model is the delay differential equation that `AdditiveModel` holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ode2rnn.continuous.circulant import Circulant
+from ode2rnn.core.activations import Activation, as_activation
+from ode2rnn.core.arrays import Array, any_torch, as_like, check_array, check_nonnegative, is_torch, to_numpy
+
+
+class Term(NamedTuple):
+    """One linear term of C7: a matrix (dense or Circulant) and its delay, in the model's unit of time."""
+
+    matrix: Array | Circulant
+    delay: float
+
+    def apply(self, values: Array) -> Array:
+        """matrix @ v for every v in ``values`` (..., n)."""
+        if isinstance(self.matrix, Circulant):
+            return self.matrix.apply(values)
+        return values @ self.matrix.T
+
+    def dense(self) -> Array:
+        """The matrix, written out."""
+        return self.matrix.dense() if isinstance(self.matrix, Circulant) else self.matrix
+
+
+class AdditiveModel:
+    """ds/dt = sum A_k s(t - tau_k) + sum B_k r(t - tau_k) + sum C_k x(t - tau_k) + phi,  r = G(s)   (C7).
+
+    Args:
+        state: terms (A_k, tau_k), A_k of shape (d, d), or a Circulant (C8).
+        readout: terms (B_k, tau_k), B_k of shape (d, d), or a Circulant.
+        input: terms (C_k, tau_k), C_k of shape (d, m).
+        phi: bias (d,); zero by default.
+        activation: G, a registered name or an Activation.
+
+    For d = 1 numbers stand for matrices and vectors. If any array is a torch tensor all become tensors of its
+    dtype, and gradients flow through a simulation. The delays of one kind are distinct and not negative.
+
+    Attributes:
+        state, readout, input: tuples of Term (matrix, delay).
+        phi, activation, width (d), input_width (m; 0 without input).
+
+    Raises:
+        ValueError: no term at all, shapes that do not fit, NaN, a negative or repeated delay, an unknown
+            activation.
+
+    Example:
+        >>> model = AdditiveModel(state=[(-1.0, 0.0)], readout=[(0.5, 1.0), (0.25, 2.0)], phi=[0.1])
+        >>> model.width, model.input_width, model.delays
+        (1, 0, (1.0, 2.0))
+    """
+
+    state: tuple[Term, ...]
+    readout: tuple[Term, ...]
+    input: tuple[Term, ...]
+    phi: Array
+    activation: Activation
+
+    def __init__(
+        self,
+        state: Sequence[tuple[Any, float]] = (),
+        readout: Sequence[tuple[Any, float]] = (),
+        input: Sequence[tuple[Any, float]] = (),
+        phi: Any = None,
+        activation: str | Activation = "tanh",
+    ) -> None:
+        kinds = {"state": _terms("state", state), "readout": _terms("readout", readout), "input": _terms("input", input)}
+        arrays = [m.kernel if isinstance(m, Circulant) else m for terms in kinds.values() for m, _ in terms]
+        bias = None if phi is None else check_array("phi", phi)
+        if bias is not None:
+            arrays.append(bias.reshape((1,)) if bias.ndim == 0 else bias)
+        if not arrays:
+            raise ValueError("state, readout, input, phi: expected at least one term, got none")
+        like = next((a for a in arrays if is_torch(a)), arrays[0])
+        first = next((m for terms in kinds.values() for m, _ in terms), None)
+        d = int(first.shape[0] if first is not None else arrays[-1].shape[0])
+        fields: dict[str, Any] = {}
+        for kind, terms in kinds.items():
+            fields[kind] = tuple(_checked_term(kind, k, term, d, like) for k, term in enumerate(terms))
+        widths = {tuple(t.matrix.shape)[1] for t in fields["input"]}
+        if len(widths) > 1:
+            raise ValueError(f"input: expected matrices with one number of columns m, got {sorted(widths)}")
+        if bias is None:
+            bias = np.zeros(d)
+        elif bias.ndim == 0 and d == 1:
+            bias = bias.reshape((1,))
+        if tuple(bias.shape) != (d,):
+            raise ValueError(f"phi: expected shape ({d},), got {tuple(bias.shape)}")
+        fields["phi"] = as_like(bias, like)
+        fields["activation"] = as_activation(activation)
+        self.__dict__.update(fields)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is a value: build a new one instead of setting {name!r}")
+
+    def __repr__(self) -> str:
+        kinds = ", ".join(
+            f"{kind}={[(tuple(t.matrix.shape), t.delay) for t in getattr(self, kind)]}"
+            for kind in ("state", "readout", "input")
+        )
+        return f"{type(self).__name__}({kinds}, activation={self.activation.name!r})"
+
+    @property
+    def width(self) -> int:
+        """Number of states d."""
+        return int(self.phi.shape[0])
+
+    @property
+    def input_width(self) -> int:
+        """Number of inputs m; 0 for a model without input."""
+        return int(self.input[0].matrix.shape[1]) if self.input else 0
+
+    @property
+    def delays(self) -> tuple[float, ...]:
+        """The positive delays of states and readouts, increasing: empty for an ordinary equation."""
+        return tuple(sorted({t.delay for t in (*self.state, *self.readout) if t.delay > 0}))
+
+    @property
+    def input_delays(self) -> tuple[float, ...]:
+        """The delays of the input terms, increasing."""
+        return tuple(sorted({t.delay for t in self.input}))
+
+    def undelayed(self, kind: str) -> Term | None:
+        """The term of that kind ("state", "readout", "input") whose delay is zero."""
+        return next((t for t in getattr(self, kind) if t.delay == 0), None)
+
+    def parameters(self) -> tuple[Array, ...]:
+        """The torch tensors the model is built from (its kernels, for circulant terms)."""
+        arrays = [
+            t.matrix.kernel if isinstance(t.matrix, Circulant) else t.matrix
+            for t in (*self.state, *self.readout, *self.input)
+        ]
+        return tuple(a for a in (*arrays, self.phi) if is_torch(a))
+
+    def rate(self, s: Array, x: Array | None = None) -> Array:
+        """ds/dt where s, r and x have been constant for longer than every delay: the right-hand side of C7
+        with all delays forgotten, (..., d). Its zeros are the equilibria.
+        """
+        total = self.phi + 0.0 * s
+        r = self.activation.value(s)
+        for term in self.state:
+            total = total + term.apply(s)
+        for term in self.readout:
+            total = total + term.apply(r)
+        if x is not None:
+            for term in self.input:
+                total = total + term.apply(x)
+        return total
+
+    def jacobian(self, s: Array) -> np.ndarray:
+        """d rate / d s at one state (d,), delays forgotten: sum A_k + sum B_k diag G'(s)   (C10, tau_0 = 0)."""
+        slope = to_numpy(self.activation.slope(as_like(s, self.phi)))
+        total = np.zeros((self.width, self.width))
+        for term in self.state:
+            total += to_numpy(term.dense())
+        for term in self.readout:
+            total += to_numpy(term.dense()) * slope
+        return total
+
+
+def _terms(kind: str, terms: Any) -> list[tuple[Any, float]]:
+    try:
+        pairs = [tuple(term) for term in terms]
+    except TypeError:
+        raise ValueError(f"{kind}: expected a list of (matrix, delay) pairs, got {terms!r}") from None
+    checked = []
+    for k, pair in enumerate(pairs):
+        if len(pair) != 2:
+            raise ValueError(f"{kind}[{k}]: expected a pair (matrix, delay), got {len(pair)} entries")
+        matrix, delay = pair
+        if not isinstance(matrix, Circulant):
+            matrix = check_array(f"{kind}[{k}]", matrix)
+            if matrix.ndim == 0:
+                matrix = matrix.reshape((1, 1))
+            if matrix.ndim != 2 or min(matrix.shape) < 1:
+                raise ValueError(f"{kind}[{k}]: expected a matrix, got shape {tuple(matrix.shape)}")
+        checked.append((matrix, check_nonnegative(f"{kind}[{k}] delay", delay)))
+    delays = [delay for _, delay in checked]
+    if len(set(delays)) < len(delays):
+        raise ValueError(f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay")
+    return checked
+
+
+def _checked_term(kind: str, k: int, term: tuple[Any, float], d: int, like: Array) -> Term:
+    matrix, delay = term
+    columns = "m" if kind == "input" else str(d)
+    if matrix.shape[0] != d or (kind != "input" and matrix.shape[1] != d):
+        raise ValueError(f"{kind}[{k}]: expected shape ({d}, {columns}), got {tuple(matrix.shape)}")
+    if isinstance(matrix, Circulant):
+        if is_torch(like) and not any_torch([matrix.kernel]):
+            matrix = Circulant(as_like(matrix.kernel, like))
+        return Term(matrix, delay)
+    return Term(as_like(matrix, like), delay)

@@ -1,0 +1,176 @@
+"""One set of array operations for NumPy and torch, and the checks that every public constructor runs."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeAlias
+
+import numpy as np
+
+# A NumPy array or a torch tensor.  torch is never imported from here: a tensor can only exist once the
+# caller has imported it, so its presence in sys.modules is all that has to be looked at.
+Array: TypeAlias = Any
+
+
+def is_torch(value: object) -> bool:
+    """Whether ``value`` is a torch tensor."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
+
+
+def any_torch(values: Iterable[object]) -> bool:
+    """Whether any of ``values`` is a torch tensor."""
+    return any(is_torch(value) for value in values)
+
+
+def as_like(value: object, like: Array) -> Array:
+    """``value`` as an array of the kind, dtype and device of ``like``."""
+    if is_torch(like):
+        torch = sys.modules["torch"]
+        if is_torch(value):
+            return value.to(dtype=like.dtype, device=like.device)  # type: ignore[attr-defined]
+        return torch.as_tensor(np.array(value), dtype=like.dtype, device=like.device)
+    return to_numpy(value)
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """``value`` as a float64 NumPy array, cut off from any gradient."""
+    if is_torch(value):
+        value = value.detach().cpu().numpy()
+    return np.asarray(value, dtype=np.float64)
+
+
+def stack(arrays: list[Array], axis: int = 0) -> Array:
+    """Join equal shapes along a new axis."""
+    if is_torch(arrays[0]):
+        return sys.modules["torch"].stack(arrays, dim=axis)
+    return np.stack(arrays, axis=axis)
+
+
+def concatenate(arrays: list[Array], axis: int = 0) -> Array:
+    """Join along an existing axis."""
+    if is_torch(arrays[0]):
+        return sys.modules["torch"].cat(arrays, dim=axis)
+    return np.concatenate(arrays, axis=axis)
+
+
+def broadcast_to(value: Array, shape: tuple[int, ...]) -> Array:
+    """``value`` seen with ``shape``."""
+    if is_torch(value):
+        return value.broadcast_to(shape)
+    return np.broadcast_to(value, shape)
+
+
+def einsum(subscripts: str, *operands: Array) -> Array:
+    """Einstein sum over arrays of one kind."""
+    if is_torch(operands[0]):
+        return sys.modules["torch"].einsum(subscripts, *operands)
+    return np.einsum(subscripts, *operands, optimize=len(operands) > 2)
+
+
+def all_finite(value: Array) -> bool:
+    """Whether no entry is NaN or infinite."""
+    if is_torch(value):
+        return bool(sys.modules["torch"].isfinite(value).all())
+    return bool(np.isfinite(value).all())
+
+
+def check_array(name: str, value: Any, like: Array | None = None) -> Array:
+    """``value`` as a finite float array; numbers only, NaN and infinity refused by name."""
+    if value is None:
+        raise ValueError(f"{name}: expected numbers, got None")
+    if is_torch(value):
+        if not value.is_floating_point():
+            raise ValueError(
+                f"{name}: expected a floating-point tensor, got {value.dtype}; use {name}.double()"
+            )
+        array = value
+    else:
+        try:
+            raw = np.asarray(value)
+        except (ValueError, TypeError) as error:
+            raise ValueError(
+                f"{name}: expected an array of numbers, got {_brief(value)} ({error})"
+            ) from None
+        if raw.dtype.kind not in "biuf":
+            raise ValueError(f"{name}: expected an array of real numbers, got {_brief(value)}")
+        with np.errstate(all="ignore"):
+            array = np.array(raw, dtype=np.float64)
+    if like is not None and is_torch(like):
+        array = as_like(array, like)
+    if not all_finite(array):
+        what = "NaN" if np.isnan(to_numpy(array)).any() else "infinity"
+        raise ValueError(f"{name}: expected finite numbers, got an array that holds {what}")
+    return array
+
+
+def check_shape(name: str, array: Array, shape: tuple[int | str, ...]) -> Array:
+    """``array`` if it has ``shape``; a word in ``shape`` stands for any length of at least one."""
+    got = tuple(array.shape)
+    fits = len(got) == len(shape) and all(
+        g >= 1 if isinstance(s, str) else g == s for g, s in zip(got, shape, strict=True)
+    )
+    if not fits:
+        want = "(" + ", ".join(str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"
+        raise ValueError(f"{name}: expected shape {want}, got {got}")
+    return array
+
+
+def check_number(name: str, value: Any) -> float:
+    """``value`` as a finite float."""
+    array = to_numpy(check_array(name, value))
+    if array.ndim != 0:
+        raise ValueError(f"{name}: expected one number, got an array of shape {array.shape}")
+    return float(array)
+
+
+def check_nonnegative(name: str, value: Any) -> float:
+    """``value`` as a finite float >= 0."""
+    number = check_number(name, value)
+    if number < 0:
+        raise ValueError(f"{name}: expected a number >= 0, got {number:g}")
+    return number
+
+
+def check_positive(name: str, value: Any) -> float:
+    """``value`` as a finite float > 0."""
+    number = check_number(name, value)
+    if number <= 0:
+        raise ValueError(f"{name}: expected a number > 0, got {number:g}")
+    return number
+
+
+def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
+    """``value`` as a strictly increasing vector of times."""
+    times = to_numpy(check_array(name, value))
+    if times.ndim != 1 or times.size < least:
+        raise ValueError(
+            f"{name}: expected an increasing vector of at least {least} times, got shape {times.shape}"
+        )
+    steps = np.diff(times)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0))
+        raise ValueError(
+            f"{name}: expected strictly increasing times, got {times[at]:g} followed by {times[at + 1]:g}"
+            f" at position {at + 1}"
+        )
+    return times
+
+
+def check_choice(name: str, value: object, known: Iterable[str]) -> str:
+    """``value`` if it is one of ``known``; the message lists them and the nearest."""
+    names = sorted(known)
+    if isinstance(value, str) and value in names:
+        return value
+    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.4) or difflib.get_close_matches(
+        str(value).lower(), [n.lower() for n in names], n=1, cutoff=0.4
+    )
+    hint = next((f"; did you mean {n!r}?" for n in names if near and n.lower() == near[0].lower()), "")
+    raise ValueError(f"{name}: expected one of {', '.join(names)}; got {value!r}{hint}")
+
+
+def _brief(value: object) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"

@@ -1,0 +1,117 @@
+"""A system with a tick, and the one forward loop over ticks.
+
+Uses: D5.  Anything that steps from one sample to the next is a System: the canonical RNN, a tapped cell, a
+delay equation sampled by its own solver.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, all_finite, broadcast_to, check_array, is_torch, stack
+from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+
+
+class System(Protocol):
+    """What :func:`run` steps.
+
+    ``init`` turns s[-1] of shape (..., d) into the system's own state, ``step`` takes that state and x[n]
+    (None without input) to the next, ``readout`` gives (s[n], r[n]).
+    """
+
+    @property
+    def dt(self) -> float: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def input_width(self) -> int: ...
+    @property
+    def like(self) -> Array: ...
+    def init(self, s0: Array) -> Any: ...
+    def step(self, state: Any, x: Array | None) -> Any: ...
+    def readout(self, state: Any) -> tuple[Array, Array]: ...
+
+
+def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
+    """Step ``cell`` through the inputs x[0 .. N-1], from s[-1] to s[0 .. N-1] (D5).
+
+    Args:
+        cell: a CanonicalRNN, a TappedRNN, a Sampled model, or any other System.
+        x: inputs (N, ..., m); x[n] holds on (t[n-1], t[n]]. For a cell without input, zeros of shape (N, 0),
+            or the number of ticks.
+        s0: s[-1], of shape (..., d); zero by default. Cells that reach further back hold it for all n < 0.
+
+    Returns:
+        A Trajectory with t[n] = n dT; between ticks its dense output is linear.
+
+    Raises:
+        ValueError: wrong shapes, NaN.
+        SimulationError: the state overflowed; its ``trajectory`` is the part before that.
+    """
+    inputs, ticks = _check_inputs(cell, x)
+    state_0 = _check_start(cell, s0, inputs)
+    state = cell.init(state_0)
+    states, readouts = [state_0], []
+    finite = True
+    with np.errstate(all="ignore"):  # overflow is told below, with the valid part
+        for n in range(ticks):
+            state = cell.step(state, None if inputs is None else inputs[n])
+            s, r = cell.readout(state)
+            finite = all_finite(s)
+            if not finite:
+                break
+            states.append(s)
+            readouts.append(r)
+    done = len(readouts)
+    if done == 0:
+        raise SimulationError("the state is not finite after the first tick; s0 or the weights are too large")
+    stats = Stats(method=type(cell).__name__, evaluations=done, steps=done)
+    times = np.arange(done) * cell.dt
+    edges = np.arange(-1, done) * cell.dt
+    pairs = stack([stack(states[:-1]), stack(states[1:])], axis=1)
+    trajectory = Trajectory(
+        times,
+        stack(states[1:]),
+        stack(readouts),
+        None if inputs is None else inputs[:done],
+        stats,
+        dense=Piecewise(edges, np.array([0.0, 1.0]), pairs),
+        span=(float(edges[0]), float(edges[-1])),
+    )
+    if not finite:
+        message = f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
+        raise SimulationError(message, trajectory.failed(message))
+    return trajectory
+
+
+def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
+    if cell.input_width == 0 and isinstance(x, int | np.integer) and not isinstance(x, bool):
+        if x < 1:
+            raise ValueError(f"x: expected at least one tick, got {x}")
+        return None, int(x)
+    inputs = check_array("x", x, like=cell.like)
+    if inputs.ndim == 1 and cell.input_width == 1:
+        inputs = inputs[:, None]
+    if inputs.ndim < 2 or inputs.shape[-1] != cell.input_width or inputs.shape[0] < 1:
+        raise ValueError(f"x: expected shape (N, ..., {cell.input_width}), got {tuple(inputs.shape)}")
+    return (inputs if cell.input_width else None), int(inputs.shape[0])
+
+
+def _check_start(cell: System, s0: Any, inputs: Array | None) -> Array:
+    batch = () if inputs is None else tuple(inputs.shape[1:-1])
+    like = inputs if is_torch(inputs) else cell.like
+    start = check_array("s0", np.zeros(cell.width) if s0 is None else s0, like=like)
+    if start.ndim == 0 and cell.width == 1:
+        start = start.reshape((1,))
+    if start.ndim == 0 or start.shape[-1] != cell.width:
+        raise ValueError(f"s0: expected shape (..., {cell.width}), got {tuple(start.shape)}")
+    try:
+        shape = np.broadcast_shapes((*batch, cell.width), tuple(start.shape))
+    except ValueError:
+        raise ValueError(
+            f"s0: expected a batch shape that fits that of x, {batch}, got {tuple(start.shape[:-1])}"
+        ) from None
+    return broadcast_to(start, shape)

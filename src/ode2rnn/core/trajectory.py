@@ -1,0 +1,190 @@
+"""What every run returns: a solution with its dense output, its status and what it cost."""
+
+from __future__ import annotations
+
+import csv
+import os
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, to_numpy
+
+
+@dataclass(frozen=True)
+class Stats:
+    """What a run cost.
+
+    Attributes:
+        method: the method or scheme that ran.
+        evaluations: evaluations of the right-hand side, counted in time points.
+        steps: accepted steps (panels, ticks).
+        rejected: steps that were tried and not accepted.
+        breaking_points: times inside the range at which the solution is less smooth, and where steps end.
+    """
+
+    method: str
+    evaluations: int = 0
+    steps: int = 0
+    rejected: int = 0
+    breaking_points: int = 0
+
+    def __getitem__(self, name: str) -> Any:
+        return getattr(self, name)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """A solution at times t, and between them.
+
+    Attributes:
+        t: times (T,), in the unit of the model's rates.
+        s: states (T, ..., d).
+        r: readouts G(s), (T, ..., d).
+        x: inputs (T, ..., m), or None for a model without input.
+        stats: what the run cost.
+        status: 0 if the end was reached, -1 if the run stopped early (then this is the valid part).
+        message: what happened, in words.
+        dense: the dense output, times (T,) -> (T, ..., d); None for a trajectory loaded from a file.
+        knots: breaking points of the solution, for a run that takes this one as its history.
+
+    Calling the trajectory, ``traj(t)``, gives s at any time in the range.
+    """
+
+    t: np.ndarray
+    s: Array
+    r: Array
+    x: Array | None
+    stats: Stats
+    status: int = 0
+    message: str = "the end of the range was reached"
+    dense: Callable[[np.ndarray], Array] | None = field(default=None, repr=False)
+    knots: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    span: tuple[float, float] | None = None
+
+    @property
+    def success(self) -> bool:
+        """Whether the end of the range was reached."""
+        return self.status == 0
+
+    @property
+    def start(self) -> float:
+        """First time at which ``traj(t)`` is defined."""
+        return float(self.span[0] if self.span else self.t[0])
+
+    @property
+    def end(self) -> float:
+        """Last time at which ``traj(t)`` is defined."""
+        return float(self.span[1] if self.span else self.t[-1])
+
+    def __call__(self, t: Any) -> Array:
+        """Dense output: a time gives s of shape (..., d), times (T,) give (T, ..., d).
+
+        Raises:
+            ValueError: a time outside the range, or a trajectory that came from a file.
+        """
+        times = np.asarray(t.detach().cpu() if hasattr(t, "detach") else t, dtype=np.float64)
+        if self.dense is None:
+            raise ValueError("t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s")
+        slack = 1e-12 * max(1.0, abs(self.start), abs(self.end))
+        inside = (times >= self.start - slack) & (times <= self.end + slack)
+        if not inside.all():
+            bad = times[~inside].flat[0]
+            raise ValueError(f"t: expected times in [{self.start:g}, {self.end:g}], got {bad:g}")
+        values = self.dense(times.reshape(-1))
+        return values.reshape((*times.shape, *values.shape[1:]))
+
+    def failed(self, message: str) -> Trajectory:
+        """The same values, marked as the valid part of a run that stopped early."""
+        return replace(self, status=-1, message=message)
+
+    def save(self, path: str | Path) -> Path:
+        """Write t, s, r, x to ``path``: .npz keeps shapes; .csv has a column per component.
+
+        The file is written whole or not at all.
+
+        Raises:
+            ValueError: another ending than .npz or .csv.
+        """
+        path = Path(path)
+        writers = {".npz": self._write_npz, ".csv": self._write_csv}
+        if path.suffix not in writers:
+            raise ValueError(f"path: expected a name that ends in .npz or .csv, got {path.name!r}")
+        write_whole(path, writers[path.suffix])
+        return path
+
+    @staticmethod
+    def load(path: str | Path) -> Trajectory:
+        """Read a trajectory that :meth:`save` wrote as .npz (without its dense output)."""
+        with np.load(path, allow_pickle=False) as data:
+            arrays = {name: data[name] for name in data.files}
+        missing = {"t", "s", "r", "status", "message", "stats"} - arrays.keys()
+        if missing:
+            raise ValueError(f"path: expected a file written by Trajectory.save, {path} lacks {sorted(missing)}")
+        method, *counts = arrays["stats"].tolist()
+        return Trajectory(
+            arrays["t"],
+            arrays["s"],
+            arrays["r"],
+            arrays.get("x"),
+            Stats(method, *(int(n) for n in counts)),
+            int(arrays["status"]),
+            str(arrays["message"]),
+        )
+
+    def _write_npz(self, path: Path) -> None:
+        counts = (self.stats.evaluations, self.stats.steps, self.stats.rejected, self.stats.breaking_points)
+        arrays = {"t": self.t, "s": to_numpy(self.s), "r": to_numpy(self.r)}
+        if self.x is not None:
+            arrays["x"] = to_numpy(self.x)
+        with open(path, "wb") as file:
+            np.savez(
+                file,
+                status=np.array(self.status),
+                message=np.array(self.message),
+                stats=np.array([self.stats.method, *map(str, counts)]),
+                **arrays,
+            )
+
+    def _write_csv(self, path: Path) -> None:
+        columns: list[tuple[str, np.ndarray]] = [("t", self.t)]
+        for name, array in (("s", self.s), ("r", self.r), ("x", self.x)):
+            if array is None:
+                continue
+            values = to_numpy(array)
+            for index in np.ndindex(values.shape[1:]):
+                columns.append((name + "_" + "_".join(map(str, index)), values[(slice(None), *index)]))
+        with open(path, "w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([name for name, _ in columns])
+            writer.writerows(zip(*([repr(float(v)) for v in column] for _, column in columns), strict=True))
+
+
+class SimulationError(RuntimeError):
+    """A run that could not go on: it diverged, or no step was small enough.
+
+    Attributes:
+        trajectory: the part that is valid, its status -1; None if there is none.
+    """
+
+    def __init__(self, message: str, trajectory: Trajectory | None = None) -> None:
+        super().__init__(message)
+        self.trajectory = trajectory
+
+
+def write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    """Let ``write`` fill a temporary file beside ``path``, then rename it: the file is whole or not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}.", suffix=path.suffix)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        write(temporary)
+        temporary.chmod(0o644)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
