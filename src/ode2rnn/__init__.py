@@ -10,6 +10,7 @@ from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.system import System, run
 from ode2rnn.core.trajectory import SimulationError, Trajectory
+from ode2rnn.solvers.integrate import integrate
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,6 +21,7 @@ __all__ = [
     "SimulationError",
     "System",
     "Trajectory",
+    "integrate",
     "run",
     "signals",
 ]

@@ -78,7 +78,11 @@ class AdditiveModel:
         phi: Any = None,
         activation: str | Activation = "tanh",
     ) -> None:
-        kinds = {"state": _terms("state", state), "readout": _terms("readout", readout), "input": _terms("input", input)}
+        kinds = {
+            "state": _terms("state", state),
+            "readout": _terms("readout", readout),
+            "input": _terms("input", input),
+        }
         arrays = [m.kernel if isinstance(m, Circulant) else m for terms in kinds.values() for m, _ in terms]
         bias = None if phi is None else check_array("phi", phi)
         if bias is not None:
@@ -138,6 +142,19 @@ class AdditiveModel:
         """The term of that kind ("state", "readout", "input") whose delay is zero."""
         return next((t for t in getattr(self, kind) if t.delay == 0), None)
 
+    def like(self, array: Array) -> AdditiveModel:
+        """The same model with its arrays of the kind, dtype and device of ``array``."""
+        if is_torch(self.phi) == is_torch(array):
+            return self
+
+        def convert(terms: tuple[Term, ...]) -> list[tuple[Any, float]]:
+            return [(as_like(t.dense(), array), t.delay) for t in terms]
+
+        phi = as_like(self.phi, array)
+        return AdditiveModel(
+            convert(self.state), convert(self.readout), convert(self.input), phi, self.activation
+        )
+
     def parameters(self) -> tuple[Array, ...]:
         """The torch tensors the model is built from (its kernels, for circulant terms)."""
         arrays = [
@@ -191,7 +208,9 @@ def _terms(kind: str, terms: Any) -> list[tuple[Any, float]]:
         checked.append((matrix, check_nonnegative(f"{kind}[{k}] delay", delay)))
     delays = [delay for _, delay in checked]
     if len(set(delays)) < len(delays):
-        raise ValueError(f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay")
+        raise ValueError(
+            f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay"
+        )
     return checked
 
 

@@ -35,7 +35,9 @@ class Circulant:
     def __init__(self, kernel: Any) -> None:
         self.kernel = check_array("kernel", kernel)
         if self.kernel.ndim == 0 or min(self.kernel.shape) < 1:
-            raise ValueError(f"kernel: expected shape (d,) or (n_1, n_2, ...), got {tuple(self.kernel.shape)}")
+            raise ValueError(
+                f"kernel: expected shape (d,) or (n_1, n_2, ...), got {tuple(self.kernel.shape)}"
+            )
 
     @classmethod
     def from_stencil(cls, stencil: Any, shape: tuple[int, ...]) -> Circulant:
@@ -47,7 +49,9 @@ class Circulant:
             shape: the lattice, at least as long as the stencil along each axis.
         """
         weights = to_numpy(check_array("stencil", stencil))
-        if weights.ndim != len(shape) or any(w % 2 == 0 or w > n for w, n in zip(weights.shape, shape, strict=True)):
+        if weights.ndim != len(shape) or any(
+            w % 2 == 0 or w > n for w, n in zip(weights.shape, shape, strict=True)
+        ):
             raise ValueError(
                 f"stencil: expected odd lengths that fit the lattice {tuple(shape)}, got shape {weights.shape}"
             )

@@ -91,9 +91,7 @@ def check_array(name: str, value: Any, like: Array | None = None) -> Array:
         try:
             raw = np.asarray(value)
         except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{name}: expected an array of numbers, got {_brief(value)} ({error})"
-            ) from None
+            raise ValueError(f"{name}: expected an array of numbers, got {_brief(value)} ({error})") from None
         if raw.dtype.kind not in "biuf":
             raise ValueError(f"{name}: expected an array of real numbers, got {_brief(value)}")
         with np.errstate(all="ignore"):

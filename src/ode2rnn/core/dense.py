@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -29,10 +28,9 @@ def interpolation_matrix(theta: np.ndarray, weights: np.ndarray, at: np.ndarray)
     hit = differences == 0.0
     differences[hit] = 1.0
     terms = weights / differences
-    matrix = terms / terms.sum(axis=1, keepdims=True)
     rows = hit.any(axis=1)
-    matrix[rows] = hit[rows]
-    return matrix
+    terms[rows] = hit[rows]
+    return terms / terms.sum(axis=1, keepdims=True)
 
 
 @dataclass(frozen=True)
@@ -62,7 +60,9 @@ class Piecewise:
         at = np.where(t == right, 1.0, (t - left) / (right - left))
         matrix = interpolation_matrix(self.theta, self._weights, at)
         # a time that was handed out by `nodes` is that node, whatever rounding makes of it here
-        near = np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
+        near = (
+            np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
+        )
         rows = near.any(axis=1)
         matrix[rows] = near[rows] / near[rows].sum(axis=1, keepdims=True)
         return einsum("tk,tk...->t...", as_like(matrix, self.values), self.values[index])
@@ -75,25 +75,3 @@ class Piecewise:
         inner = self.values[:, 1:]
         flat = inner.reshape((inner.shape[0] * inner.shape[1], *inner.shape[2:]))
         return np.concatenate([self.breaks[:1], times.ravel()]), concatenate([self.values[0, :1], flat])
-
-
-@dataclass(frozen=True)
-class Joined:
-    """Consecutive dense outputs as one function: a solution over several segments, or over a history.
-
-    Args:
-        starts: where each part begins, (P,), increasing.
-        parts: functions of times (T,) that give (T, ..., d).
-    """
-
-    starts: np.ndarray
-    parts: tuple[Any, ...]
-
-    def __call__(self, t: np.ndarray) -> Array:
-        index = np.clip(np.searchsorted(self.starts, t, side="right") - 1, 0, len(self.parts) - 1)
-        used = np.unique(index)
-        if len(used) == 1:
-            return self.parts[used[0]](t)
-        order = np.argsort(index, kind="stable")
-        values = concatenate([self.parts[i](t[index == i]) for i in used])
-        return values[np.argsort(order, kind="stable")]

@@ -143,8 +143,10 @@ class Sine(Signal):
 
     def _values(self, t: np.ndarray) -> Array:
         times = as_like(t, self.omega).reshape((len(t),) + (1,) * max(p.ndim for p in self._all()))
-        return self.amplitude * np.sin(self.omega * times + self.phase) if not is_torch(self.omega) else (
-            self.amplitude * (self.omega * times + self.phase).sin()
+        return (
+            self.amplitude * np.sin(self.omega * times + self.phase)
+            if not is_torch(self.omega)
+            else (self.amplitude * (self.omega * times + self.phase).sin())
         )
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
@@ -402,7 +404,9 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
             f"{name}: expected values of shape (..., {width}), got {tuple(probe.shape[1:])} at one time"
         )
     if not all_finite(probe):
-        raise ValueError(f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}")
+        raise ValueError(
+            f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}"
+        )
     return signal
 
 

@@ -82,7 +82,9 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         span=(float(edges[0]), float(edges[-1])),
     )
     if not finite:
-        message = f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
+        message = (
+            f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
+        )
         raise SimulationError(message, trajectory.failed(message))
     return trajectory
 

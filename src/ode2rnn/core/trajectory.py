@@ -89,7 +89,9 @@ class Trajectory:
         """
         times = np.asarray(t.detach().cpu() if hasattr(t, "detach") else t, dtype=np.float64)
         if self.dense is None:
-            raise ValueError("t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s")
+            raise ValueError(
+                "t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s"
+            )
         slack = 1e-12 * max(1.0, abs(self.start), abs(self.end))
         inside = (times >= self.start - slack) & (times <= self.end + slack)
         if not inside.all():
@@ -124,7 +126,9 @@ class Trajectory:
             arrays = {name: data[name] for name in data.files}
         missing = {"t", "s", "r", "status", "message", "stats"} - arrays.keys()
         if missing:
-            raise ValueError(f"path: expected a file written by Trajectory.save, {path} lacks {sorted(missing)}")
+            raise ValueError(
+                f"path: expected a file written by Trajectory.save, {path} lacks {sorted(missing)}"
+            )
         method, *counts = arrays["stats"].tolist()
         return Trajectory(
             arrays["t"],

@@ -1,0 +1,102 @@
+"""Collocation at Radau points on one panel: the linear solve inside the spectral method of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, as_like, is_torch
+from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
+
+# Beyond this many unknowns a panel is solved in the eigenbasis of A instead of by one dense matrix.
+DENSE_UNKNOWNS = 400
+# A basis worse than this would cost more digits than the accuracy asked of closed forms.
+WORST_CONDITION = 1e3
+
+
+class Nodes(NamedTuple):
+    """Relative nodes on a panel and their matrices.
+
+    Attributes:
+        theta: 0 and the K Radau points, the last of them 1, (K + 1,).
+        integral: Q (K, K), the integrals from 0 to node i of the Lagrange polynomials at the K points.
+        to_legendre: values at all K + 1 nodes to Legendre coefficients, (K + 1, K + 1).
+    """
+
+    theta: np.ndarray
+    integral: np.ndarray
+    to_legendre: np.ndarray
+
+
+@lru_cache
+def radau_nodes(k: int) -> Nodes:
+    """Right Radau points: collocation there is stiffly accurate and damps fast modes (Hairer and Wanner, IV.5)."""
+    from scipy.special import roots_jacobi
+
+    interior = roots_jacobi(k - 1, 1, 0)[0]
+    points = np.concatenate([0.5 * (1 + interior), [1.0]])
+    theta = np.concatenate([[0.0], points])
+    gauss, weights = np.polynomial.legendre.leggauss(k)
+    gauss, weights = 0.5 * (1 + gauss), 0.5 * weights
+    lagrange = barycentric_weights(points)
+    integral = np.stack([p * weights @ interpolation_matrix(points, lagrange, p * gauss) for p in points])
+    to_legendre = np.linalg.inv(np.polynomial.legendre.legvander(2 * theta - 1, k))
+    return Nodes(theta, integral, to_legendre)
+
+
+Solve = Callable[[Array], Array]
+
+
+def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
+    """The solution operator of S - h Q S A' = R for R of shape (K, ..., d).
+
+    One dense matrix where it is small (always in torch, so that gradients with respect to A flow), else the
+    eigenbasis of A, unless that is ill-conditioned.
+    """
+    if A is None:
+        return lambda R: R
+    k, d = len(integral), A.shape[0]
+    if is_torch(A):
+        import torch
+
+        return _dense(
+            torch.kron, torch.linalg.lu_factor, lambda f, b: torch.linalg.lu_solve(*f, b), A, h, integral
+        )
+    if k * d > DENSE_UNKNOWNS:
+        values, vectors = np.linalg.eig(A) if np.any(A - np.diag(np.diag(A))) else (np.diag(A), None)
+        if vectors is None or np.linalg.cond(vectors) < WORST_CONDITION:
+            return _by_modes(values, vectors, h, integral)
+    from scipy.linalg import lu_factor, lu_solve
+
+    return _dense(np.kron, lu_factor, lu_solve, A, h, integral)
+
+
+def _dense(
+    kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray
+) -> Solve:
+    k, d = len(integral), A.shape[0]
+    factors = factor(as_like(np.eye(k * d), A) - h * kron(as_like(integral, A), A))
+
+    def solver(R: Array) -> Array:
+        # (K, ..., d) -> (K d, batch) and back
+        columns = R.reshape((k, -1, d)).swapaxes(1, 2).reshape((k * d, -1))
+        return solve(factors, columns).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
+
+    return solver
+
+
+def _by_modes(values: np.ndarray, vectors: np.ndarray | None, h: float, integral: np.ndarray) -> Solve:
+    k = len(integral)
+    operators = np.linalg.inv(np.eye(k) - h * values[:, None, None] * integral)
+    inverse = None if vectors is None else np.linalg.inv(vectors)
+
+    def solver(R: np.ndarray) -> np.ndarray:
+        modes = R if inverse is None else R @ inverse.T
+        flat = modes.reshape((k, -1, len(values)))
+        solved = np.einsum("dij,jbd->ibd", operators, flat, optimize=True).reshape(modes.shape)
+        return solved if vectors is None else np.real(solved @ vectors.T)
+
+    return solver

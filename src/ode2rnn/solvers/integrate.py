@@ -1,0 +1,176 @@
+"""integrate(): the one loop over continuous time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_choice, is_torch
+from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.solvers.arguments import build_problem, check_divides
+from ode2rnn.solvers.methods import METHODS, Method, choose
+from ode2rnn.solvers.problem import Problem, Solution, StepFailure
+from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
+
+
+def integrate(
+    model: AdditiveModel,
+    x: Any = None,
+    *,
+    t: Any,
+    history: Any,
+    s0: Any = None,
+    method: str = "auto",
+    rtol: float = 1e-6,
+    atol: float = 1e-9,
+    dt: float | None = None,
+    adjoint: bool = False,
+    progress: bool = False,
+) -> Trajectory:
+    """Solve the delay differential equation C7 (C9) from t0 to t1.
+
+    No step crosses a breaking point (sums of the delays, knots of the input and of the history), so a short
+    pulse declared by its knots is never missed, whatever the method.
+
+    Args:
+        model: an AdditiveModel or ContinuousRNN.
+        x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must cover
+            the range, and the longest input delay before it.
+        t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
+        history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory. Only
+            its value at t0 matters to a model without delays.
+        s0: s(t0) of shape (..., d), where it differs from the history.
+        method: "auto"; "spectral" (delays, no undelayed readout), "tsit5"; scipy's "RK45", "DOP853", "Radau",
+            "BDF", "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed
+            step dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
+            "explicit_adams", "implicit_adams". Every method takes delays, by the method of steps.
+        rtol, atol: relative and absolute tolerance per step of adaptive methods.
+        dt: the step of fixed-step methods; it must divide every delay.
+        adjoint: torchdiffeq methods, models without delays: gradients by the adjoint equation. Needs samples.
+        progress: show a progress bar.
+
+    Returns:
+        A Trajectory; ``traj(t)`` is the dense output.
+
+    Raises:
+        ValueError: arguments that do not fit, before any work is done.
+        SimulationError: the solution diverges or no step is small enough; ``error.trajectory`` is the valid part.
+
+    Example:
+        >>> from ode2rnn import ContinuousRNN
+        >>> lag = ContinuousRNN(A=0, B=-1, C=None, phi=None, tau=1.0, activation="identity")
+        >>> round(float(integrate(lag, t=(0, 10), history=1.0)(10.0)[0]), 9) == round(10493 / 518400, 9)
+        True
+    """
+    problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
+    chosen = _method(method, problem, adjoint)
+    solution = Solution(problem.span[0], chosen.theta(problem.rtol))
+    bar = _bar(problem.span, solution) if progress else None
+    try:
+        if adjoint:
+            states = solve_adjoint(problem, solution, chosen.name, chosen.adaptive)
+            assert problem.samples is not None
+            return _with_readout(problem, problem.samples, states, _stats(problem, solution, chosen))
+        chosen.run(problem, solution)
+    except StepFailure as failure:
+        message = str(failure)
+        partial = _trajectory(problem, solution, chosen).failed(message) if solution.values else None
+        raise SimulationError(message, partial) from None
+    finally:
+        if bar is not None:
+            bar.close()
+    return _trajectory(problem, solution, chosen)
+
+
+def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
+    if name == "auto":
+        chosen = METHODS["dopri5"] if adjoint else choose(problem)
+    else:
+        chosen = METHODS[check_choice("method", name, ["auto", *METHODS])]
+    model, dt = problem.model, problem.dt
+    if chosen.name == "spectral" and model.undelayed("readout") is not None:
+        raise ValueError(
+            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0; use 'tsit5'"
+        )
+    if chosen.family == "scipy" and is_torch(problem.s0):
+        raise ValueError(
+            f"method: {chosen.name!r} runs in NumPy and has no gradients; use 'tsit5' or 'dopri5' in torch"
+        )
+    if chosen.adaptive and dt is not None:
+        raise ValueError(
+            f"dt: {chosen.name!r} chooses its own steps by rtol and atol; leave dt out, or use 'rk4'"
+        )
+    if not chosen.adaptive and dt is None:
+        raise ValueError(f"dt: {chosen.name!r} has a fixed step; expected dt > 0, got None")
+    if dt is not None:
+        for delay in model.delays:
+            check_divides(dt, delay)
+    if adjoint:
+        if (
+            chosen.family != "torchdiffeq"
+            or not is_torch(problem.s0)
+            or model.delays
+            or problem.samples is None
+        ):
+            raise ValueError(
+                "adjoint: expected a torchdiffeq method, torch tensors, a model without delays and an array of"
+                " samples t; leave adjoint out to differentiate through the solver"
+            )
+        _check_adjoint_input(problem)
+    return chosen
+
+
+def _check_adjoint_input(problem: Problem) -> None:
+    if problem.x is None or problem.x.parameters():
+        return
+    probe = problem.x(np.array([problem.span[0]]))
+    if is_torch(probe) and probe.requires_grad:
+        raise ValueError(
+            "adjoint: the input depends on tensors that the adjoint equation cannot see; give it as a torch.nn.Module"
+            " or one of ode2rnn.signals, or leave adjoint out"
+        )
+
+
+def _bar(span: tuple[float, float], solution: Solution) -> Any:
+    from tqdm.auto import tqdm
+
+    bar = tqdm(
+        total=span[1] - span[0], unit="t", desc="integrate", bar_format="{l_bar}{bar}| {n:.4g}/{total:.4g}"
+    )
+    solution.on_step = lambda end: bar.update(end - span[0] - bar.n)
+    return bar
+
+
+def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
+    met = int(np.sum(problem.points < solution.end)) if solution.values else len(problem.points)
+    return Stats(method.name, solution.evaluations, len(solution.values), solution.rejected, met)
+
+
+def _trajectory(problem: Problem, solution: Solution, method: Method) -> Trajectory:
+    dense = solution.piecewise()
+    if not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
+        dense = Piecewise(dense.breaks, dense.theta, dense.values.detach().numpy())
+    if problem.samples is None:
+        times, states = dense.nodes()
+    else:
+        times = problem.samples[problem.samples <= solution.end]
+        states = dense(times)
+    stats = _stats(problem, solution, method)
+    return _with_readout(problem, times, states, stats, dense=dense, span=(problem.span[0], solution.end))
+
+
+def _with_readout(
+    problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any
+) -> Trajectory:
+    inputs = None
+    if problem.x is not None:
+        inputs = as_like(problem.x(times), states)
+        missing = (1,) * (states.ndim - inputs.ndim)
+        inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
+        inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
+    knots = np.concatenate([problem.span[:1], problem.points])
+    readouts = problem.model.activation.value(states)
+    return Trajectory(as_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)

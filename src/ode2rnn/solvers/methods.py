@@ -1,0 +1,102 @@
+"""The methods that `integrate` knows, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, torchdiffeq_methods, tsit5
+from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.problem import Problem, Solution
+
+# An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
+STIFF = 3e4
+
+
+@dataclass(frozen=True)
+class Method:
+    """A method for the continuous model.
+
+    Attributes:
+        name: as `integrate` takes it.
+        family: "own", "scipy" or "torchdiffeq".
+        order: declared order of convergence in the step.
+        adaptive: whether rtol and atol choose the steps; else dt does.
+        run: appends the steps of a Problem to a Solution.
+        theta: relative nodes of its dense output, for a relative tolerance.
+    """
+
+    name: str
+    family: str
+    order: int
+    adaptive: bool
+    run: Callable[[Problem, Solution], None]
+    theta: Callable[[float], np.ndarray]
+
+
+def _own(
+    name: str, order: int, adaptive: bool, run: Callable, theta: Callable[[float], np.ndarray]
+) -> Method:
+    return Method(name, "own", order, adaptive, run, theta)
+
+
+def _scipy(name: str, order: int) -> Method:
+    return Method(
+        name, "scipy", order, True, partial(scipy_methods.solve, method=name), lambda _: scipy_methods.THETA
+    )
+
+
+def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
+    run = partial(torchdiffeq_methods.solve, method=name, order=order, adaptive=adaptive)
+    return Method(name, "torchdiffeq", order, adaptive, run, lambda _: node_dense.THETA)
+
+
+METHODS: dict[str, Method] = {
+    m.name: m
+    for m in (
+        _own("spectral", 12, True, spectral.solve, lambda rtol: radau_nodes(spectral.node_count(rtol)).theta),
+        _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
+        _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),
+        _scipy("RK45", 5),
+        _scipy("DOP853", 8),
+        _scipy("Radau", 5),
+        _scipy("BDF", 5),
+        _scipy("LSODA", 5),
+        _torchdiffeq("dopri5", 5, True),
+        _torchdiffeq("dopri8", 8, True),
+        _torchdiffeq("bosh3", 3, True),
+        _torchdiffeq("fehlberg2", 2, True),
+        _torchdiffeq("adaptive_heun", 2, True),
+        _torchdiffeq("euler", 1, False),
+        _torchdiffeq("midpoint", 2, False),
+        _torchdiffeq("heun2", 2, False),
+        _torchdiffeq("heun3", 3, False),
+        _torchdiffeq("rk4", 4, False),
+        _torchdiffeq("explicit_adams", 4, False),
+        _torchdiffeq("implicit_adams", 4, False),
+    )
+}
+
+
+def choose(problem: Problem) -> Method:
+    """The method for ``method="auto"``.
+
+    Delays without an undelayed readout: "spectral". Everything else: "tsit5", unless the fastest rate makes an
+    explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
+    """
+    model = problem.model
+    if model.delays and model.undelayed("readout") is None:
+        return METHODS["spectral"]
+    if not is_torch(problem.s0) and fastest_rate(problem) * (problem.span[1] - problem.span[0]) > STIFF:
+        return METHODS["Radau"]
+    return METHODS["tsit5"]
+
+
+def fastest_rate(problem: Problem) -> float:
+    """The largest |eigenvalue| of the undelayed linear part, per unit of time."""
+    term = problem.model.undelayed("state")
+    return 0.0 if term is None else float(np.abs(np.linalg.eigvals(to_numpy(term.dense()))).max())

@@ -1,0 +1,205 @@
+"""What a method solves: the equation on one segment, with everything delayed already known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, stack, to_numpy
+from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
+from ode2rnn.core.signals import Signal
+
+Function = Callable[[np.ndarray], Array]
+
+
+class StepFailure(Exception):
+    """A method could not go on; what it had solved so far stays in the Solution."""
+
+
+@dataclass
+class Solution:
+    """The solution so far: one polynomial a step, by its values at the relative nodes ``theta``."""
+
+    t0: float
+    theta: np.ndarray
+    on_step: Callable[[float], None] = lambda t: None
+    evaluations: int = 0
+    rejected: int = 0
+    values: list[Array] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._breaks = np.empty(64)
+        self._breaks[0] = self.t0
+        self._weights = barycentric_weights(self.theta)
+
+    @property
+    def end(self) -> float:
+        """The time reached."""
+        return float(self._breaks[len(self.values)])
+
+    def append(self, end: float, values: Array) -> None:
+        """Add a step that ends at ``end``; values (K, ..., d) at its nodes."""
+        self.values.append(values)
+        if len(self.values) >= len(self._breaks):
+            self._breaks = np.concatenate([self._breaks, np.empty_like(self._breaks)])
+        self._breaks[len(self.values)] = end
+        self.on_step(end)
+
+    def extend(self, ends: np.ndarray, values: Array) -> None:
+        """Add several steps, values (P, K, ..., d)."""
+        for end, step in zip(ends, values, strict=True):
+            self.append(float(end), step)
+
+    def __call__(self, t: np.ndarray) -> Array:
+        """s at times (T,) in the part that is solved, (T, ..., d)."""
+        breaks = self._breaks[: len(self.values) + 1]
+        index = np.clip(np.searchsorted(breaks, t, side="right") - 1, 0, len(self.values) - 1)
+        at = (t - breaks[index]) / (breaks[index + 1] - breaks[index])
+        matrix = interpolation_matrix(self.theta, self._weights, at)
+        first = index[0]
+        if (index == first).all():
+            return _combine(matrix, self.values[first])
+        rows = [_combine(matrix[n : n + 1], self.values[i])[0] for n, i in enumerate(index)]
+        return stack(rows)
+
+    def piecewise(self) -> Piecewise:
+        """The whole as one dense output."""
+        return Piecewise(self._breaks[: len(self.values) + 1].copy(), self.theta, stack(self.values))
+
+
+def _combine(matrix: np.ndarray, values: Array) -> Array:
+    flat = values.reshape((values.shape[0], -1))
+    return (as_like(matrix, values) @ flat).reshape((len(matrix), *values.shape[1:]))
+
+
+@dataclass(frozen=True)
+class Problem:
+    """An initial value problem, checked: the model, its input, its past and its tolerances.
+
+    Attributes:
+        model: the equation (C7).
+        x: the input signal, or None.
+        history: the state before t0.
+        s0: the state at t0, (..., d).
+        span: (t0, t1).
+        points: breaking points strictly inside the span.
+        rtol, atol: relative and absolute tolerance of adaptive methods.
+        dt: step of fixed-step methods.
+        adjoint: whether torchdiffeq is to use its adjoint equation.
+        samples: the times to keep, or None for the solver's own nodes.
+    """
+
+    model: AdditiveModel
+    x: Signal | None
+    history: Signal
+    s0: Array
+    span: tuple[float, float]
+    points: np.ndarray
+    rtol: float
+    atol: float
+    dt: float | None
+    adjoint: bool = False
+    samples: np.ndarray | None = None
+
+    def segments(self, longest: float = np.inf) -> list[tuple[float, float]]:
+        """The intervals between breaking points, cut into equal parts no longer than ``longest``."""
+        edges = np.concatenate([self.span[:1], self.points, self.span[1:]])
+        cut = [edges[:1]]
+        for a, b in zip(edges[:-1], edges[1:], strict=True):
+            parts = max(1, int(np.ceil((b - a) / longest - 1e-9)))
+            cut.append(np.linspace(a, b, parts + 1)[1:])
+        all_edges = np.concatenate(cut).tolist()
+        return list(zip(all_edges[:-1], all_edges[1:], strict=True))
+
+    @property
+    def shortest_delay(self) -> float:
+        """The smallest positive delay; infinity for an ordinary equation."""
+        return min(self.model.delays, default=np.inf)
+
+
+class Segment:
+    """The equation between two breaking points a and b: ds/dt = A s + B G(s) + forcing(t).
+
+    A and B are the undelayed matrices. The forcing holds all that is known there: delayed states and
+    readouts, the input, the bias. It is smooth on the segment and is evaluated at many times at once.
+    """
+
+    def __init__(self, problem: Problem, solution: Solution, a: float, b: float) -> None:
+        model = problem.model
+        self.a, self.b = a, b
+        self.linear: Term | None = model.undelayed("state")
+        self.feedback: Term | None = model.undelayed("readout")
+        self._activation = model.activation
+        self._phi = model.phi
+        self._shape = tuple(problem.s0.shape)
+        self._solution = solution
+        past: dict[float, Function] = {}
+        for delay in model.delays:
+            before = 0.5 * (a + b) - delay < problem.span[0]
+            past[delay] = problem.history.piece(a - delay, b - delay) if before else solution
+        self._delayed = [
+            (term, past[term.delay], warped)
+            for warped, terms in ((False, model.state), (True, model.readout))
+            for term in terms
+            if term.delay > 0
+        ]
+        self._inputs: list[tuple[Term, Function]] = []
+        if problem.x is not None:
+            self._inputs = [(term, problem.x.piece(a - term.delay, b - term.delay)) for term in model.input]
+
+    def forcing(self, t: np.ndarray) -> Array:
+        """All that is known at the times (T,), as (T, ..., d)."""
+        self._solution.evaluations += len(t)
+        total = broadcast_to(self._phi, (len(t), *self._shape))
+        for term, past, warped in self._delayed:
+            values = as_like(past(t - term.delay), self._phi)
+            total = total + self._aligned(term.apply(self._activation.value(values) if warped else values))
+        for term, signal in self._inputs:
+            total = total + self._aligned(term.apply(as_like(signal(t - term.delay), self._phi)))
+        return total
+
+    def _aligned(self, values: Array) -> Array:
+        # a known part without the batch axes of the others: put them in, so that it broadcasts
+        missing = len(self._shape) + 1 - values.ndim
+        return (
+            values.reshape((values.shape[0], *(1,) * missing, *values.shape[1:])) if missing > 0 else values
+        )
+
+    def rate(self, forcing: Array, s: Array) -> Array:
+        """ds/dt at states (..., d) for the forcing there."""
+        total = forcing
+        if self.linear is not None:
+            total = total + self.linear.apply(s)
+        if self.feedback is not None:
+            total = total + self.feedback.apply(self._activation.value(s))
+        return total
+
+    def rate_at(self, t: float, s: Array) -> Array:
+        """ds/dt at one time."""
+        return self.rate(self.forcing(np.array([t]))[0], s)
+
+    def jacobian(self, s: np.ndarray) -> np.ndarray:
+        """d rate / d s at states (..., d), (..., d, d)."""
+        d = s.shape[-1]
+        total = np.zeros((*s.shape[:-1], d, d))
+        if self.linear is not None:
+            total = total + to_numpy(self.linear.dense())
+        if self.feedback is not None:
+            total = (
+                total + to_numpy(self.feedback.dense()) * to_numpy(self._activation.slope(s))[..., None, :]
+            )
+        return total
+
+
+def check_step(segment_start: float, t: float, h: float, s: Any) -> None:
+    """Stop a method whose step has become too small to move the time."""
+    if h <= 4 * np.finfo(float).eps * max(abs(t), abs(segment_start), 1e-300):
+        size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
+        raise StepFailure(
+            f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges, or"
+            " the right-hand side is not finite or not smooth there; integrate to an earlier time, or declare knots"
+        )
