@@ -11,7 +11,7 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
-from ode2rnn.core.signals import Signal
+from ode2rnn.core.signal import Signal
 
 Function = Callable[[np.ndarray], Array]
 

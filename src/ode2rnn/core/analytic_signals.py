@@ -1,0 +1,172 @@
+"""Inputs given by a formula or a function of time.  Uses: C6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import (
+    Array,
+    any_torch,
+    as_like,
+    broadcast_to,
+    check_array,
+    check_increasing,
+    is_torch,
+    stack,
+)
+from ode2rnn.core.signal import NO_KNOTS, Signal
+
+
+class Constant(Signal):
+    """x(t) = value for all t.
+
+    Args:
+        value: (..., m); a number stands for m = 1.
+
+    Example:
+        >>> Constant([1.0, 2.0])(0.5)
+        array([1., 2.])
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = _at_least_vector(check_array("value", value))
+
+    def _values(self, t: np.ndarray) -> Array:
+        return broadcast_to(self.value, (len(t), *self.value.shape))
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        return self._values
+
+    def parameters(self) -> tuple[Array, ...]:
+        return (self.value,) if is_torch(self.value) else ()
+
+
+class Sine(Signal):
+    """x(t) = amplitude sin(omega t + phase), elementwise over the m inputs.
+
+    Args:
+        amplitude, omega, phase: numbers or (..., m); omega in radians per unit of time.
+
+    Example:
+        >>> Sine(amplitude=2.0, omega=np.pi)(0.5)
+        array([2.])
+    """
+
+    def __init__(self, amplitude: Any = 1.0, omega: Any = 1.0, phase: Any = 0.0) -> None:
+        given = [check_array(n, v) for n, v in (("amplitude", amplitude), ("omega", omega), ("phase", phase))]
+        if any_torch(given):
+            like = next(v for v in given if is_torch(v))
+            given = [as_like(v, like) for v in given]
+        try:
+            np.broadcast_shapes(*(tuple(v.shape) for v in given))
+        except ValueError:
+            raise ValueError(
+                "amplitude, omega, phase: expected shapes that broadcast, got "
+                + ", ".join(str(tuple(v.shape)) for v in given)
+            ) from None
+        self.amplitude, self.omega, self.phase = (_at_least_vector(v) for v in given)
+
+    def _values(self, t: np.ndarray) -> Array:
+        times = as_like(t, self.omega).reshape((len(t),) + (1,) * max(p.ndim for p in self._all()))
+        return (
+            self.amplitude * np.sin(self.omega * times + self.phase)
+            if not is_torch(self.omega)
+            else (self.amplitude * (self.omega * times + self.phase).sin())
+        )
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        return self._values
+
+    def parameters(self) -> tuple[Array, ...]:
+        return tuple(p for p in self._all() if is_torch(p))
+
+    def _all(self) -> tuple[Array, ...]:
+        return (self.amplitude, self.omega, self.phase)
+
+
+class Analytic(Signal):
+    """A function of time of the user's own, with the times where it is not smooth.
+
+    Args:
+        function: t -> (..., m) (a number stands for m = 1). It is called with an array of times (T,) where
+            that gives (T, ..., m), else once per time.
+        knots: times where the function or a derivative jumps; an integration steps onto them, never over.
+
+    A function without declared knots is taken to be smooth: a pulse that it hides can be stepped over.
+
+    Raises:
+        ValueError: a function that cannot be called; knots that do not increase.
+
+    Example:
+        >>> pulse = Analytic(lambda t: 1.0 * ((t >= 50) & (t < 50.5)), knots=[50, 50.5])
+        >>> pulse.left(50.0), pulse.right(50.0)
+        (array([0.]), array([1.]))
+    """
+
+    def __init__(self, function: Callable[[Any], Any], knots: Any = ()) -> None:
+        if not callable(function):
+            raise ValueError(f"function: expected a function of time, got {function!r}")
+        self.function = function
+        knots = np.asarray(knots)
+        self.knots = check_increasing("knots", knots) if knots.size else NO_KNOTS
+        self._vectorized: bool | None = None
+
+    def _values(self, t: np.ndarray) -> Array:
+        if len(t) >= 2 and self._vectorized is None:
+            self._vectorized = self._try_vectorized(t)
+        if self._vectorized:
+            return self._all_at_once(t)
+        return stack([self._one(s) for s in t])
+
+    def _one(self, t: float) -> Array:
+        value = self.function(float(t))
+        array = value if is_torch(value) else _numbers(value, t)
+        return _at_least_vector(array)
+
+    def _all_at_once(self, t: np.ndarray) -> Array:
+        value = self.function(t)
+        array = value if is_torch(value) else _numbers(value, t)
+        return array[:, None] if array.ndim == 1 else array
+
+    def _try_vectorized(self, t: np.ndarray) -> bool:
+        # five distinct times tell a time axis from a feature axis that happens to be as long
+        times = np.linspace(t.min(), t.max(), 5)
+        one_by_one = stack([self._one(s) for s in times])
+        try:
+            together = self._all_at_once(times)
+        except Exception:
+            return False
+        if tuple(together.shape) != tuple(one_by_one.shape):
+            return False
+        difference = abs(together - one_by_one)
+        return bool((difference <= 1e-12 * (1.0 + abs(one_by_one))).all())
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        if not len(self.knots):
+            return self._values
+        j = int(np.searchsorted(self.knots, 0.5 * (a + b)))
+        # the function itself decides what it is at a knot; an ulp inside, it is the piece asked for
+        first = np.nextafter(self.knots[j - 1], np.inf) if j > 0 else -np.inf
+        last = np.nextafter(self.knots[j], -np.inf) if j < len(self.knots) else np.inf
+        return lambda t: self._values(np.clip(t, first, last))
+
+    def parameters(self) -> tuple[Array, ...]:
+        named = getattr(self.function, "parameters", None)
+        return tuple(named()) if callable(named) else ()
+
+
+def _numbers(value: Any, t: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind not in "biuf":
+            raise TypeError(f"dtype {array.dtype}")
+        return array.astype(np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"x: expected the function to return numbers at t = {t}, got {error}") from None
+
+
+def _at_least_vector(array: Array) -> Array:
+    return array.reshape((1,)) if array.ndim == 0 else array

@@ -1,0 +1,158 @@
+"""Inputs given by a sampled series: held, linear and cubic Hermite, their samples being knots.  Uses: C6."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, as_like, check_array, check_choice, check_increasing, is_torch
+from ode2rnn.core.signal import Signal
+
+
+class SampledSeries(Signal):
+    """A sampled series, a polynomial between each two knots: the base of Held, Linear and Cubic."""
+
+    def __init__(self, t: Any, x: Any, least: int) -> None:
+        self.knots = check_increasing("t", t, least)
+        self.x = check_array("x", x)
+        if self.x.ndim == 0 or self.x.shape[0] != len(self.knots):
+            raise ValueError(
+                f"x: expected one value for each of the {len(self.knots)} times in t,"
+                f" got shape {tuple(self.x.shape)}"
+            )
+        if self.x.ndim == 1:
+            self.x = self.x[:, None]
+        self.start, self.end = float(self.knots[0]), float(self.knots[-1])
+
+    def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
+        """The piece between knots j - 1 and j at the times ``t``."""
+        raise NotImplementedError
+
+    def _piece_of(self, t: np.ndarray) -> np.ndarray:
+        return np.clip(np.searchsorted(self.knots, t, side="left"), 1, len(self.knots) - 1)
+
+    def _values(self, t: np.ndarray) -> Array:
+        return self._polynomial(t, self._piece_of(t))
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        j = self._piece_of(np.array([0.5 * (a + b)]))
+        return lambda t: self._polynomial(t, np.broadcast_to(j, t.shape))
+
+    def parameters(self) -> tuple[Array, ...]:
+        return (self.x,) if is_torch(self.x) else ()
+
+    def _column(self, values: np.ndarray) -> Array:
+        return as_like(values, self.x).reshape((len(values),) + (1,) * (self.x.ndim - 1))
+
+
+class Held(SampledSeries):
+    """A series held between its samples.
+
+    Args:
+        t: sample times (N,), increasing.
+        x: samples (N, ..., m), or (N,) for m = 1.
+        kind: "next" (default): x[n] holds on (t[n-1], t[n]], the convention of D1, and x[0] on all earlier
+            times; "previous": x[n] holds on [t[n], t[n+1]) (scipy's zero-order hold), x[-1] on all later times.
+
+    Raises:
+        ValueError: times that do not increase, a length that differs from t, NaN, an unknown kind.
+
+    Example:
+        >>> pulse = Held([0.0, 50.0, 50.5, 60.0], [0.0, 0.0, 1.0, 0.0])
+        >>> pulse([50.0, 50.2, 50.5, 50.6]).ravel()
+        array([0., 1., 1., 0.])
+        >>> pulse.left(50.0), pulse.right(50.0)
+        (array([0.]), array([1.]))
+    """
+
+    def __init__(self, t: Any, x: Any, kind: str = "next") -> None:
+        super().__init__(t, x, least=1)
+        self.kind = check_choice("kind", kind, ("next", "previous"))
+        if kind == "next":
+            self.start = -np.inf
+        else:
+            self.end = np.inf
+
+    def _piece_of(self, t: np.ndarray) -> np.ndarray:
+        if self.kind == "next":
+            return np.clip(np.searchsorted(self.knots, t, side="left"), 0, len(self.knots) - 1)
+        return np.clip(np.searchsorted(self.knots, t, side="right") - 1, 0, len(self.knots) - 1)
+
+    def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
+        return self.x[j]
+
+
+class Linear(SampledSeries):
+    """A series joined by straight lines; defined between its first and last sample.
+
+    Args:
+        t: sample times (N >= 2,), increasing.
+        x: samples (N, ..., m), or (N,) for m = 1.
+
+    Example:
+        >>> Linear([0.0, 2.0], [[0.0], [1.0]])(0.5)
+        array([0.25])
+    """
+
+    order = 1
+
+    def __init__(self, t: Any, x: Any) -> None:
+        super().__init__(t, x, least=2)
+
+    def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
+        theta = self._column((t - self.knots[j - 1]) / (self.knots[j] - self.knots[j - 1]))
+        return (1.0 - theta) * self.x[j - 1] + theta * self.x[j]
+
+
+class Cubic(SampledSeries):
+    """A series joined by cubic Hermite polynomials (continuous slope); defined between its end samples.
+
+    Args:
+        t: sample times (N >= 2,), increasing.
+        x: samples (N, ..., m), or (N,) for m = 1.
+        slopes: dx/dt at the samples, shaped as x; by default second-order differences of the series.
+
+    Example:
+        >>> t = np.linspace(0.0, 1.0, 5)
+        >>> float(Cubic(t, t**2)(0.3)[0])  # a parabola comes back
+        0.09
+    """
+
+    order = 2
+
+    def __init__(self, t: Any, x: Any, slopes: Any = None) -> None:
+        super().__init__(t, x, least=2)
+        if slopes is None:
+            self.slopes = self._difference_matrix() @ self.x.reshape((len(self.knots), -1))
+        else:
+            self.slopes = check_array("slopes", slopes, like=self.x)
+            if self.slopes.ndim == 1:
+                self.slopes = self.slopes[:, None]
+            if tuple(self.slopes.shape) != tuple(self.x.shape):
+                raise ValueError(
+                    f"slopes: expected the shape of x, {tuple(self.x.shape)}, got {tuple(self.slopes.shape)}"
+                )
+        self.slopes = self.slopes.reshape(self.x.shape)
+
+    def _difference_matrix(self) -> Array:
+        edge_order = 2 if len(self.knots) > 2 else 1
+        unit = np.eye(len(self.knots))
+        return as_like(np.gradient(unit, self.knots, axis=0, edge_order=edge_order), self.x)
+
+    def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
+        step = self.knots[j] - self.knots[j - 1]
+        u = (t - self.knots[j - 1]) / step
+        rise = self._column(u * u * (3.0 - 2.0 * u))
+        ahead = self._column(step * u * (1.0 - u) ** 2)
+        behind = self._column(step * u * u * (u - 1.0))
+        return (
+            self.x[j - 1]
+            + rise * (self.x[j] - self.x[j - 1])
+            + ahead * self.slopes[j - 1]
+            + behind * self.slopes[j]
+        )
+
+    def parameters(self) -> tuple[Array, ...]:
+        return tuple(p for p in (self.x, self.slopes) if is_torch(p))

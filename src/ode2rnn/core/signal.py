@@ -1,0 +1,81 @@
+"""What a solver must know of an input x(t): its values, its knots, and the smooth piece beside a knot.
+
+Uses: C6 (c(t) is driven by x).  A knot is a time where the signal, or a derivative of it, jumps.  Solvers
+never step across a knot, and ask a signal for the smooth piece that holds on one side of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, stack
+
+NO_KNOTS = np.zeros(0)
+
+
+class Signal:
+    """A function of time with values of shape (..., m), and what a solver must know about it.
+
+    Attributes:
+        knots: times where the signal or a derivative jumps, (N,).
+        order: the lowest derivative that jumps at a knot (0: the value itself).
+        start, end: the times between which the signal is defined.
+    """
+
+    knots: np.ndarray = NO_KNOTS
+    order: int = 0
+    start: float = -np.inf
+    end: float = np.inf
+
+    def __call__(self, t: Any) -> Array:
+        """Value at ``t``: a scalar gives (..., m), times (T,) give (T, ..., m)."""
+        return self._at(t, self._values)
+
+    def left(self, t: Any) -> Array:
+        """The limit from before ``t``; it differs from :meth:`right` only at a knot that jumps."""
+        return self._at(t, lambda times: self._one_sided(times, -1.0))
+
+    def right(self, t: Any) -> Array:
+        """The limit from after ``t``."""
+        return self._at(t, lambda times: self._one_sided(times, 1.0))
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        """The smooth function (T,) -> (T, ..., m) that the signal is between ``a`` and ``b``.
+
+        No knot may lie inside (a, b). At the ends, and an ulp past them, the function goes on smoothly.
+        """
+        raise NotImplementedError
+
+    def parameters(self) -> tuple[Array, ...]:
+        """The torch tensors that the signal's values depend on."""
+        return ()
+
+    def _values(self, t: np.ndarray) -> Array:
+        raise NotImplementedError
+
+    def _one_sided(self, t: np.ndarray, side: float) -> Array:
+        # just beside a knot is inside the neighbouring piece; evaluate that piece at the knot itself
+        reach = np.diff(self.knots).min() / 4 if len(self.knots) > 1 else 1.0
+        return stack([self.piece(*sorted((s, s + side * reach)))(np.array([s]))[0] for s in t])
+
+    def _at(self, t: Any, function: Callable[[np.ndarray], Array]) -> Array:
+        times = np.asarray(t, dtype=np.float64)
+        flat = times.reshape(-1)
+        check_range("t", self, flat.min(initial=np.inf), flat.max(initial=-np.inf))
+        values = function(flat)
+        return values.reshape((*times.shape, *values.shape[1:]))
+
+
+def check_range(name: str, signal: Signal, first: float, last: float) -> None:
+    """Refuse times at which ``signal`` is not defined; rounding at its ends is allowed."""
+    slack = 1e-12 * max(1.0, abs(first), abs(last)) if np.isfinite([first, last]).all() else 0.0
+    if np.isnan(first) or np.isnan(last):
+        raise ValueError(f"{name}: expected finite times, got NaN")
+    if first < signal.start - slack or last > signal.end + slack:
+        raise ValueError(
+            f"{name}: {type(signal).__name__} is defined on [{signal.start:g}, {signal.end:g}], but is needed"
+            f" on [{first:g}, {last:g}]; give a longer series, or a shorter range of times"
+        )
