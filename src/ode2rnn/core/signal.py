@@ -58,8 +58,11 @@ class Signal:
 
     def _one_sided(self, t: np.ndarray, side: float) -> Array:
         # just beside a knot is inside the neighbouring piece; evaluate that piece at the knot itself
-        reach = np.diff(self.knots).min() / 4 if len(self.knots) > 1 else 1.0
-        return stack([self.piece(*sorted((s, s + side * reach)))(np.array([s]))[0] for s in t])
+        return stack([self.piece(*sorted((s, s + side * self._reach(s))))(np.array([s]))[0] for s in t])
+
+    def _reach(self, t: float) -> float:
+        distances = np.abs(self.knots - t)
+        return float(distances[distances > 0].min(initial=2.0)) / 2
 
     def _at(self, t: Any, function: Callable[[np.ndarray], Array]) -> Array:
         times = np.asarray(t, dtype=np.float64)

@@ -89,7 +89,6 @@ class Problem:
         points: breaking points strictly inside the span.
         rtol, atol: relative and absolute tolerance of adaptive methods.
         dt: step of fixed-step methods.
-        adjoint: whether torchdiffeq is to use its adjoint equation.
         samples: the times to keep, or None for the solver's own nodes.
     """
 
@@ -102,7 +101,6 @@ class Problem:
     rtol: float
     atol: float
     dt: float | None
-    adjoint: bool = False
     samples: np.ndarray | None = None
 
     def segments(self, longest: float = np.inf) -> list[tuple[float, float]]:
