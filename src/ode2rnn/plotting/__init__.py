@@ -1,0 +1,13 @@
+"""Pictures: the only place that imports matplotlib."""
+
+from ode2rnn.plotting.axes import (
+    STYLE,
+    new_figure,
+    plot_errors,
+    plot_plane,
+    plot_samples,
+    plot_states,
+    save_figure,
+)
+
+__all__ = ["STYLE", "new_figure", "plot_errors", "plot_plane", "plot_samples", "plot_states", "save_figure"]

@@ -1,0 +1,9 @@
+"""The paper as a list of claims, each with the check that decides it, in the order of the derivation."""
+
+from ode2rnn.derivation.claim import Claim, Experiment, Finding
+from ode2rnn.derivation.continuous_time import CONTINUOUS
+from ode2rnn.derivation.discretization import DISCRETIZATION
+
+CLAIMS: tuple[Claim, ...] = (*CONTINUOUS, *DISCRETIZATION)
+
+__all__ = ["CLAIMS", "Claim", "Experiment", "Finding"]

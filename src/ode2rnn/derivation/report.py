@@ -1,0 +1,94 @@
+"""Run the claims on a series and write what came of them: a table, the figures, report.md."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ode2rnn.core.series import Series
+from ode2rnn.core.trajectory import write_whole
+from ode2rnn.derivation import CLAIMS
+from ode2rnn.derivation.claim import Claim, Experiment, Finding
+from ode2rnn.derivation.figures import PICTURES
+
+COLUMNS = ("id", "claim", "expected", "measured", "verdict")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A claim and its finding."""
+
+    claim: Claim
+    finding: Finding
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """The row in words."""
+        verdict = "holds" if self.finding.holds else "FAILS"
+        return (self.claim.id, self.claim.statement, self.finding.expected, self.finding.measured, verdict)
+
+
+def check(claim: Claim, experiment: Experiment) -> Row:
+    """Decide one claim; a check that breaks is a claim that fails, not a lost report."""
+    try:
+        return Row(claim, claim.check(experiment))
+    except Exception as error:
+        return Row(claim, Finding("a number", f"{type(error).__name__}: {error}", False))
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows as aligned plain text."""
+    cells = [COLUMNS, *(row.cells for row in rows)]
+    widths = [max(len(line[k]) for line in cells) for k in range(len(COLUMNS))]
+    lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+    lines.insert(1, "  ".join("-" * width for width in widths))
+    return "\n".join(lines)
+
+
+def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda what: None) -> list[Row]:
+    """Check every claim on ``series``, draw every figure, and write report.md, all into the folder ``out``.
+
+    ``on_step`` is told what was just finished, once for each claim and each figure.
+    """
+    from ode2rnn.plotting import save_figure
+
+    experiment = Experiment(series)
+    rows = []
+    for claim in CLAIMS:
+        rows.append(check(claim, experiment))
+        on_step(f"{claim.id}: {claim.statement}")
+    out.mkdir(parents=True, exist_ok=True)
+    for picture in PICTURES:
+        save_figure(picture.draw(picture.data(experiment)), out / f"{picture.name}.png")
+        on_step(f"figure {picture.name}")
+    write_whole(out / "report.md", lambda path: path.write_text(report(experiment, rows), encoding="utf-8"))
+    return rows
+
+
+def steps() -> int:
+    """How often :func:`reproduce` calls ``on_step``."""
+    return len(CLAIMS) + len(PICTURES)
+
+
+def report(experiment: Experiment, rows: list[Row]) -> str:
+    """report.md: what was run, the table, the figures."""
+    series = experiment.series
+    failed = sum(not row.finding.holds for row in rows)
+    verdict = "Every claim holds." if not failed else f"{failed} of {len(rows)} claims FAIL."
+    used = f"{experiment.samples} of {len(series.t)} values" if experiment.samples < len(series.t) else f"{len(series.t)} values"
+    lines = [
+        "# From the differential equation to the canonical RNN",
+        "",
+        f"Series: {series.name}, {used} (one {series.unit_of_time} apart), standardized to mean 0 and deviation 1.",
+        f"The network is C9 with three states and tau = dT = 1 {series.unit_of_time}. {verdict}",
+        "",
+        "| " + " | ".join(COLUMNS) + " |",
+        "|" + "---|" * len(COLUMNS),
+        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells) + " |" for row in rows),
+        "",
+    ]
+    for picture in PICTURES:
+        lines += [f"![{picture.caption}]({picture.name}.png)", "", picture.caption, ""]
+    lines += ["Written by `ode2rnn reproduce`. The ids are those of the package's documentation.", ""]
+    return "\n".join(lines)

@@ -1,0 +1,101 @@
+"""Pictures on matplotlib axes: arrays in, Axes out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from ode2rnn.core.trajectory import write_whole
+
+# the palette of Okabe and Ito, which colour-blind readers can tell apart
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+MARKS = "osD^vP"
+STYLE: dict[str, Any] = {
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.grid": True,
+    "grid.alpha": 0.25,
+    "font.size": 10,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+}
+
+
+def new_figure(width: float = 8.0, height: float = 5.0) -> Figure:
+    """An empty figure that belongs to no window, so that it works on a machine without a screen."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | Path) -> Path:
+    """Write ``figure`` to ``path`` (its ending names the format), whole or not at all."""
+    path = Path(path)
+    # no date and no version inside, so that an unchanged figure is an unchanged file
+    metadata = {"Software": None} if path.suffix == ".png" else None
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=150, metadata=metadata))
+    return path
+
+
+def plot_states(ax: Axes, t: np.ndarray, s: np.ndarray, names: Sequence[str] = ()) -> Axes:
+    """The components of a trajectory (T, d) as lines over time."""
+    for i in range(s.shape[-1]):
+        label = names[i] if i < len(names) else f"$s_{{{i + 1}}}$"
+        ax.plot(t, s[:, i], color=COLOURS[i % len(COLOURS)], label=label, lw=1.4)
+    ax.margins(x=0.01)
+    return ax
+
+
+def plot_samples(
+    ax: Axes, t: np.ndarray, s: np.ndarray, samples: Mapping[str, tuple[np.ndarray, np.ndarray]]
+) -> Axes:
+    """One state over continuous time as a line, and sampled runs of it as marks, by label."""
+    ax.plot(t, s, color="0.15", lw=1.6, label="delay equation", zorder=3)
+    for k, (label, (at, values)) in enumerate(samples.items()):
+        size = 5.0 if len(at) < 80 else 2.5
+        ax.plot(
+            at, values, MARKS[k % len(MARKS)], color=COLOURS[k % len(COLOURS)], ms=size, alpha=0.85, label=label
+        )
+    ax.margins(x=0.01)
+    return ax
+
+
+def plot_errors(
+    ax: Axes, dts: np.ndarray, errors: Mapping[str, np.ndarray], orders: Mapping[str, float] | None = None
+) -> Axes:
+    """Error against step, log-log; a fitted order is named in the legend and drawn as a thin line."""
+    for k, (label, error) in enumerate(errors.items()):
+        order = None if orders is None else orders.get(label)
+        good = np.isfinite(error) & (np.asarray(error) > 0)
+        text = label if order is None or not np.isfinite(order) else f"{label}: slope {order:.2f}"
+        colour = COLOURS[k % len(COLOURS)]
+        ax.loglog(np.asarray(dts)[good], np.asarray(error)[good], MARKS[k % len(MARKS)], color=colour, ms=5, label=text)
+        if order is not None and np.isfinite(order) and good.any():
+            x, y = np.asarray(dts)[good], np.asarray(error)[good]
+            centre = np.exp(np.mean(np.log(y)) - order * np.mean(np.log(x)))
+            ax.loglog(x, centre * x**order, color=colour, lw=1, alpha=0.6)
+    ax.set_xlabel("step dT")
+    return ax
+
+
+def plot_plane(ax: Axes, points: Mapping[str, np.ndarray], kind: str) -> Axes:
+    """Complex numbers by label in the s-plane (stable left of the axis) or the z-plane (stable in the circle)."""
+    if kind == "z":
+        angle = np.linspace(0, 2 * np.pi, 200)
+        ax.plot(np.cos(angle), np.sin(angle), color="0.4", lw=1)
+        ax.fill(np.cos(angle), np.sin(angle), color="#009E73", alpha=0.07)
+        ax.set_aspect("equal")
+    else:
+        ax.axvline(0, color="0.4", lw=1)
+        ax.axhline(0, color="0.8", lw=0.8)
+    for k, (label, values) in enumerate(points.items()):
+        style = {"color": COLOURS[k % len(COLOURS)], "label": label}
+        ax.plot(values.real, values.imag, MARKS[k % len(MARKS)], ms=6, mfc="none", mew=1.4, **style)
+    ax.set_xlabel("real part")
+    ax.set_ylabel("imaginary part")
+    return ax
