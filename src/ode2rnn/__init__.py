@@ -10,18 +10,32 @@ from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.system import System, run
 from ode2rnn.core.trajectory import SimulationError, Trajectory
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
+from ode2rnn.discrete.limits import quasi_static
+from ode2rnn.discrete.sampled import Sampled
+from ode2rnn.discrete.schemes import SCHEMES, discretize, retime, undiscretize
 from ode2rnn.solvers.integrate import integrate
+from ode2rnn.solvers.methods import METHODS
 
 __all__ = [
-    "ACTIVATIONS",
     "Activation",
+    "ACTIVATIONS",
+    "signals",
     "AdditiveModel",
     "Circulant",
     "ContinuousRNN",
-    "SimulationError",
-    "System",
-    "Trajectory",
     "integrate",
+    "METHODS",
+    "Trajectory",
+    "SimulationError",
+    "discretize",
+    "SCHEMES",
+    "CanonicalRNN",
+    "TappedRNN",
     "run",
-    "signals",
+    "System",
+    "Sampled",
+    "quasi_static",
+    "undiscretize",
+    "retime",
 ]

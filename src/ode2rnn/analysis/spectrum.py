@@ -42,7 +42,11 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
     with np.errstate(all="ignore"):
         found = root(
-            lambda s: to_numpy(model.rate(s, held)), start, jac=model.jacobian, method="hybr", options={"xtol": 1e-14}
+            lambda s: to_numpy(model.rate(s, held)),
+            start,
+            jac=model.jacobian,
+            method="hybr",
+            options={"xtol": 1e-14},
         )
         residual = np.abs(to_numpy(model.rate(found.x, held))).max()
     if not residual <= 1e-10 * (1.0 + np.abs(found.x).max()):
@@ -96,8 +100,8 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
         >>> float(pole_image(-2.0, 0.5).real)
         0.5
     """
-    from ode2rnn.discrete.schemes import discretize
     from ode2rnn.continuous.rnn import ContinuousRNN
+    from ode2rnn.discrete.schemes import discretize
 
     dt = check_positive("dt", dt)
     images = []

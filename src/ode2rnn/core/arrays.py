@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import reprlib
 import sys
 from collections.abc import Iterable
 from typing import Any, TypeAlias
@@ -77,8 +78,8 @@ def all_finite(value: Array) -> bool:
     return bool(np.isfinite(value).all())
 
 
-def check_array(name: str, value: Any, like: Array | None = None) -> Array:
-    """``value`` as a finite float array; numbers only, NaN and infinity refused by name."""
+def check_array(name: str, value: Any, like: Array | None = None, finite: bool = True) -> Array:
+    """``value`` as a float array; numbers only, NaN and infinity refused by name where ``finite`` is asked."""
     if value is None:
         raise ValueError(f"{name}: expected numbers, got None")
     if is_torch(value):
@@ -90,15 +91,15 @@ def check_array(name: str, value: Any, like: Array | None = None) -> Array:
     else:
         try:
             raw = np.asarray(value)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{name}: expected an array of numbers, got {_brief(value)} ({error})") from None
+        except Exception as error:  # whatever the value's own conversion to an array may raise
+            raise ValueError(f"{name}: expected an array of numbers, got {brief(value)} ({error})") from None
         if raw.dtype.kind not in "biuf":
-            raise ValueError(f"{name}: expected an array of real numbers, got {_brief(value)}")
+            raise ValueError(f"{name}: expected an array of real numbers, got {brief(value)}")
         with np.errstate(all="ignore"):
             array = np.array(raw, dtype=np.float64)
     if like is not None and is_torch(like):
         array = as_like(array, like)
-    if not all_finite(array):
+    if finite and not all_finite(array):
         what = "NaN" if np.isnan(to_numpy(array)).any() else "infinity"
         raise ValueError(f"{name}: expected finite numbers, got an array that holds {what}")
     return array
@@ -140,6 +141,19 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
+def check_divides(dt: float, delay: float) -> int:
+    """The whole number of steps dt in a delay (3 * 0.1 counts as 0.3); at least one in a positive delay."""
+    if delay == 0:
+        return 0
+    steps = max(1, round(delay / dt))
+    if abs(delay / dt - steps) > 1e-9 * steps:
+        raise ValueError(
+            f"dt: expected a step that divides the delay {delay:g}, got {dt:g}; the nearest that does is"
+            f" {delay / steps!r} (delay / {steps})"
+        )
+    return steps
+
+
 def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
     """``value`` as a strictly increasing vector of times."""
     times = to_numpy(check_array(name, value))
@@ -147,13 +161,15 @@ def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
         raise ValueError(
             f"{name}: expected an increasing vector of at least {least} times, got shape {times.shape}"
         )
-    steps = np.diff(times)
-    if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0))
+    falls = times[1:] <= times[:-1]
+    if falls.any():
+        at = int(np.argmax(falls))
         raise ValueError(
             f"{name}: expected strictly increasing times, got {times[at]:g} followed by {times[at + 1]:g}"
             f" at position {at + 1}"
         )
+    if times.size and np.isinf(float(times[-1]) - float(times[0])):
+        raise ValueError(f"{name}: expected times of a finite span, got {times[0]:g} to {times[-1]:g}")
     return times
 
 
@@ -162,13 +178,19 @@ def check_choice(name: str, value: object, known: Iterable[str]) -> str:
     names = sorted(known)
     if isinstance(value, str) and value in names:
         return value
-    near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.4) or difflib.get_close_matches(
-        str(value).lower(), [n.lower() for n in names], n=1, cutoff=0.4
-    )
-    hint = next((f"; did you mean {n!r}?" for n in names if near and n.lower() == near[0].lower()), "")
-    raise ValueError(f"{name}: expected one of {', '.join(names)}; got {value!r}{hint}")
+    if not isinstance(value, str):
+        raise ValueError(f"{name}: expected one of {', '.join(names)}; got {brief(value)}")
+    lower = {n.lower(): n for n in names}
+    near = difflib.get_close_matches(value[:80].lower(), lower, n=1, cutoff=0.4)
+    hint = f"; did you mean {lower[near[0]]!r}?" if near else ""
+    raise ValueError(f"{name}: expected one of {', '.join(names)}; got {value[:80]!r}{hint}")
 
 
-def _brief(value: object) -> str:
-    text = repr(value)
-    return f"{type(value).__name__} {text if len(text) <= 40 else text[:37] + '...'}"
+def brief(value: object) -> str:
+    """What ``value`` is, in at most a line, for a message."""
+    try:
+        text = reprlib.repr(value)
+    except Exception:  # a repr of the value's own
+        text = ""
+    kind = type(value).__name__
+    return kind if not text or "\n" in text else f"{kind} {text if len(text) <= 40 else text[:37] + '...'}"

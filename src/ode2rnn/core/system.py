@@ -18,8 +18,8 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 class System(Protocol):
     """What :func:`run` steps.
 
-    ``init`` turns s[-1] of shape (..., d) into the system's own state, ``step`` takes that state and x[n]
-    (None without input) to the next, ``readout`` gives (s[n], r[n]).
+    ``init`` turns s[-1] of shape (..., d) into the system's own state, of type ``State``; ``step`` takes that
+    state and x[n] (None without input) to the next, ``readout`` gives (s[n], r[n]).
     """
 
     @property
@@ -30,6 +30,8 @@ class System(Protocol):
     def input_width(self) -> int: ...
     @property
     def like(self) -> Array: ...
+    @property
+    def State(self) -> type: ...
     def init(self, s0: Array) -> Any: ...
     def step(self, state: Any, x: Array | None) -> Any: ...
     def readout(self, state: Any) -> tuple[Array, Array]: ...
@@ -42,7 +44,8 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         cell: a CanonicalRNN, a TappedRNN, a Sampled model, or any other System.
         x: inputs (N, ..., m); x[n] holds on (t[n-1], t[n]]. For a cell without input, zeros of shape (N, 0),
             or the number of ticks.
-        s0: s[-1], of shape (..., d); zero by default. Cells that reach further back hold it for all n < 0.
+        s0: s[-1], of shape (..., d); zero by default. Cells that reach further back hold it for all n < 0. Or a
+            state of the cell's own, to go on from what it remembers.
 
     Returns:
         A Trajectory with t[n] = n dT; between ticks its dense output is linear.
@@ -52,8 +55,8 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         SimulationError: the state overflowed; its ``trajectory`` is the part before that.
     """
     inputs, ticks = _check_inputs(cell, x)
-    state_0 = _check_start(cell, s0, inputs)
-    state = cell.init(state_0)
+    state = s0 if isinstance(s0, cell.State) else cell.init(_check_start(cell, s0, inputs))
+    state_0 = cell.readout(state)[0]
     states, readouts = [state_0], []
     finite = True
     with np.errstate(all="ignore"):  # overflow is told below, with the valid part
@@ -82,9 +85,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         span=(float(edges[0]), float(edges[-1])),
     )
     if not finite:
-        message = (
-            f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
-        )
+        message = f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
         raise SimulationError(message, trajectory.failed(message))
     return trajectory
 

@@ -9,8 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from ode2rnn.continuous.rnn import ContinuousRNN
-from ode2rnn.core.signals import Linear
 from ode2rnn.core.series import Series
+from ode2rnn.core.signals import Linear
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.integrate import integrate
 

@@ -44,9 +44,7 @@ def _convolution(experiment: Experiment) -> Finding:
     history = np.cos(np.arange(16.0))
     ring = ContinuousRNN(diffusion, coupling, None, None, tau=1.0)
     matrices = ContinuousRNN(np.asarray(diffusion), np.asarray(coupling), None, None, tau=1.0)
-    one, other = (
-        integrate(m, t=(0, 10), history=history, method="tsit5", rtol=1e-10).s[-1] for m in (ring, matrices)
-    )
+    one, other = (integrate(m, t=(0, 10), history=history, method="tsit5", rtol=1e-10).s[-1] for m in (ring, matrices))
     return within(float(np.abs(one - other).max()), 1e-11)
 
 
@@ -54,7 +52,13 @@ def _two_methods(experiment: Experiment) -> Finding:
     """The delay equation on the real series, by collocation and by a Runge-Kutta method."""
     t = np.arange(experiment.samples, dtype=float)
     other = integrate(
-        experiment.model, experiment.signal, t=t, history=experiment.rest, method="tsit5", rtol=1e-9, atol=1e-11
+        experiment.model,
+        experiment.signal,
+        t=t,
+        history=experiment.rest,
+        method="tsit5",
+        rtol=1e-9,
+        atol=1e-11,
     )
     return within(float(np.abs(other.s - experiment.solution(t)).max()), 1e-7)
 

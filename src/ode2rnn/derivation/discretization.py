@@ -105,7 +105,7 @@ def _fixed_point(experiment: Experiment) -> Finding:
     return within(float(np.abs(end - equilibrium(calm, held)).max()), 1e-12)
 
 
-def tied_study(experiment: Experiment):  # noqa: ANN201
+def tied_study(experiment: Experiment):
     """D9, first limit: tau_0 = dT -> 0, against the ordinary equation."""
     return convergence(
         experiment.ordinary,
@@ -117,7 +117,7 @@ def tied_study(experiment: Experiment):  # noqa: ANN201
     )
 
 
-def fixed_study(experiment: Experiment, scheme: str = "backward_euler"):  # noqa: ANN201
+def fixed_study(experiment: Experiment, scheme: str = "backward_euler"):
     """D9, second limit: tau_0 = m dT held fixed, m -> infinity, against the delay equation."""
     return convergence(
         experiment.model,

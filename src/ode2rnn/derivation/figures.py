@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
-from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.system import run
 from ode2rnn.derivation.claim import Experiment
 from ode2rnn.derivation.discretization import fixed_study, limit_distances, standard_distances, tied_study
@@ -48,7 +47,14 @@ def trajectory_data(experiment: Experiment) -> dict[str, Any]:
     moved = {k: (np.interp(n, np.arange(len(series.t)), series.t), v) for k, (n, v) in samples.items()}
     raw = np.interp(t, np.arange(len(series.t)), series.x[:, 0])
     unit = series.unit_of_time
-    return {"t": at, "x": raw, "s": experiment.solution(t)[:, 0], "samples": moved, "name": series.name, "unit": unit}
+    return {
+        "t": at,
+        "x": raw,
+        "s": experiment.solution(t)[:, 0],
+        "samples": moved,
+        "name": series.name,
+        "unit": unit,
+    }
 
 
 def draw_trajectory(data: dict[str, Any]) -> Any:
@@ -120,7 +126,10 @@ def draw_poles(data: dict[str, Any]) -> Any:
     for k in range(data["paths"].shape[1]):
         path = data["paths"][:, k]
         right.plot(path.real, path.imag, color="0.6", lw=0.9, label="dT from 0.01 to 100" if k == 0 else None)
-    named = {"1 / (1 - dT lambda), dT = 1": data["images"], "multipliers of the canonical RNN": data["multipliers"]}
+    named = {
+        "1 / (1 - dT lambda), dT = 1": data["images"],
+        "multipliers of the canonical RNN": data["multipliers"],
+    }
     plot_plane(right, named, "z")
     right.set_title("z-plane: sampled with step dT")
     right.legend(loc="lower left", bbox_to_anchor=(-0.05, -0.05))
@@ -133,7 +142,10 @@ def limit_data(experiment: Experiment) -> dict[str, Any]:
     weights = limit_distances(experiment, dts)
     names = ("W_s to 0", "W_r to -A^-1 B", "W_x to -A^-1 C", "theta_s to -A^-1 phi")
     distances = {name: weights[:, k] for k, name in enumerate(names)}
-    return {"dts": dts, "distances": distances | {"run to the standard RNN": standard_distances(experiment, dts)}}
+    return {
+        "dts": dts,
+        "distances": distances | {"run to the standard RNN": standard_distances(experiment, dts)},
+    }
 
 
 def draw_limit(data: dict[str, Any]) -> Any:

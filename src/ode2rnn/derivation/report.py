@@ -76,7 +76,11 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
     series = experiment.series
     failed = sum(not row.finding.holds for row in rows)
     verdict = "Every claim holds." if not failed else f"{failed} of {len(rows)} claims FAIL."
-    used = f"{experiment.samples} of {len(series.t)} values" if experiment.samples < len(series.t) else f"{len(series.t)} values"
+    used = (
+        f"{experiment.samples} of {len(series.t)} values"
+        if experiment.samples < len(series.t)
+        else f"{len(series.t)} values"
+    )
     lines = [
         "# From the differential equation to the canonical RNN",
         "",

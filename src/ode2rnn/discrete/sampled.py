@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_positive, concatenate, stack
+from ode2rnn.core.arrays import Array, broadcast_to, check_positive, stack
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant
@@ -122,6 +122,11 @@ class Sampled:
         """An array of the model's kind."""
         return self.model.phi
 
+    @property
+    def State(self) -> type:
+        """The type of the states that init and step return."""
+        return Past
+
     def init(self, s0: Array) -> Past:
         """The past that has been s0 for ever."""
         return Past(s0, (), self.dt)
@@ -129,9 +134,7 @@ class Sampled:
     def step(self, state: Past, x: Array | None) -> Past:
         """The past one tick later, with the input held at ``x`` (..., m)."""
         signal = None if x is None else Constant(x)
-        tick = integrate(
-            self.model, signal, t=(0.0, self.dt), history=state, s0=state.state, **self._options
-        )
+        tick = integrate(self.model, signal, t=(0.0, self.dt), history=state, s0=state.state, **self._options)
         assert isinstance(tick.dense, Piecewise)
         return Past(state.first, (*state.ticks, tick.dense)[-max(1, self._kept) :], self.dt)
 

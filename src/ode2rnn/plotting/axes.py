@@ -51,15 +51,19 @@ def plot_states(ax: Axes, t: np.ndarray, s: np.ndarray, names: Sequence[str] = (
     return ax
 
 
-def plot_samples(
-    ax: Axes, t: np.ndarray, s: np.ndarray, samples: Mapping[str, tuple[np.ndarray, np.ndarray]]
-) -> Axes:
+def plot_samples(ax: Axes, t: np.ndarray, s: np.ndarray, samples: Mapping[str, tuple[np.ndarray, np.ndarray]]) -> Axes:
     """One state over continuous time as a line, and sampled runs of it as marks, by label."""
     ax.plot(t, s, color="0.15", lw=1.6, label="delay equation", zorder=3)
     for k, (label, (at, values)) in enumerate(samples.items()):
         size = 5.0 if len(at) < 80 else 2.5
         ax.plot(
-            at, values, MARKS[k % len(MARKS)], color=COLOURS[k % len(COLOURS)], ms=size, alpha=0.85, label=label
+            at,
+            values,
+            MARKS[k % len(MARKS)],
+            color=COLOURS[k % len(COLOURS)],
+            ms=size,
+            alpha=0.85,
+            label=label,
         )
     ax.margins(x=0.01)
     return ax
@@ -74,7 +78,14 @@ def plot_errors(
         good = np.isfinite(error) & (np.asarray(error) > 0)
         text = label if order is None or not np.isfinite(order) else f"{label}: slope {order:.2f}"
         colour = COLOURS[k % len(COLOURS)]
-        ax.loglog(np.asarray(dts)[good], np.asarray(error)[good], MARKS[k % len(MARKS)], color=colour, ms=5, label=text)
+        ax.loglog(
+            np.asarray(dts)[good],
+            np.asarray(error)[good],
+            MARKS[k % len(MARKS)],
+            color=colour,
+            ms=5,
+            label=text,
+        )
         if order is not None and np.isfinite(order) and good.any():
             x, y = np.asarray(dts)[good], np.asarray(error)[good]
             centre = np.exp(np.mean(np.log(y)) - order * np.mean(np.log(x)))

@@ -139,13 +139,3 @@ def _seeds(
 def _deepest(rtol: float) -> int:
     """The highest derivative whose jump can be seen at this tolerance."""
     return min(14, 3 + int(np.ceil(-np.log10(rtol))))
-
-
-def check_divides(dt: float, delay: float) -> int:
-    """The number of steps dt in a delay; a dT that does not divide it is refused, naming the nearest that does."""
-    steps = max(1, round(delay / dt))
-    if abs(delay / dt - steps) > 1e-9 * steps:
-        raise ValueError(
-            f"dt: expected a step that divides the delay {delay:g}, got {dt:g}; nearest: {delay / steps!r}"
-        )
-    return steps

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_choice, is_torch
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_choice, check_divides, is_torch
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
-from ode2rnn.solvers.arguments import build_problem, check_divides
+from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose
-from ode2rnn.solvers.problem import Problem, Solution, StepFailure
+from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
 
 
@@ -37,15 +37,15 @@ def integrate(
 
     Args:
         model: an AdditiveModel or ContinuousRNN.
-        x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must cover
-            the range, and the longest input delay before it.
+        x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
+            cover the range, and the longest input delay before it.
         t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
-        history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory. Only
-            its value at t0 matters to a model without delays.
+        history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
+            Only its value at t0 matters to a model without delays.
         s0: s(t0) of shape (..., d), where it differs from the history.
-        method: "auto"; "spectral" (delays, no undelayed readout), "tsit5"; scipy's "RK45", "DOP853", "Radau",
-            "BDF", "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed
-            step dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
+        method: "auto"; "spectral" (no undelayed readout), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
+            "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
+            dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
             "explicit_adams", "implicit_adams". Every method takes delays, by the method of steps.
         rtol, atol: relative and absolute tolerance per step of adaptive methods.
         dt: the step of fixed-step methods; it must divide every delay.
@@ -57,7 +57,8 @@ def integrate(
 
     Raises:
         ValueError: arguments that do not fit, before any work is done.
-        SimulationError: the solution diverges or no step is small enough; ``error.trajectory`` is the valid part.
+        SimulationError: the solution diverges or no step is small enough; ``error.trajectory`` is the valid
+            part.
 
     Example:
         >>> from ode2rnn import ContinuousRNN
@@ -69,20 +70,20 @@ def integrate(
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
     bar = _bar(problem.span, solution) if progress else None
-    try:
-        if adjoint:
-            states = solve_adjoint(problem, solution, chosen.name, chosen.adaptive)
-            assert problem.samples is not None
-            return _with_readout(problem, problem.samples, states, _stats(problem, solution, chosen))
-        chosen.run(problem, solution)
-    except StepFailure as failure:
-        message = str(failure)
-        partial = _trajectory(problem, solution, chosen).failed(message) if solution.values else None
-        raise SimulationError(message, partial) from None
-    finally:
-        if bar is not None:
-            bar.close()
-    return _trajectory(problem, solution, chosen)
+    with np.errstate(all="ignore"):  # overflow shows as an infinite error, and is told by a SimulationError
+        try:
+            if adjoint:
+                states = solve_adjoint(problem, solution, chosen.name, chosen.adaptive)
+                assert problem.samples is not None
+                return _with_readout(problem, problem.samples, states, _stats(problem, solution, chosen))
+            chosen.run(problem, solution)
+        except StepError as failure:
+            partial = _trajectory(problem, solution, chosen).failed(str(failure))
+            raise SimulationError(str(failure), partial) from None
+        finally:
+            if bar is not None:
+                bar.close()
+        return _trajectory(problem, solution, chosen)
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
@@ -93,7 +94,8 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
     model, dt = problem.model, problem.dt
     if chosen.name == "spectral" and model.undelayed("readout") is not None:
         raise ValueError(
-            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0; use 'tsit5'"
+            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0;"
+            " use 'tsit5'"
         )
     if chosen.family == "scipy" and is_torch(problem.s0):
         raise ValueError(
@@ -116,8 +118,8 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
             or problem.samples is None
         ):
             raise ValueError(
-                "adjoint: expected a torchdiffeq method, torch tensors, a model without delays and an array of"
-                " samples t; leave adjoint out to differentiate through the solver"
+                "adjoint: expected a torchdiffeq method, torch tensors, a model without delays and an array"
+                " of samples t; leave adjoint out to differentiate through the solver"
             )
         _check_adjoint_input(problem)
     return chosen
@@ -129,8 +131,8 @@ def _check_adjoint_input(problem: Problem) -> None:
     probe = problem.x(np.array([problem.span[0]]))
     if is_torch(probe) and probe.requires_grad:
         raise ValueError(
-            "adjoint: the input depends on tensors that the adjoint equation cannot see; give it as a torch.nn.Module"
-            " or one of ode2rnn.signals, or leave adjoint out"
+            "adjoint: the input depends on tensors that the adjoint equation cannot see; give it as a"
+            " torch.nn.Module or one of ode2rnn.signals, or leave adjoint out"
         )
 
 
@@ -145,11 +147,14 @@ def _bar(span: tuple[float, float], solution: Solution) -> Any:
 
 
 def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
-    met = int(np.sum(problem.points < solution.end)) if solution.values else len(problem.points)
+    met = int(np.sum(problem.points < solution.end))
     return Stats(method.name, solution.evaluations, len(solution.values), solution.rejected, met)
 
 
 def _trajectory(problem: Problem, solution: Solution, method: Method) -> Trajectory:
+    if not solution.values:  # the first step failed: s(t0) is all that is valid
+        start = np.array(problem.span[:1])
+        return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
     dense = solution.piecewise()
     if not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
         dense = Piecewise(dense.breaks, dense.theta, dense.values.detach().numpy())
