@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, check_choice, is_torch
+from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_choice, check_positive, is_torch
 
 
 @dataclass(frozen=True)
@@ -21,13 +21,13 @@ class Activation:
 
     Args:
         name: how messages and saved models call it.
-        value: G, taking and returning an array of any shape (NumPy, or torch where gradients are wanted).
+        value: G, taking and returning a NumPy array of any shape, and a torch tensor where gradients are wanted.
         slope: the derivative G', likewise.
         bound: sup |G(s)|; infinity (the default) for a function that does not saturate.
 
     Raises:
-        ValueError: a value or slope that cannot be called, changes the shape of its argument or is not
-            finite near 0, or a bound that is not positive.
+        ValueError: a value or slope that does not take a NumPy array near 0 to finite numbers of the same
+            shape, or a bound that is not positive.
 
     Example:
         >>> G = Activation("mackey_glass", lambda s: s / (1 + s**10),
@@ -43,34 +43,39 @@ class Activation:
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
-            raise ValueError(f"name: expected a non-empty name, got {self.name!r}")
+            raise ValueError(f"name: expected a non-empty name, got {brief(self.name)}")
         for field in ("value", "slope"):
             function = getattr(self, field)
             if not callable(function):
-                raise ValueError(f"{field}: expected a function of the state, got {function!r}")
-            _check_elementwise(field, function)
-        bound = self.bound
-        if isinstance(bound, bool) or not isinstance(bound, int | float | np.number) or not bound > 0:
-            raise ValueError(f"bound: expected a number > 0 (math.inf if unbounded), got {bound!r}")
+                raise ValueError(f"{field}: expected a function of the state, got {brief(function)}")
+            _check_elementwise(field, function, PROBE)
+        unbounded = isinstance(self.bound, float) and self.bound == math.inf
+        object.__setattr__(self, "bound", math.inf if unbounded else check_positive("bound", self.bound))
+
+    def check_for(self, like: Array) -> None:
+        """Refuse an activation that does not work, with gradients, on tensors of the kind of ``like``."""
+        probe = as_like(PROBE, like)
+        if is_torch(probe):
+            probe.requires_grad_()
+        for field in ("value", "slope"):
+            _check_elementwise(f"activation {self.name!r}, {field}", getattr(self, field), probe)
 
 
-def _check_elementwise(field: str, function: Callable[[Array], Array]) -> None:
-    probe = np.array([[-0.3, 0.4], [0.1, 0.2]])
+PROBE = np.array([[-0.3, 0.4, 0.0], [0.1, 0.2, -0.1]])
+PROBE.flags.writeable = False  # a function that writes into its argument is found out
+
+
+def _check_elementwise(name: str, function: Callable[[Array], Array], probe: Array) -> None:
+    kind = type(probe).__name__
     try:
         with np.errstate(all="ignore"):
-            out = np.asarray(function(probe), dtype=np.float64)
+            out = function(probe)
     except Exception as error:
-        if "torch" in sys.modules:  # a function written for torch only is fine; it is tried there
-            try:
-                out = function(sys.modules["torch"].tensor(probe)).detach().numpy()
-            except Exception:
-                out = None
-        else:
-            out = None
-        if out is None:
-            raise ValueError(f"{field}: expected a function of an array, but it raised {error!r}") from None
-    if out.shape != probe.shape:
-        raise ValueError(f"{field}: expected an array of shape {probe.shape} back, got {out.shape}")
+        raise ValueError(f"{name}: expected a function of a {kind}, but it raised {error!r:.200}") from error
+    shape = tuple(check_array(name, out).shape)
+    if shape != tuple(probe.shape) or is_torch(out) != is_torch(probe):
+        got = f"a {type(out).__name__} of shape {shape}"
+        raise ValueError(f"{name}: expected a {kind} of shape {tuple(probe.shape)} back, got {got}")
 
 
 def _by_kind(numpy_function: Callable, torch_name: str) -> Callable[[Array], Array]:
@@ -91,7 +96,8 @@ _relu = _by_kind(lambda s: np.maximum(s, 0.0), "relu")
 
 def _softplus(s: Array) -> Array:
     if is_torch(s):
-        return sys.modules["torch"].logaddexp(s, s * 0.0)
+        torch = sys.modules["torch"]
+        return torch.logaddexp(s, torch.zeros_like(s))
     return np.logaddexp(0.0, s)
 
 

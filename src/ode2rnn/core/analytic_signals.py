@@ -11,13 +11,14 @@ from ode2rnn.core.arrays import (
     Array,
     any_torch,
     as_like,
+    brief,
     broadcast_to,
     check_array,
     check_increasing,
     is_torch,
     stack,
 )
-from ode2rnn.core.signal import NO_KNOTS, Signal
+from ode2rnn.core.signal import Signal
 
 
 class Constant(Signal):
@@ -108,41 +109,54 @@ class Analytic(Signal):
 
     def __init__(self, function: Callable[[Any], Any], knots: Any = ()) -> None:
         if not callable(function):
-            raise ValueError(f"function: expected a function of time, got {function!r}")
+            raise ValueError(f"function: expected a function of time, got {brief(function)}")
         self.function = function
-        knots = np.asarray(knots)
-        self.knots = check_increasing("knots", knots) if knots.size else NO_KNOTS
+        self.knots = check_increasing("knots", knots, least=0)
         self._vectorized: bool | None = None
 
     def _values(self, t: np.ndarray) -> Array:
         if len(t) >= 2 and self._vectorized is None:
             self._vectorized = self._try_vectorized(t)
-        if self._vectorized:
-            return self._all_at_once(t)
-        return stack([self._one(s) for s in t])
+        return self._all_at_once(t) if self._vectorized else self._one_by_one(t)
 
-    def _one(self, t: float) -> Array:
-        value = self.function(float(t))
-        array = value if is_torch(value) else _numbers(value, t)
-        return _at_least_vector(array)
+    def _one_by_one(self, t: np.ndarray) -> Array:
+        values = []
+        for time in t.tolist():
+            value = self._call(time)
+            values.append(_at_least_vector(value))
+            if values[-1].shape != values[0].shape or is_torch(value) != is_torch(values[0]):
+                raise ValueError(
+                    f"function: expected values of one kind and shape, got {type(values[0]).__name__}"
+                    f" {tuple(values[0].shape)} at t = {t[0]:g} and {type(value).__name__}"
+                    f" {tuple(values[-1].shape)} at t = {time:g}"
+                )
+        return stack(values)
 
     def _all_at_once(self, t: np.ndarray) -> Array:
-        value = self.function(t)
-        array = value if is_torch(value) else _numbers(value, t)
+        array = self._call(t)
         return array[:, None] if array.ndim == 1 else array
 
+    def _call(self, t: Any) -> Array:
+        try:
+            value = self.function(t)
+        except Exception as error:
+            raise ValueError(f"function: expected values at t = {t}, but it raised {error!r:.200}") from error
+        try:
+            return check_array("function", value, finite=False)
+        except ValueError as error:
+            raise ValueError(f"{error} at t = {t}") from None
+
     def _try_vectorized(self, t: np.ndarray) -> bool:
-        # five distinct times tell a time axis from a feature axis that happens to be as long
-        times = np.linspace(t.min(), t.max(), 5)
-        one_by_one = stack([self._one(s) for s in times])
+        # five uneven times tell a time axis from a feature axis that happens to be as long
+        times = t.min() + (t.max() - t.min()) * np.array([0.0, 0.11, 0.42, 0.73, 1.0])
+        one_by_one = self._one_by_one(times)
         try:
             together = self._all_at_once(times)
+            difference = abs(together - one_by_one)
         except Exception:
             return False
-        if tuple(together.shape) != tuple(one_by_one.shape):
-            return False
-        difference = abs(together - one_by_one)
-        return bool((difference <= 1e-12 * (1.0 + abs(one_by_one))).all())
+        same_shape = tuple(together.shape) == tuple(one_by_one.shape)
+        return same_shape and bool((difference <= 1e-12 * (1.0 + abs(one_by_one))).all())
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         if not len(self.knots):
@@ -156,16 +170,6 @@ class Analytic(Signal):
     def parameters(self) -> tuple[Array, ...]:
         named = getattr(self.function, "parameters", None)
         return tuple(named()) if callable(named) else ()
-
-
-def _numbers(value: Any, t: Any) -> np.ndarray:
-    try:
-        array = np.asarray(value)
-        if array.dtype.kind not in "biuf":
-            raise TypeError(f"dtype {array.dtype}")
-        return array.astype(np.float64)
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"x: expected the function to return numbers at t = {t}, got {error}") from None
 
 
 def _at_least_vector(array: Array) -> Array:

@@ -7,20 +7,29 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, check_array, check_choice, check_increasing, is_torch
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.arrays import (
+    Array,
+    all_finite,
+    as_like,
+    check_array,
+    check_choice,
+    check_increasing,
+    is_torch,
+)
+from ode2rnn.core.signal import Side, Signal
 
 
 class SampledSeries(Signal):
     """A sampled series, a polynomial between each two knots: the base of Held, Linear and Cubic."""
+
+    _at_knots: Side = "left"  # the piece that a knot itself belongs to
 
     def __init__(self, t: Any, x: Any, least: int) -> None:
         self.knots = check_increasing("t", t, least)
         self.x = check_array("x", x)
         if self.x.ndim == 0 or self.x.shape[0] != len(self.knots):
             raise ValueError(
-                f"x: expected one value for each of the {len(self.knots)} times in t,"
-                f" got shape {tuple(self.x.shape)}"
+                f"x: expected one value for each of the {len(self.knots)} times in t, got shape {tuple(self.x.shape)}"
             )
         if self.x.ndim == 1:
             self.x = self.x[:, None]
@@ -30,14 +39,18 @@ class SampledSeries(Signal):
         """The piece between knots j - 1 and j at the times ``t``."""
         raise NotImplementedError
 
-    def _piece_of(self, t: np.ndarray) -> np.ndarray:
-        return np.clip(np.searchsorted(self.knots, t, side="left"), 1, len(self.knots) - 1)
+    def _piece_of(self, t: np.ndarray, side: Side) -> np.ndarray:
+        """The number j of the piece at ``t``; at a knot, of the one on that side."""
+        return np.clip(np.searchsorted(self.knots, t, side=side), 1, len(self.knots) - 1)
 
     def _values(self, t: np.ndarray) -> Array:
-        return self._polynomial(t, self._piece_of(t))
+        return self._one_sided(t, self._at_knots)
+
+    def _one_sided(self, t: np.ndarray, side: Side) -> Array:
+        return self._polynomial(t, self._piece_of(t, side))
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
-        j = self._piece_of(np.array([0.5 * (a + b)]))
+        j = self._piece_of(np.array([0.5 * (a + b)]), self._at_knots)
         return lambda t: self._polynomial(t, np.broadcast_to(j, t.shape))
 
     def parameters(self) -> tuple[Array, ...]:
@@ -73,12 +86,11 @@ class Held(SampledSeries):
         if kind == "next":
             self.start = -np.inf
         else:
-            self.end = np.inf
+            self.end, self._at_knots = np.inf, "right"
 
-    def _piece_of(self, t: np.ndarray) -> np.ndarray:
-        if self.kind == "next":
-            return np.clip(np.searchsorted(self.knots, t, side="left"), 0, len(self.knots) - 1)
-        return np.clip(np.searchsorted(self.knots, t, side="right") - 1, 0, len(self.knots) - 1)
+    def _piece_of(self, t: np.ndarray, side: Side) -> np.ndarray:
+        following = np.searchsorted(self.knots, t, side=side)
+        return np.clip(following - (self.kind == "previous"), 0, len(self.knots) - 1)
 
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
         return self.x[j]
@@ -124,22 +136,24 @@ class Cubic(SampledSeries):
 
     def __init__(self, t: Any, x: Any, slopes: Any = None) -> None:
         super().__init__(t, x, least=2)
+        shape = tuple(self.x.shape)
         if slopes is None:
-            self.slopes = self._difference_matrix() @ self.x.reshape((len(self.knots), -1))
-        else:
-            self.slopes = check_array("slopes", slopes, like=self.x)
-            if self.slopes.ndim == 1:
-                self.slopes = self.slopes[:, None]
-            if tuple(self.slopes.shape) != tuple(self.x.shape):
-                raise ValueError(
-                    f"slopes: expected the shape of x, {tuple(self.x.shape)}, got {tuple(self.slopes.shape)}"
-                )
-        self.slopes = self.slopes.reshape(self.x.shape)
+            with np.errstate(all="ignore"):  # an overflow is told below
+                self.slopes = (self._difference_matrix() @ self.x.reshape((len(self.knots), -1))).reshape(shape)
+            if not all_finite(self.slopes):
+                raise ValueError("t, x: expected a series with finite slopes, got steps of t that are too small")
+            return
+        self.slopes = check_array("slopes", slopes, like=self.x)
+        self.x = as_like(self.x, self.slopes)
+        if self.slopes.ndim == 1:
+            self.slopes = self.slopes[:, None]
+        if tuple(self.slopes.shape) != shape:
+            raise ValueError(f"slopes: expected the shape of x, {shape}, got {tuple(self.slopes.shape)}")
 
     def _difference_matrix(self) -> Array:
-        edge_order = 2 if len(self.knots) > 2 else 1
         unit = np.eye(len(self.knots))
-        return as_like(np.gradient(unit, self.knots, axis=0, edge_order=edge_order), self.x)
+        slopes = np.gradient(unit, self.knots, axis=0, edge_order=2 if len(self.knots) > 2 else 1)
+        return as_like(slopes, self.x)
 
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
         step = self.knots[j] - self.knots[j - 1]
@@ -147,12 +161,7 @@ class Cubic(SampledSeries):
         rise = self._column(u * u * (3.0 - 2.0 * u))
         ahead = self._column(step * u * (1.0 - u) ** 2)
         behind = self._column(step * u * u * (u - 1.0))
-        return (
-            self.x[j - 1]
-            + rise * (self.x[j] - self.x[j - 1])
-            + ahead * self.slopes[j - 1]
-            + behind * self.slopes[j]
-        )
+        return self.x[j - 1] + rise * (self.x[j] - self.x[j - 1]) + ahead * self.slopes[j - 1] + behind * self.slopes[j]
 
     def parameters(self) -> tuple[Array, ...]:
         return tuple(p for p in (self.x, self.slopes) if is_torch(p))

@@ -7,13 +7,14 @@ never step across a knot, and ask a signal for the smooth piece that holds on on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, stack
+from ode2rnn.core.arrays import Array, check_array, stack, to_numpy
 
 NO_KNOTS = np.zeros(0)
+Side: TypeAlias = Literal["left", "right"]
 
 
 class Signal:
@@ -31,16 +32,20 @@ class Signal:
     end: float = np.inf
 
     def __call__(self, t: Any) -> Array:
-        """Value at ``t``: a scalar gives (..., m), times (T,) give (T, ..., m)."""
+        """Value at ``t``: a scalar gives (..., m), times (T,) give (T, ..., m).
+
+        Raises:
+            ValueError: times that are no finite numbers, or at which the signal is not defined.
+        """
         return self._at(t, self._values)
 
     def left(self, t: Any) -> Array:
         """The limit from before ``t``; it differs from :meth:`right` only at a knot that jumps."""
-        return self._at(t, lambda times: self._one_sided(times, -1.0))
+        return self._at(t, lambda times: self._one_sided(times, "left"))
 
     def right(self, t: Any) -> Array:
         """The limit from after ``t``."""
-        return self._at(t, lambda times: self._one_sided(times, 1.0))
+        return self._at(t, lambda times: self._one_sided(times, "right"))
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         """The smooth function (T,) -> (T, ..., m) that the signal is between ``a`` and ``b``.
@@ -56,27 +61,28 @@ class Signal:
     def _values(self, t: np.ndarray) -> Array:
         raise NotImplementedError
 
-    def _one_sided(self, t: np.ndarray, side: float) -> Array:
-        # just beside a knot is inside the neighbouring piece; evaluate that piece at the knot itself
-        return stack([self.piece(*sorted((s, s + side * self._reach(s))))(np.array([s]))[0] for s in t])
+    def _one_sided(self, t: np.ndarray, side: Side) -> Array:
+        return stack([self._beside(float(s), side)(np.array([s]))[0] for s in t])
 
-    def _reach(self, t: float) -> float:
+    def _beside(self, t: float, side: Side) -> Callable[[np.ndarray], Array]:
+        # half-way to the next knot is inside the neighbouring piece
         distances = np.abs(self.knots - t)
-        return float(distances[distances > 0].min(initial=2.0)) / 2
+        reach = float(distances[distances > 0].min(initial=2.0)) / 2
+        return self.piece(t, t + reach) if side == "right" else self.piece(t - reach, t)
 
     def _at(self, t: Any, function: Callable[[np.ndarray], Array]) -> Array:
-        times = np.asarray(t, dtype=np.float64)
+        times = to_numpy(check_array("t", t))
+        if not times.size:
+            raise ValueError(f"t: expected at least one time, got shape {times.shape}")
         flat = times.reshape(-1)
-        check_range("t", self, flat.min(initial=np.inf), flat.max(initial=-np.inf))
+        check_range("t", self, flat.min(), flat.max())
         values = function(flat)
         return values.reshape((*times.shape, *values.shape[1:]))
 
 
 def check_range(name: str, signal: Signal, first: float, last: float) -> None:
     """Refuse times at which ``signal`` is not defined; rounding at its ends is allowed."""
-    slack = 1e-12 * max(1.0, abs(first), abs(last)) if np.isfinite([first, last]).all() else 0.0
-    if np.isnan(first) or np.isnan(last):
-        raise ValueError(f"{name}: expected finite times, got NaN")
+    slack = 1e-12 * max(1.0, abs(first), abs(last))
     if first < signal.start - slack or last > signal.end + slack:
         raise ValueError(
             f"{name}: {type(signal).__name__} is defined on [{signal.start:g}, {signal.end:g}], but is needed"

@@ -44,16 +44,10 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
     check_range(name, signal, *span)
     try:
         probe = signal(np.array(span))
-    except ValueError:
-        raise
     except Exception as error:
-        raise ValueError(f"{name}: expected a function of time, but calling it raised {error!r}") from error
+        raise ValueError(f"{name}: {error}") from error
     if probe.ndim < 2 or probe.shape[-1] != width:
-        raise ValueError(
-            f"{name}: expected values of shape (..., {width}), got {tuple(probe.shape[1:])} at one time"
-        )
+        raise ValueError(f"{name}: expected values of shape (..., {width}), got {tuple(probe.shape[1:])} at one time")
     if not all_finite(probe):
-        raise ValueError(
-            f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}"
-        )
+        raise ValueError(f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}")
     return signal
