@@ -14,10 +14,12 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_positive, check_shape, to_numpy
+from ode2rnn.continuous.rnn import ContinuousRNN
+from ode2rnn.core.arrays import check_array, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+from ode2rnn.discrete.schemes import discretize
 
 # two eigenvalues that Newton's method brings closer than this are one root
 SAME_ROOT = 1e-7
@@ -76,7 +78,7 @@ def characteristic_roots(model: AdditiveModel, s: Any = None, count: int = 6, no
         >>> characteristic_roots(lag, count=2).round(6)
         array([-0.318132+1.337236j, -0.318132-1.337236j])
     """
-    d = model.width
+    d, count = model.width, check_count("count", count)
     at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
     matrices = _linearized(model, at)
     if set(matrices) == {0.0}:
@@ -100,9 +102,6 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
         >>> float(pole_image(-2.0, 0.5).real)
         0.5
     """
-    from ode2rnn.continuous.rnn import ContinuousRNN
-    from ode2rnn.discrete.schemes import discretize
-
     dt = check_positive("dt", dt)
     images = []
     for value in np.atleast_1d(np.asarray(pole, dtype=complex)):

@@ -84,9 +84,7 @@ def check_array(name: str, value: Any, like: Array | None = None, finite: bool =
         raise ValueError(f"{name}: expected numbers, got None")
     if is_torch(value):
         if not value.is_floating_point():
-            raise ValueError(
-                f"{name}: expected a floating-point tensor, got {value.dtype}; use {name}.double()"
-            )
+            raise ValueError(f"{name}: expected a floating-point tensor, got {value.dtype}; use {name}.double()")
         array = value
     else:
         try:
@@ -141,6 +139,13 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """``value`` as a whole number >= least."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name}: expected a whole number >= {least}, got {value!r}")
+    return int(value)
+
+
 def check_divides(dt: float, delay: float) -> int:
     """The whole number of steps dt in a delay (3 * 0.1 counts as 0.3); at least one in a positive delay."""
     if delay == 0:
@@ -158,9 +163,7 @@ def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
     """``value`` as a strictly increasing vector of times."""
     times = to_numpy(check_array(name, value))
     if times.ndim != 1 or times.size < least:
-        raise ValueError(
-            f"{name}: expected an increasing vector of at least {least} times, got shape {times.shape}"
-        )
+        raise ValueError(f"{name}: expected an increasing vector of at least {least} times, got shape {times.shape}")
     falls = times[1:] <= times[:-1]
     if falls.any():
         at = int(np.argmax(falls))

@@ -20,6 +20,7 @@ from ode2rnn.core.arrays import (
     as_like,
     broadcast_to,
     check_array,
+    check_count,
     check_positive,
     check_shape,
     is_torch,
@@ -181,8 +182,7 @@ class CanonicalRNN:
     lag: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.lag, bool) or not isinstance(self.lag, int | np.integer) or self.lag < 1:
-            raise ValueError(f"lag: expected a whole number >= 1, got {self.lag!r}")
+        object.__setattr__(self, "lag", check_count("lag", self.lag))
         for name in ("W_s", "W_r", "W_x"):
             matrix = getattr(self, name)
             if matrix is None and name != "W_x":

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, broadcast_to, check_positive, stack
+from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_positive, stack
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant
@@ -98,8 +98,7 @@ class Sampled:
             raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
         if any(delay > 0 for delay in model.input_delays):
             raise ValueError(f"model: expected input terms without delay, got delays {model.input_delays}")
-        if isinstance(substeps, bool) or not isinstance(substeps, int | np.integer) or substeps < 1:
-            raise ValueError(f"substeps: expected a whole number >= 1, got {substeps!r}")
+        substeps = check_count("substeps", substeps)
         self.model, self.dt = model, check_positive("dt", dt)
         fixed = method in METHODS and not METHODS[method].adaptive
         self._options: dict[str, Any] = {"method": method, "rtol": rtol, "atol": atol}

@@ -1,0 +1,32 @@
+"""The picture on the first screen of the README: the equation, its samples, and the error against the step."""
+
+from typing import Any
+
+from ode2rnn import signals
+from ode2rnn.derivation import Experiment
+from ode2rnn.derivation.figures import convergence_data, trajectory_data
+from ode2rnn.plotting import new_figure, plot_errors, plot_samples
+
+
+def data() -> dict[str, Any]:
+    """The arrays of both panels."""
+    experiment = Experiment(signals.load_series("sunspots"))
+    return {"trajectory": trajectory_data(experiment), "convergence": convergence_data(experiment)}
+
+
+def draw(data: dict[str, Any]) -> Any:
+    """Left the solution and its samples, right the convergence."""
+    seen, study = data["trajectory"], data["convergence"]
+    figure = new_figure(12, 4.2)
+    left, right = figure.subplots(1, 2, width_ratios=[1.7, 1])
+    plot_samples(left, seen["t"], seen["s"], seen["samples"])
+    left.set_title("A network driven by the yearly sunspot numbers: delay equation and canonical RNN", fontsize=10)
+    left.set_xlabel(f"time ({seen['unit']})")
+    left.set_ylabel("state $s_1$")
+    left.legend(ncols=2, loc="upper left")
+    left.set_ylim(top=left.get_ylim()[1] * 1.45)
+    plot_errors(right, study["dts"], study["errors"], study["orders"])
+    right.set_title("The RNN converges to the differential equation", fontsize=10)
+    right.set_ylabel("largest error")
+    right.legend()
+    return figure
