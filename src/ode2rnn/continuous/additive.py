@@ -10,14 +10,15 @@ C7  with a_k, b_k, c_k linear the model is the delay differential equation that 
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.activations import Activation, as_activation
-from ode2rnn.core.arrays import Array, any_torch, as_like, check_array, check_nonnegative, is_torch, to_numpy
+from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_nonnegative, check_shape, is_torch, to_numpy
 
 
 class Term(NamedTuple):
@@ -35,6 +36,16 @@ class Term(NamedTuple):
     def dense(self) -> Array:
         """The matrix, written out."""
         return self.matrix.dense() if isinstance(self.matrix, Circulant) else self.matrix
+
+    @property
+    def entries(self) -> Array:
+        """The array that the matrix is made of: itself, or the kernel of a Circulant."""
+        return self.matrix.kernel if isinstance(self.matrix, Circulant) else self.matrix
+
+    def like(self, array: Array) -> Term:
+        """The same term with entries of the kind, dtype and device of ``array``."""
+        entries = as_like(self.entries, array)
+        return Term(Circulant(entries) if isinstance(self.matrix, Circulant) else entries, self.delay)
 
 
 class AdditiveModel:
@@ -83,29 +94,24 @@ class AdditiveModel:
             "readout": _terms("readout", readout),
             "input": _terms("input", input),
         }
-        arrays = [m.kernel if isinstance(m, Circulant) else m for terms in kinds.values() for m, _ in terms]
         bias = None if phi is None else check_array("phi", phi)
-        if bias is not None:
-            arrays.append(bias.reshape((1,)) if bias.ndim == 0 else bias)
-        if not arrays:
-            raise ValueError("state, readout, input, phi: expected at least one term, got none")
-        like = next((a for a in arrays if is_torch(a)), arrays[0])
-        first = next((m for terms in kinds.values() for m, _ in terms), None)
-        d = int(first.shape[0] if first is not None else arrays[-1].shape[0])
-        fields: dict[str, Any] = {}
-        for kind, terms in kinds.items():
-            fields[kind] = tuple(_checked_term(kind, k, term, d, like) for k, term in enumerate(terms))
-        widths = {tuple(t.matrix.shape)[1] for t in fields["input"]}
-        if len(widths) > 1:
-            raise ValueError(f"input: expected matrices with one number of columns m, got {sorted(widths)}")
-        if bias is None:
-            bias = np.zeros(d)
-        elif bias.ndim == 0 and d == 1:
+        if bias is not None and bias.ndim == 0:
             bias = bias.reshape((1,))
-        if tuple(bias.shape) != (d,):
-            raise ValueError(f"phi: expected shape ({d},), got {tuple(bias.shape)}")
+        every = [term for terms in kinds.values() for term in terms]
+        d = int(every[0].matrix.shape[0]) if every else 0 if bias is None else int(bias.shape[0])
+        if d < 1:
+            raise ValueError("state, readout, input, phi: expected at least one term, got none")
+        for kind, terms in kinds.items():
+            columns = terms[0].matrix.shape[1] if kind == "input" and terms else d
+            for k, term in enumerate(terms):
+                check_shape(f"{kind}[{k}]", term.matrix, (d, int(columns)))
+        bias = check_shape("phi", np.zeros(d) if bias is None else bias, (d,))
+        arrays = [*(term.entries for term in every), bias]
+        like = next((a for a in arrays if is_torch(a)), bias)
+        fields: dict[str, Any] = {kind: tuple(t.like(like) for t in terms) for kind, terms in kinds.items()}
         fields["phi"] = as_like(bias, like)
         fields["activation"] = as_activation(activation)
+        fields["activation"].check_for(like)
         self.__dict__.update(fields)
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -142,25 +148,21 @@ class AdditiveModel:
         """The term of that kind ("state", "readout", "input") whose delay is zero."""
         return next((t for t in getattr(self, kind) if t.delay == 0), None)
 
-    def like(self, array: Array) -> AdditiveModel:
+    def like(self, array: Array) -> Self:
         """The same model with its arrays of the kind, dtype and device of ``array``."""
-        if is_torch(self.phi) == is_torch(array):
+        same_kind = is_torch(self.phi) == is_torch(array)
+        if same_kind and (self.phi.dtype, self.phi.device) == (array.dtype, array.device):
             return self
-
-        def convert(terms: tuple[Term, ...]) -> list[tuple[Any, float]]:
-            return [(as_like(t.dense(), array), t.delay) for t in terms]
-
-        phi = as_like(self.phi, array)
-        return AdditiveModel(
-            convert(self.state), convert(self.readout), convert(self.input), phi, self.activation
-        )
+        twin = copy.copy(self)
+        for kind in ("state", "readout", "input"):
+            twin.__dict__[kind] = tuple(term.like(array) for term in getattr(self, kind))
+        twin.__dict__["phi"] = as_like(self.phi, array)
+        self.activation.check_for(array)
+        return twin
 
     def parameters(self) -> tuple[Array, ...]:
         """The torch tensors the model is built from (its kernels, for circulant terms)."""
-        arrays = [
-            t.matrix.kernel if isinstance(t.matrix, Circulant) else t.matrix
-            for t in (*self.state, *self.readout, *self.input)
-        ]
+        arrays = [term.entries for term in (*self.state, *self.readout, *self.input)]
         return tuple(a for a in (*arrays, self.phi) if is_torch(a))
 
     def rate(self, s: Array, x: Array | None = None) -> Array:
@@ -189,38 +191,22 @@ class AdditiveModel:
         return total
 
 
-def _terms(kind: str, terms: Any) -> list[tuple[Any, float]]:
+def _terms(kind: str, terms: Any) -> list[Term]:
     try:
         pairs = [tuple(term) for term in terms]
     except TypeError:
-        raise ValueError(f"{kind}: expected a list of (matrix, delay) pairs, got {terms!r}") from None
-    checked = []
+        raise ValueError(f"{kind}: expected a list of (matrix, delay) pairs, got {brief(terms)}") from None
+    checked: list[Term] = []
     for k, pair in enumerate(pairs):
         if len(pair) != 2:
             raise ValueError(f"{kind}[{k}]: expected a pair (matrix, delay), got {len(pair)} entries")
         matrix, delay = pair
         if not isinstance(matrix, Circulant):
             matrix = check_array(f"{kind}[{k}]", matrix)
-            if matrix.ndim == 0:
-                matrix = matrix.reshape((1, 1))
-            if matrix.ndim != 2 or min(matrix.shape) < 1:
-                raise ValueError(f"{kind}[{k}]: expected a matrix, got shape {tuple(matrix.shape)}")
-        checked.append((matrix, check_nonnegative(f"{kind}[{k}] delay", delay)))
-    delays = [delay for _, delay in checked]
+            matrix = matrix.reshape((1, 1)) if matrix.ndim == 0 else matrix
+            check_shape(f"{kind}[{k}]", matrix, ("d", "m" if kind == "input" else "d"))
+        checked.append(Term(matrix, check_nonnegative(f"{kind}[{k}] delay", delay)))
+    delays = [term.delay for term in checked]
     if len(set(delays)) < len(delays):
-        raise ValueError(
-            f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay"
-        )
+        raise ValueError(f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay")
     return checked
-
-
-def _checked_term(kind: str, k: int, term: tuple[Any, float], d: int, like: Array) -> Term:
-    matrix, delay = term
-    columns = "m" if kind == "input" else str(d)
-    if matrix.shape[0] != d or (kind != "input" and matrix.shape[1] != d):
-        raise ValueError(f"{kind}[{k}]: expected shape ({d}, {columns}), got {tuple(matrix.shape)}")
-    if isinstance(matrix, Circulant):
-        if is_torch(like) and not any_torch([matrix.kernel]):
-            matrix = Circulant(as_like(matrix.kernel, like))
-        return Term(matrix, delay)
-    return Term(as_like(matrix, like), delay)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, check_array, check_shape, is_torch, to_numpy
+from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_shape, is_torch, to_numpy
 
 
 class Circulant:
@@ -35,9 +35,7 @@ class Circulant:
     def __init__(self, kernel: Any) -> None:
         self.kernel = check_array("kernel", kernel)
         if self.kernel.ndim == 0 or min(self.kernel.shape) < 1:
-            raise ValueError(
-                f"kernel: expected shape (d,) or (n_1, n_2, ...), got {tuple(self.kernel.shape)}"
-            )
+            raise ValueError(f"kernel: expected shape (d,) or (n_1, n_2, ...), got {tuple(self.kernel.shape)}")
 
     @classmethod
     def from_stencil(cls, stencil: Any, shape: tuple[int, ...]) -> Circulant:
@@ -48,18 +46,20 @@ class Circulant:
                 sum_k stencil[middle + k] s[i + k].
             shape: the lattice, at least as long as the stencil along each axis.
         """
-        weights = to_numpy(check_array("stencil", stencil))
-        if weights.ndim != len(shape) or any(
-            w % 2 == 0 or w > n for w, n in zip(weights.shape, shape, strict=True)
-        ):
-            raise ValueError(
-                f"stencil: expected odd lengths that fit the lattice {tuple(shape)}, got shape {weights.shape}"
-            )
-        kernel = np.zeros(shape)
-        for index in np.ndindex(weights.shape):
-            offset = tuple(w // 2 - i for i, w in zip(index, weights.shape, strict=True))
-            kernel[tuple(o % n for o, n in zip(offset, shape, strict=True))] += weights[index]
-        return cls(kernel)
+        weights = check_array("stencil", stencil)
+        lattice = _check_lattice(shape)
+        lengths = tuple(weights.shape)
+        fits = len(lengths) == len(lattice) and all(
+            w % 2 == 1 and w <= n for w, n in zip(lengths, lattice, strict=True)
+        )
+        if not fits:
+            raise ValueError(f"stencil: expected odd lengths that fit the lattice {lattice}, got shape {lengths}")
+        # entry middle + k of the stencil is entry -k of the kernel
+        middle = np.array(lengths) // 2
+        places = (middle - np.array(list(np.ndindex(lengths)))) % np.array(lattice)
+        onto = np.zeros((int(np.prod(lattice)), len(places)))
+        onto[np.ravel_multi_index(tuple(places.T), lattice), np.arange(len(places))] = 1.0
+        return cls((as_like(onto, weights) @ weights.reshape((-1,))).reshape(lattice))
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -76,8 +76,10 @@ class Circulant:
         if is_torch(grid) or is_torch(self.kernel):
             import torch
 
-            kernel = torch.as_tensor(self.kernel, dtype=grid.dtype)
-            product = torch.fft.rfftn(kernel, dim=axes) * torch.fft.rfftn(grid, dim=axes)
+            like = grid if is_torch(grid) else self.kernel
+            product = torch.fft.rfftn(as_like(self.kernel, like), dim=axes) * torch.fft.rfftn(
+                as_like(grid, like), dim=axes
+            )
             return torch.fft.irfftn(product, s=lattice, dim=axes).reshape(s.shape)
         product = np.fft.rfftn(self.kernel, axes=axes) * np.fft.rfftn(grid, axes=axes)
         return np.fft.irfftn(product, s=lattice, axes=axes).reshape(s.shape)
@@ -91,3 +93,10 @@ class Circulant:
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return to_numpy(self.dense()).astype(dtype or np.float64)
+
+
+def _check_lattice(shape: Any) -> tuple[int, ...]:
+    whole = isinstance(shape, tuple | list) and all(isinstance(n, int | np.integer) and n >= 1 for n in shape)
+    if not whole or not shape:
+        raise ValueError(f"shape: expected the lengths (n_1, n_2, ...) of a lattice, got {brief(shape)}")
+    return tuple(int(n) for n in shape)

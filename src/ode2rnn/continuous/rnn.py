@@ -10,7 +10,7 @@ from typing import Any
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import Array, check_array, check_nonnegative
+from ode2rnn.core.arrays import check_array, check_nonnegative, check_shape
 
 
 class ContinuousRNN(AdditiveModel):
@@ -36,30 +36,37 @@ class ContinuousRNN(AdditiveModel):
         (17.0,)
     """
 
-    A: Array | Circulant
-    B: Array | Circulant
-    C: Array | Circulant | None
-    tau: float
-
     def __init__(
         self, A: Any, B: Any, C: Any, phi: Any, tau: float = 0.0, activation: str | Activation = "tanh"
     ) -> None:
         delay = check_nonnegative("tau", tau)
-        d = None
+        d: int | str = "d"
         for name, matrix in (("A", A), ("B", B), ("C", C)):
-            if isinstance(matrix, Circulant) or (name == "C" and matrix is None):
+            if name == "C" and matrix is None:
                 continue
-            shape = tuple(check_array(name, matrix).shape) or (1, 1)
-            d = d or shape[0]
-            columns = shape[1] if name == "C" and len(shape) == 2 else d
-            if shape != (d, columns):
-                raise ValueError(f"{name}: expected shape ({d}, {'m' if name == 'C' else d}), got {shape}")
-        super().__init__(
-            state=[(A, 0.0)],
-            readout=[(B, delay)],
-            input=[] if C is None else [(C, 0.0)],
-            phi=phi,
-            activation=activation,
-        )
-        matrices = [t.matrix for t in (*self.state, *self.readout, *self.input)]
-        self.__dict__.update(zip("ABC", [*matrices, None], strict=False), tau=delay)
+            if not isinstance(matrix, Circulant):
+                matrix = check_array(name, matrix)
+                matrix = matrix.reshape((1, 1)) if matrix.ndim == 0 else matrix
+            d = int(check_shape(name, matrix, (d, "m" if name == "C" else d)).shape[0])
+        inputs = [] if C is None else [(C, 0.0)]
+        super().__init__([(A, 0.0)], [(B, delay)], inputs, phi, activation)
+
+    @property
+    def A(self) -> Any:
+        """Matrix of the state, an array (d, d) or a Circulant."""
+        return self.state[0].matrix
+
+    @property
+    def B(self) -> Any:
+        """Matrix of the readout, an array (d, d) or a Circulant."""
+        return self.readout[0].matrix
+
+    @property
+    def C(self) -> Any:
+        """Matrix of the input, an array (d, m) or a Circulant; None without input."""
+        return self.input[0].matrix if self.input else None
+
+    @property
+    def tau(self) -> float:
+        """Delay of the readout."""
+        return self.readout[0].delay

@@ -104,10 +104,12 @@ def check_array(name: str, value: Any, like: Array | None = None, finite: bool =
 
 
 def check_shape(name: str, array: Array, shape: tuple[int | str, ...]) -> Array:
-    """``array`` if it has ``shape``; a word in ``shape`` stands for any length of at least one."""
+    """``array`` if it has ``shape``; a word in ``shape`` stands for a length of at least one, the same throughout."""
     got = tuple(array.shape)
+    lengths: dict[str, int] = {}
     fits = len(got) == len(shape) and all(
-        g >= 1 if isinstance(s, str) else g == s for g, s in zip(got, shape, strict=True)
+        g >= 1 and g == lengths.setdefault(s, g) if isinstance(s, str) else g == s
+        for g, s in zip(got, shape, strict=True)
     )
     if not fits:
         want = "(" + ", ".join(str(s) for s in shape) + ("," if len(shape) == 1 else "") + ")"

@@ -33,7 +33,7 @@ def interpolation_matrix(theta: np.ndarray, weights: np.ndarray, at: np.ndarray)
     return terms / terms.sum(axis=1, keepdims=True)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Piecewise:
     """Polynomials on consecutive intervals, each held by its values at the same relative nodes.
 
@@ -60,9 +60,7 @@ class Piecewise:
         at = np.where(t == right, 1.0, (t - left) / (right - left))
         matrix = interpolation_matrix(self.theta, self._weights, at)
         # a time that was handed out by `nodes` is that node, whatever rounding makes of it here
-        near = (
-            np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
-        )
+        near = np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
         rows = near.any(axis=1)
         matrix[rows] = near[rows] / near[rows].sum(axis=1, keepdims=True)
         return einsum("tk,tk...->t...", as_like(matrix, self.values), self.values[index])

@@ -91,9 +91,7 @@ def load_series(spec: str) -> Series:
         table = _Table("sunspots.csv", files("ode2rnn.core").joinpath("data/sunspots.csv").read_text("utf-8"))
         return Series("sunspots", table.column("year"), table.column("sunspots")[:, None], "year")
     if not isinstance(spec, str) or ":" not in spec:
-        hint = (
-            "; did you mean 'sunspots'?" if difflib.get_close_matches(str(spec).lower(), ["sunspots"]) else ""
-        )
+        hint = "; did you mean 'sunspots'?" if difflib.get_close_matches(str(spec).lower(), ["sunspots"]) else ""
         if isinstance(spec, str) and os.path.isfile(spec):
             hint = "; add a colon and the name of a column"
         raise ValueError(f"spec: expected 'sunspots' or 'FILE.csv:COLUMN', got {spec!r}{hint}")
@@ -180,12 +178,8 @@ def _read_text(file: str) -> str:
     path = Path(file)
     if not os.path.isfile(file):
         if os.path.exists(file):
-            raise ValueError(
-                f"spec: expected a CSV file, got {file!r}, which is not a file; name a file in it"
-            )
-        raise ValueError(
-            f"spec: expected a CSV file, got {file!r}, which does not exist; {_nearest_file(path)}"
-        )
+            raise ValueError(f"spec: expected a CSV file, got {file!r}, which is not a file; name a file in it")
+        raise ValueError(f"spec: expected a CSV file, got {file!r}, which does not exist; {_nearest_file(path)}")
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except OSError as error:

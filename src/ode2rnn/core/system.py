@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, broadcast_to, check_array, is_torch, stack
+from ode2rnn.core.arrays import Array, all_finite, brief, broadcast_to, check_array, is_torch, stack
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
@@ -54,6 +54,12 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         ValueError: wrong shapes, NaN.
         SimulationError: the state overflowed; its ``trajectory`` is the part before that.
     """
+    missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
+    if missing:
+        raise ValueError(
+            f"cell: expected a System, got {brief(cell)}, which has no {missing[0]}; make one of a continuous model by"
+            " discretize(model, dt) or Sampled(model, dt)"
+        )
     inputs, ticks = _check_inputs(cell, x)
     state = s0 if isinstance(s0, cell.State) else cell.init(_check_start(cell, s0, inputs))
     state_0 = cell.readout(state)[0]
@@ -63,7 +69,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         for n in range(ticks):
             state = cell.step(state, None if inputs is None else inputs[n])
             s, r = cell.readout(state)
-            finite = all_finite(s)
+            finite = all_finite(s) and all_finite(r)
             if not finite:
                 break
             states.append(s)
@@ -90,12 +96,19 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
     return trajectory
 
 
+def _check_like(cell: System, name: str, value: Any) -> Array:
+    array = check_array(name, value, like=cell.like)
+    if is_torch(array) and not is_torch(cell.like):
+        raise ValueError(f"{name}: expected NumPy, as the cell's arrays, got a tensor; build the cell from tensors")
+    return array
+
+
 def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
     if cell.input_width == 0 and isinstance(x, int | np.integer) and not isinstance(x, bool):
         if x < 1:
             raise ValueError(f"x: expected at least one tick, got {x}")
         return None, int(x)
-    inputs = check_array("x", x, like=cell.like)
+    inputs = _check_like(cell, "x", x)
     if inputs.ndim == 1 and cell.input_width == 1:
         inputs = inputs[:, None]
     if inputs.ndim < 2 or inputs.shape[-1] != cell.input_width or inputs.shape[0] < 1:
@@ -105,8 +118,7 @@ def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
 
 def _check_start(cell: System, s0: Any, inputs: Array | None) -> Array:
     batch = () if inputs is None else tuple(inputs.shape[1:-1])
-    like = inputs if is_torch(inputs) else cell.like
-    start = check_array("s0", np.zeros(cell.width) if s0 is None else s0, like=like)
+    start = _check_like(cell, "s0", np.zeros(cell.width) if s0 is None else s0)
     if start.ndim == 0 and cell.width == 1:
         start = start.reshape((1,))
     if start.ndim == 0 or start.shape[-1] != cell.width:

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, to_numpy
+from ode2rnn.core.arrays import Array, brief, check_array, to_numpy
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Stats:
         return getattr(self, name)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Trajectory:
     """A solution at times t, and between them.
 
@@ -87,11 +88,9 @@ class Trajectory:
         Raises:
             ValueError: a time outside the range, or a trajectory that came from a file.
         """
-        times = np.asarray(t.detach().cpu() if hasattr(t, "detach") else t, dtype=np.float64)
+        times = to_numpy(check_array("t", t))
         if self.dense is None:
-            raise ValueError(
-                "t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s"
-            )
+            raise ValueError("t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s")
         slack = 1e-12 * max(1.0, abs(self.start), abs(self.end))
         inside = (times >= self.start - slack) & (times <= self.end + slack)
         if not inside.all():
@@ -112,7 +111,7 @@ class Trajectory:
         Raises:
             ValueError: another ending than .npz or .csv.
         """
-        path = Path(path)
+        path = _path(path)
         writers = {".npz": self._write_npz, ".csv": self._write_csv}
         if path.suffix not in writers:
             raise ValueError(f"path: expected a name that ends in .npz or .csv, got {path.name!r}")
@@ -121,14 +120,24 @@ class Trajectory:
 
     @staticmethod
     def load(path: str | Path) -> Trajectory:
-        """Read a trajectory that :meth:`save` wrote as .npz (without its dense output)."""
-        with np.load(path, allow_pickle=False) as data:
-            arrays = {name: data[name] for name in data.files}
+        """Read a trajectory that :meth:`save` wrote as .npz (without its dense output).
+
+        Raises:
+            ValueError: a file that :meth:`save` did not write.
+            FileNotFoundError: no file there.
+        """
+        path = _path(path)
+        expected = f"path: expected an .npz file written by Trajectory.save, got {path.name!r}"
+        if path.suffix != ".npz":
+            raise ValueError(expected)
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                arrays = {name: data[name] for name in data.files}
+        except (ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
+            raise ValueError(f"{expected}, which does not read ({error})") from None
         missing = {"t", "s", "r", "status", "message", "stats"} - arrays.keys()
         if missing:
-            raise ValueError(
-                f"path: expected a file written by Trajectory.save, {path} lacks {sorted(missing)}"
-            )
+            raise ValueError(f"{expected}, which lacks {sorted(missing)}")
         method, *counts = arrays["stats"].tolist()
         return Trajectory(
             arrays["t"],
@@ -142,7 +151,7 @@ class Trajectory:
 
     def _write_npz(self, path: Path) -> None:
         counts = (self.stats.evaluations, self.stats.steps, self.stats.rejected, self.stats.breaking_points)
-        arrays = {"t": self.t, "s": to_numpy(self.s), "r": to_numpy(self.r)}
+        arrays: dict[str, Any] = {"t": to_numpy(self.t), "s": to_numpy(self.s), "r": to_numpy(self.r)}
         if self.x is not None:
             arrays["x"] = to_numpy(self.x)
         with open(path, "wb") as file:
@@ -155,7 +164,7 @@ class Trajectory:
             )
 
     def _write_csv(self, path: Path) -> None:
-        columns: list[tuple[str, np.ndarray]] = [("t", self.t)]
+        columns: list[tuple[str, np.ndarray]] = [("t", to_numpy(self.t))]
         for name, array in (("s", self.s), ("r", self.r), ("x", self.x)):
             if array is None:
                 continue
@@ -178,6 +187,12 @@ class SimulationError(RuntimeError):
     def __init__(self, message: str, trajectory: Trajectory | None = None) -> None:
         super().__init__(message)
         self.trajectory = trajectory
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, str | os.PathLike):
+        raise ValueError(f"path: expected the name of a file, got {brief(value)}")
+    return Path(value)
 
 
 def write_whole(path: Path, write: Callable[[Path], None]) -> None:
