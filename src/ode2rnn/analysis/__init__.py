@@ -1,0 +1,17 @@
+"""What can be asked of a model and of its samples: how accurate they are, at what cost, and how stable."""
+
+from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
+
+__all__ = [
+    "convergence",
+    "Convergence",
+    "work_precision",
+    "WorkPrecision",
+    "WorkPrecisionRow",
+    "equilibrium",
+    "characteristic_roots",
+    "pole_image",
+    "multipliers",
+]
