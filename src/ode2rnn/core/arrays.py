@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 import reprlib
 import sys
 from collections.abc import Iterable
@@ -13,6 +14,9 @@ import numpy as np
 # A NumPy array or a torch tensor.  torch is never imported from here: a tensor can only exist once the
 # caller has imported it, so its presence in sys.modules is all that has to be looked at.
 Array: TypeAlias = Any
+
+# beyond this a delay counted in steps is a mistake, and 1e-9 of it no rounding error
+MOST_STEPS = 10**7
 
 
 def is_torch(value: object) -> bool:
@@ -152,8 +156,15 @@ def check_divides(dt: float, delay: float) -> int:
     """The whole number of steps dt in a delay (3 * 0.1 counts as 0.3); at least one in a positive delay."""
     if delay == 0:
         return 0
-    steps = max(1, round(delay / dt))
-    if abs(delay / dt - steps) > 1e-9 * steps:
+    ratio = delay / dt
+    if ratio > MOST_STEPS:
+        raise ValueError(
+            f"dt: expected at most {MOST_STEPS:g} steps in the delay {delay:g}, got {ratio:.3g} (dt {dt:g})"
+        )
+    steps = max(1, round(ratio))
+    if abs(ratio - steps) > 1e-9 * steps:
+        around = max(1, math.floor(ratio)), max(1, math.ceil(ratio))
+        steps = min(around, key=lambda n: abs(delay / n - dt))
         raise ValueError(
             f"dt: expected a step that divides the delay {delay:g}, got {dt:g}; the nearest that does is"
             f" {delay / steps!r} (delay / {steps})"
