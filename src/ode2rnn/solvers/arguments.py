@@ -25,9 +25,7 @@ from ode2rnn.solvers.problem import Problem
 SMALLEST_RTOL = 1e-14
 
 
-def build_problem(
-    model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, atol: Any, dt: Any
-) -> Problem:
+def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, atol: Any, dt: Any) -> Problem:
     """The Problem that the arguments of integrate() describe.
 
     Raises:

@@ -7,60 +7,55 @@ from __future__ import annotations
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, as_like, is_torch, stack, to_numpy
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepFailure
+from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
+from ode2rnn.core.newton import solve_readout
+from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, step_ends
 
 THETA = np.array([0.0, 1.0])
-MOST_ITERATIONS = 50
+# beyond this the inverse of I - h A holds no correct digit
+WORST_CONDITION = 1e14
 
 
 def solve(problem: Problem, solution: Solution) -> None:
-    """Solve (s[n] - s[n-1]) / dt = A s[n] + B G(s[n]) + forcing(t[n]) for each step."""
+    """Solve (s[n] - s[n-1]) / dt = A s[n] + B G(s[n]) + forcing(t[n]) for each step.
+
+    Raises:
+        ValueError: a singular I - dt A, before the first step.
+    """
     s = problem.s0
     assert problem.dt is not None
+    try:
+        _resolvent(problem, problem.dt)
+    except StepError as error:
+        raise ValueError(f"dt: {error}") from None
     for a, b in problem.segments():
         segment = Segment(problem, solution, a, b)
-        steps = max(1, int(np.ceil((b - a) / problem.dt - 1e-9)))
-        h = problem.dt if abs(steps * problem.dt - (b - a)) <= 1e-9 * problem.dt else (b - a) / steps
-        for n in range(1, steps + 1):
-            end = b if n == steps else a + n * h
-            with np.errstate(all="ignore"):
-                known = s + h * segment.forcing(np.array([end]))[0]
-                new = implicit_step(segment, h, known, guess=s)
+        ends = step_ends(a, b, problem.dt)
+        h = problem.dt if abs(len(ends) * problem.dt - (b - a)) <= 1e-9 * problem.dt else (b - a) / len(ends)
+        W = _resolvent(problem, h)
+        for end in ends:
+            new = (s + h * segment.forcing(np.array([end]))[0]) @ W.T
+            if segment.feedback is not None:
+                try:
+                    new = solve_readout(new, h * (W @ segment.feedback.dense()), problem.model.activation, guess=s)
+                except SimulationError as error:
+                    raise StepError(f"at t = {end:.6g}: {error}") from None
             if not all_finite(new):
-                raise StepFailure(
-                    f"the state overflowed at t = {end:.6g}: the solution diverges; try a smaller dt"
-                )
+                raise StepError(f"the state overflowed at t = {end:.6g}: the solution diverges; try a smaller dt")
             solution.append(end, stack([s, new]))
             s = new
 
 
-def implicit_step(segment: Segment, h: float, known: Array, guess: Array) -> Array:
-    """The root s of s - h (A s + B G(s)) = known, by Newton's method; gradients come with the last iteration."""
-    if segment.feedback is None:
-        if segment.linear is None:
-            return known
-        A = segment.linear.dense()
-        return _solve(as_like(np.eye(A.shape[0]), A) - h * A, known)
-    s = guess.detach() if is_torch(guess) else guess
-    for _ in range(MOST_ITERATIONS):
-        change = _newton_change(segment, h, known.detach() if is_torch(known) else known, s)
-        s = s + (change.detach() if is_torch(change) else change)
-        size, moved = np.abs(to_numpy(s)).max(), np.abs(to_numpy(change)).max()
-        if moved <= 1e-13 * (1.0 + size):
-            return s + _newton_change(segment, h, known, s) if is_torch(s) else s
-    raise StepFailure("Newton's method did not converge in a backward-Euler step; try a smaller dt")
-
-
-def _newton_change(segment: Segment, h: float, known: Array, s: Array) -> Array:
-    residual = known - s + h * segment.rate(0.0 * s, s)
-    eye = np.eye(s.shape[-1])
-    return _solve(as_like(eye - h * segment.jacobian(to_numpy(s)), s), residual)
-
-
-def _solve(matrix: Array, values: Array) -> Array:
-    if is_torch(values):
-        import torch
-
-        return torch.linalg.solve(matrix, values[..., None])[..., 0]
-    return np.linalg.solve(matrix, values[..., None])[..., 0]
+def _resolvent(problem: Problem, h: float) -> Array:
+    """(I - h A)^-1."""
+    term = problem.model.undelayed("state")
+    eye = as_like(np.eye(problem.model.width), problem.s0)
+    if term is None:
+        return eye
+    matrix = eye - h * term.dense()
+    if not np.linalg.cond(to_numpy(matrix)) < WORST_CONDITION:
+        raise StepError(f"I - dt A is singular at dt = {h:g}: 1 / dt is an eigenvalue of A; try a smaller dt")
+    if isinstance(matrix, np.ndarray):
+        return np.linalg.inv(matrix)
+    return matrix.inverse()

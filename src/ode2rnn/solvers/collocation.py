@@ -62,9 +62,7 @@ def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
     if is_torch(A):
         import torch
 
-        return _dense(
-            torch.kron, torch.linalg.lu_factor, lambda f, b: torch.linalg.lu_solve(*f, b), A, h, integral
-        )
+        return _dense(torch.kron, torch.linalg.lu_factor, lambda f, b: torch.linalg.lu_solve(*f, b), A, h, integral)
     if k * d > DENSE_UNKNOWNS:
         values, vectors = np.linalg.eig(A) if np.any(A - np.diag(np.diag(A))) else (np.diag(A), None)
         if vectors is None or np.linalg.cond(vectors) < WORST_CONDITION:
@@ -74,9 +72,7 @@ def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
     return _dense(np.kron, lu_factor, lu_solve, A, h, integral)
 
 
-def _dense(
-    kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray
-) -> Solve:
+def _dense(kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray) -> Solve:
     k, d = len(integral), A.shape[0]
     factors = factor(as_like(np.eye(k * d), A) - h * kron(as_like(integral, A), A))
 

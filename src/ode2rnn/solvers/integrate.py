@@ -94,29 +94,21 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
     model, dt = problem.model, problem.dt
     if chosen.name == "spectral" and model.undelayed("readout") is not None:
         raise ValueError(
-            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0;"
-            " use 'tsit5'"
+            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0; use 'tsit5'"
         )
     if chosen.family == "scipy" and is_torch(problem.s0):
         raise ValueError(
             f"method: {chosen.name!r} runs in NumPy and has no gradients; use 'tsit5' or 'dopri5' in torch"
         )
     if chosen.adaptive and dt is not None:
-        raise ValueError(
-            f"dt: {chosen.name!r} chooses its own steps by rtol and atol; leave dt out, or use 'rk4'"
-        )
+        raise ValueError(f"dt: {chosen.name!r} chooses its own steps by rtol and atol; leave dt out, or use 'rk4'")
     if not chosen.adaptive and dt is None:
         raise ValueError(f"dt: {chosen.name!r} has a fixed step; expected dt > 0, got None")
     if dt is not None:
         for delay in model.delays:
             check_divides(dt, delay)
     if adjoint:
-        if (
-            chosen.family != "torchdiffeq"
-            or not is_torch(problem.s0)
-            or model.delays
-            or problem.samples is None
-        ):
+        if chosen.family != "torchdiffeq" or not is_torch(problem.s0) or model.delays or problem.samples is None:
             raise ValueError(
                 "adjoint: expected a torchdiffeq method, torch tensors, a model without delays and an array"
                 " of samples t; leave adjoint out to differentiate through the solver"
@@ -139,9 +131,7 @@ def _check_adjoint_input(problem: Problem) -> None:
 def _bar(span: tuple[float, float], solution: Solution) -> Any:
     from tqdm.auto import tqdm
 
-    bar = tqdm(
-        total=span[1] - span[0], unit="t", desc="integrate", bar_format="{l_bar}{bar}| {n:.4g}/{total:.4g}"
-    )
+    bar = tqdm(total=span[1] - span[0], unit="t", desc="integrate", bar_format="{l_bar}{bar}| {n:.4g}/{total:.4g}")
     solution.on_step = lambda end: bar.update(end - span[0] - bar.n)
     return bar
 
@@ -167,9 +157,7 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
     return _with_readout(problem, times, states, stats, dense=dense, span=(problem.span[0], solution.end))
 
 
-def _with_readout(
-    problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any
-) -> Trajectory:
+def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
     inputs = None
     if problem.x is not None:
         inputs = as_like(problem.x(times), states)

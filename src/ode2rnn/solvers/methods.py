@@ -38,16 +38,12 @@ class Method:
     theta: Callable[[float], np.ndarray]
 
 
-def _own(
-    name: str, order: int, adaptive: bool, run: Callable, theta: Callable[[float], np.ndarray]
-) -> Method:
+def _own(name: str, order: int, adaptive: bool, run: Callable, theta: Callable[[float], np.ndarray]) -> Method:
     return Method(name, "own", order, adaptive, run, theta)
 
 
 def _scipy(name: str, order: int) -> Method:
-    return Method(
-        name, "scipy", order, True, partial(scipy_methods.solve, method=name), lambda _: scipy_methods.THETA
-    )
+    return Method(name, "scipy", order, True, partial(scipy_methods.solve, method=name), lambda _: scipy_methods.THETA)
 
 
 def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
@@ -77,7 +73,7 @@ METHODS: dict[str, Method] = {
         _torchdiffeq("heun3", 3, False),
         _torchdiffeq("rk4", 4, False),
         _torchdiffeq("explicit_adams", 4, False),
-        _torchdiffeq("implicit_adams", 4, False),
+        _torchdiffeq("implicit_adams", 5, False),
     )
 }
 

@@ -34,10 +34,7 @@ def dense_values(segment: Segment, times: np.ndarray, states: Array, order: int)
     u = as_like(THETA, states).reshape((1, K) + (1,) * (states.ndim - 1))
     rise = u * u * (3 - 2 * u)
     values = (
-        left
-        + rise * (right - left)
-        + h * u * (1 - u) ** 2 * slopes[:-1, None]
-        + h * u * u * (u - 1) * slopes[1:, None]
+        left + rise * (right - left) + h * u * (1 - u) ** 2 * slopes[:-1, None] + h * u * u * (u - 1) * slopes[1:, None]
     )
     at = (times[:-1, None] + np.diff(times)[:, None] * THETA).ravel()
     integral = as_like(INTEGRAL, states)

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel, Term
-from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, stack, to_numpy
+from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, einsum, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
 from ode2rnn.core.signal import Signal
 
 Function = Callable[[np.ndarray], Array]
 
 
-class StepFailure(Exception):
+class StepError(Exception):
     """A method could not go on; what it had solved so far stays in the Solution."""
 
 
@@ -63,8 +64,9 @@ class Solution:
         first = index[0]
         if (index == first).all():
             return _combine(matrix, self.values[first])
-        rows = [_combine(matrix[n : n + 1], self.values[i])[0] for n, i in enumerate(index)]
-        return stack(rows)
+        steps, index = np.unique(index, return_inverse=True)
+        values = stack([self.values[i] for i in steps])
+        return einsum("tk,tk...->t...", as_like(matrix, values), values[index])
 
     def piecewise(self) -> Piecewise:
         """The whole as one dense output."""
@@ -103,15 +105,12 @@ class Problem:
     dt: float | None
     samples: np.ndarray | None = None
 
-    def segments(self, longest: float = np.inf) -> list[tuple[float, float]]:
+    def segments(self, longest: float = np.inf) -> Iterator[tuple[float, float]]:
         """The intervals between breaking points, cut into equal parts no longer than ``longest``."""
-        edges = np.concatenate([self.span[:1], self.points, self.span[1:]])
-        cut = [edges[:1]]
-        for a, b in zip(edges[:-1], edges[1:], strict=True):
+        for a, b in pairwise([self.span[0], *self.points.tolist(), self.span[1]]):
             parts = max(1, int(np.ceil((b - a) / longest - 1e-9)))
-            cut.append(np.linspace(a, b, parts + 1)[1:])
-        all_edges = np.concatenate(cut).tolist()
-        return list(zip(all_edges[:-1], all_edges[1:], strict=True))
+            for n in range(parts):
+                yield a + (b - a) * (n / parts), b if n + 1 == parts else a + (b - a) * ((n + 1) / parts)
 
     @property
     def shortest_delay(self) -> float:
@@ -163,9 +162,7 @@ class Segment:
     def _aligned(self, values: Array) -> Array:
         # a known part without the batch axes of the others: put them in, so that it broadcasts
         missing = len(self._shape) + 1 - values.ndim
-        return (
-            values.reshape((values.shape[0], *(1,) * missing, *values.shape[1:])) if missing > 0 else values
-        )
+        return values.reshape((values.shape[0], *(1,) * missing, *values.shape[1:])) if missing > 0 else values
 
     def rate(self, forcing: Array, s: Array) -> Array:
         """ds/dt at states (..., d) for the forcing there."""
@@ -187,17 +184,22 @@ class Segment:
         if self.linear is not None:
             total = total + to_numpy(self.linear.dense())
         if self.feedback is not None:
-            total = (
-                total + to_numpy(self.feedback.dense()) * to_numpy(self._activation.slope(s))[..., None, :]
-            )
+            total = total + to_numpy(self.feedback.dense()) * to_numpy(self._activation.slope(s))[..., None, :]
         return total
+
+
+def step_ends(a: float, b: float, dt: float) -> np.ndarray:
+    """Ends of the equal steps from a to b, of length dt, or less where dt does not divide b - a."""
+    steps = max(1, int(np.ceil((b - a) / dt - 1e-9)))
+    return np.linspace(a, b, steps + 1)[1:]
 
 
 def check_step(segment_start: float, t: float, h: float, s: Any) -> None:
     """Stop a method whose step has become too small to move the time."""
     if h <= 4 * np.finfo(float).eps * max(abs(t), abs(segment_start), 1e-300):
         size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
-        raise StepFailure(
-            f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges, or"
-            " the right-hand side is not finite or not smooth there; integrate to an earlier time, or declare knots"
+        raise StepError(
+            f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges,"
+            " or the right-hand side is not finite or not smooth there; integrate to an earlier time, or declare"
+            " knots"
         )

@@ -1,51 +1,65 @@
-"""scipy's solve_ivp under its own method names, from breaking point to breaking point."""
+"""scipy's ODE solvers under their own names, from breaking point to breaking point."""
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
 
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepFailure
+from ode2rnn.core.arrays import all_finite
+from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError
 
 # enough nodes for the interpolant of highest degree (LSODA's, 12)
 THETA = 0.5 - 0.5 * np.cos(np.pi * np.arange(13) / 12)
-IMPLICIT = ("Radau", "BDF", "LSODA")
+IMPLICIT = ("Radau", "BDF")
 
 
 def solve(problem: Problem, solution: Solution, method: str) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
-    from scipy.integrate import solve_ivp
-
-    shape = problem.s0.shape
-    s = problem.s0.reshape(-1)
-    rtol = max(problem.rtol, 100 * np.finfo(float).eps)  # scipy's own floor, without its warning
+    s = problem.s0
     for a, b in problem.segments(longest=problem.shortest_delay):
-        segment = Segment(problem, solution, a, b)
+        with warnings.catch_warnings():  # LSODA warns where the others report; a failure is told below
+            warnings.simplefilter("ignore")
+            s = _solve_segment(problem, solution, Segment(problem, solution, a, b), s, method)
 
-        def rate(t: float, flat: np.ndarray, segment: Segment = segment) -> np.ndarray:
-            return segment.rate_at(t, flat.reshape(shape)).reshape(-1)
 
-        def jacobian(t: float, flat: np.ndarray, segment: Segment = segment) -> Any:
-            return segment.jacobian(flat)
+def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: np.ndarray, method: str) -> np.ndarray:
+    import scipy.integrate
 
-        options = {"jac": jacobian} if method in IMPLICIT and len(shape) == 1 else {}
-        with np.errstate(all="ignore"):
-            result = solve_ivp(
-                rate, (a, b), s, method=method, rtol=rtol, atol=problem.atol, dense_output=True, **options
-            )
-        times = result.t
-        finite = np.isfinite(result.y).all(axis=0)
-        last = len(times) if finite.all() else int(np.argmin(finite))
-        if last > 1:
-            at = times[: last - 1, None] + np.diff(times[:last])[:, None] * THETA
-            values = result.sol(at.ravel()).T.reshape((*at.shape, -1))
-            # the ends of a step are the solver's own values: joints are exact
-            values[:, 0], values[:, -1] = result.y[:, : last - 1].T, result.y[:, 1:last].T
-            solution.extend(times[1:last], values.reshape((*at.shape, *shape)))
-        if result.status != 0 or last < len(times):
-            raise StepFailure(
-                f"scipy's {method} stopped at t = {times[last - 1]:.6g}: {result.message}; the solution diverges there,"
-                " or is too stiff for this method (try 'Radau')"
-            )
-        s = result.y[:, -1]
+    shape = s.shape
+
+    def rate(t: float, flat: np.ndarray) -> np.ndarray:
+        return segment.rate_at(t, flat.reshape(shape)).reshape(-1)
+
+    options: dict[str, Any] = {"rtol": max(problem.rtol, 100 * np.finfo(float).eps), "atol": problem.atol}
+    if method in IMPLICIT:
+        options["jac"] = lambda t, flat: _block_diagonal(segment.jacobian(flat.reshape(shape)))
+    elif method == "LSODA" and s.ndim == 1:
+        options["jac"] = lambda t, flat: segment.jacobian(flat)
+    try:
+        solver = getattr(scipy.integrate, method)(rate, segment.a, s.reshape(-1), segment.b, **options)
+        while solver.status == "running":
+            left, before = solver.t, solver.y
+            message = solver.step()
+            if solver.status == "failed" or not all_finite(solver.y):
+                raise ValueError(message or "the state overflowed")
+            at = left + (solver.t - left) * THETA
+            values = solver.dense_output()(at).T
+            values[0], values[-1] = before, solver.y  # the solver's own values: joints are exact
+            solution.append(solver.t, values.reshape((len(THETA), *shape)))
+    except (ValueError, np.linalg.LinAlgError) as error:
+        raise StepError(
+            f"scipy's {method} stopped after t = {solution.end:.6g}: {error}; the solution diverges there, the"
+            " right-hand side is not finite, or it is too stiff for this method (try 'Radau')"
+        ) from None
+    return solver.y.reshape(shape)
+
+
+def _block_diagonal(blocks: np.ndarray) -> Any:
+    """One matrix (d, d) as it is; a batch (..., d, d) as a sparse block-diagonal matrix."""
+    if blocks.ndim == 2:
+        return blocks
+    from scipy.sparse import block_diag
+
+    return block_diag(list(blocks.reshape((-1, *blocks.shape[-2:]))), format="csc")

@@ -61,11 +61,10 @@ def _panel_length(rest: float, last: float, target: float) -> float:
 
 
 def _panel(segment: Segment, s: Array, start: float, h: float, nodes: Nodes, solve_linear: Solve) -> Array:
-    with np.errstate(all="ignore"):  # overflow shows as an infinite error
-        forcing = segment.forcing(start + h * nodes.theta[1:])
-        flat = forcing.reshape((forcing.shape[0], -1))
-        integral = (as_like(h * nodes.integral, s) @ flat).reshape(forcing.shape)
-        return concatenate([s[None], solve_linear(s + integral)])
+    forcing = segment.forcing(start + h * nodes.theta[1:])
+    flat = forcing.reshape((forcing.shape[0], -1))
+    integral = (as_like(h * nodes.integral, s) @ flat).reshape(forcing.shape)
+    return concatenate([s[None], solve_linear(s + integral)])
 
 
 def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
