@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ode2rnn import ContinuousRNN, analysis, integrate
-from ode2rnn.plotting import new_figure, plot_states, save_figure
+from ode2rnn.plotting import new_axes, plot_states, save_figure
 
 
 def loop(tau: float) -> ContinuousRNN:
@@ -21,8 +21,7 @@ def main(out: Path, end: float = 40.0) -> dict[float, float]:
     """Solve the loop for three delays; returns the amplitude at the end, by delay."""
     critical = np.arccos(-0.5) / np.sqrt(3)
     print(f"the loop begins to oscillate at tau = arccos(-1/2) / sqrt(3) = {critical:.4f}")
-    figure = new_figure(8, 5)
-    axes = figure.subplots(3, 1, sharex=True, sharey=True)
+    figure, axes = new_axes(8, 5, 3, 1, sharex=True, sharey=True)
     amplitude = {}
     for ax, tau in zip(axes, (0.8, 1.15, 2.0), strict=True):
         root = analysis.characteristic_roots(loop(tau), count=2)[0]

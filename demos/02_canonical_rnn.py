@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ode2rnn import ContinuousRNN, Sampled, discretize, integrate, run, signals
-from ode2rnn.plotting import new_figure, plot_samples, save_figure
+from ode2rnn.plotting import add_legend, new_axes, plot_samples, save_figure
 
 
 def main(out: Path, ticks: int = 60) -> float:
@@ -32,11 +32,11 @@ def main(out: Path, ticks: int = 60) -> float:
     held = signals.Held(t, x)
     exact = integrate(model, held, t=(-dt, t[-1]), history=[0.0, 0.0])
     fine = np.linspace(-dt, t[-1], 2000)
-    figure = new_figure(8, 3.5)
-    ax = plot_samples(figure.subplots(), fine, exact(fine)[:, 0], {"canonical RNN": (t, recursion.s[:, 0])})
+    figure, ax = new_axes(8, 3.5)
+    plot_samples(ax, fine, exact(fine)[:, 0], {"canonical RNN": (t, recursion.s[:, 0])})
     ax.set_xlabel("time")
     ax.set_ylabel("$s_1$")
-    ax.legend()
+    add_legend(ax)
     print("wrote", save_figure(figure, out / "02_canonical_rnn.png"))
     return gap
 

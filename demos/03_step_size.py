@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from ode2rnn import ContinuousRNN, analysis, discretize, run
-from ode2rnn.plotting import new_figure, save_figure
+from ode2rnn.plotting import add_legend, new_axes, save_figure
 
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
 
@@ -30,8 +30,7 @@ def main(out: Path, ticks: int = 4000, count: int = 40) -> float:
     at_rest = dts[np.array(amplitude) < 1e-3].max()
     print(f"predicted: at rest up to dT = {critical:.4f}; seen: at rest up to dT = {at_rest:.4f}")
 
-    figure = new_figure(7, 5)
-    top, bottom = figure.subplots(2, 1, sharex=True)
+    figure, (top, bottom) = new_axes(7, 5, 2, 1, sharex=True)
     top.plot(dts, amplitude, "o-", ms=3)
     top.set_ylabel("late |s|")
     bottom.plot(dts, radius, "o-", ms=3)
@@ -40,7 +39,7 @@ def main(out: Path, ticks: int = 4000, count: int = 40) -> float:
     bottom.set_xlabel("sampling step dT")
     for ax in (top, bottom):
         ax.axvline(critical, color="C1", lw=1, label=f"dT = {critical:.4f}")
-    top.legend()
+    add_legend(top)
     print("wrote", save_figure(figure, out / "03_step_size.png"))
     return float(at_rest)
 

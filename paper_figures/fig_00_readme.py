@@ -5,7 +5,7 @@ from typing import Any
 from ode2rnn import signals
 from ode2rnn.derivation import Experiment
 from ode2rnn.derivation.figures import convergence_data, trajectory_data
-from ode2rnn.plotting import new_figure, plot_errors, plot_samples
+from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_samples
 
 
 def data() -> dict[str, Any]:
@@ -17,16 +17,16 @@ def data() -> dict[str, Any]:
 def draw(data: dict[str, Any]) -> Any:
     """Left the solution and its samples, right the convergence."""
     seen, study = data["trajectory"], data["convergence"]
-    figure = new_figure(12, 4.2)
-    left, right = figure.subplots(1, 2, width_ratios=[1.7, 1])
+    figure, (left, right) = new_axes(12, 4.2, 1, 2, width_ratios=[1.7, 1])
     plot_samples(left, seen["t"], seen["s"], seen["samples"])
     left.set_title("A network driven by the yearly sunspot numbers: delay equation and canonical RNN", fontsize=10)
     left.set_xlabel(f"time ({seen['unit']})")
     left.set_ylabel("state $s_1$")
-    left.legend(ncols=2, loc="upper left")
-    left.set_ylim(top=left.get_ylim()[1] * 1.45)
+    add_legend(left, ncols=2, loc="upper left")
+    left.set_ylim(top=left.get_ylim()[1] * 1.35)
     plot_errors(right, study["dts"], study["errors"], study["orders"])
     right.set_title("The RNN converges to the differential equation", fontsize=10)
     right.set_ylabel("largest error")
-    right.legend()
+    right.set_ylim(top=25 * right.get_ylim()[1])
+    add_legend(right, loc="upper left")
     return figure

@@ -59,16 +59,16 @@ def trajectory_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_trajectory(data: dict[str, Any]) -> Any:
     """Above the series, below the first state and its samples."""
-    from ode2rnn.plotting import new_figure, plot_samples
+    from ode2rnn.plotting import add_legend, new_axes, plot_samples
 
-    figure = new_figure(9, 5)
-    top, bottom = figure.subplots(2, 1, sharex=True, height_ratios=[1, 2.2])
+    figure, (top, bottom) = new_axes(9, 5, 2, 1, sharex=True, height_ratios=[1, 2.2])
     top.plot(data["t"], data["x"], color="0.35", lw=1.3)
+    top.margins(x=0.01)
     top.set_ylabel(f"input x\n({data['name']})")
     plot_samples(bottom, data["t"], data["s"], data["samples"])
     bottom.set_ylabel("state $s_1$")
     bottom.set_xlabel(f"time ({data['unit']})")
-    bottom.legend(ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
+    add_legend(bottom, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
 
 
@@ -89,13 +89,14 @@ def convergence_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_convergence(data: dict[str, Any]) -> Any:
     """Log-log, with fitted slopes."""
-    from ode2rnn.plotting import new_figure, plot_errors
+    from ode2rnn.plotting import add_legend, new_axes, plot_errors
 
-    figure = new_figure(7, 4.6)
-    ax = plot_errors(figure.subplots(), data["dts"], data["errors"], data["orders"])
+    figure, ax = new_axes(7, 4.6)
+    plot_errors(ax, data["dts"], data["errors"], data["orders"])
     ax.set_ylabel("largest error over the samples")
     ax.set_title("The canonical RNN converges to the differential equation")
-    ax.legend()
+    ax.set_ylim(top=20 * ax.get_ylim()[1])
+    add_legend(ax, loc="upper left")
     return figure
 
 
@@ -116,13 +117,12 @@ def poles_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_poles(data: dict[str, Any]) -> Any:
     """The s-plane beside the z-plane."""
-    from ode2rnn.plotting import new_figure, plot_plane
+    from ode2rnn.plotting import add_legend, new_axes, plot_plane
 
-    figure = new_figure(10, 4.8)
-    left, right = figure.subplots(1, 2)
+    figure, (left, right) = new_axes(10, 5.4, 1, 2)
     plot_plane(left, {"eigenvalues of A": data["poles"], "characteristic roots, tau = 1": data["roots"]}, "s")
     left.set_title("s-plane: the differential equation")
-    left.legend(loc="upper left")
+    add_legend(left, below=True)
     for k in range(data["paths"].shape[1]):
         path = data["paths"][:, k]
         right.plot(path.real, path.imag, color="0.6", lw=0.9, label="dT from 0.01 to 100" if k == 0 else None)
@@ -132,7 +132,7 @@ def draw_poles(data: dict[str, Any]) -> Any:
     }
     plot_plane(right, named, "z")
     right.set_title("z-plane: sampled with step dT")
-    right.legend(loc="lower left", bbox_to_anchor=(-0.05, -0.05))
+    add_legend(right, below=True)
     return figure
 
 
@@ -150,14 +150,14 @@ def limit_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_limit(data: dict[str, Any]) -> Any:
     """Log-log against dT."""
-    from ode2rnn.plotting import new_figure, plot_errors
+    from ode2rnn.plotting import add_legend, new_axes, plot_errors
 
-    figure = new_figure(7, 4.6)
-    ax = plot_errors(figure.subplots(), data["dts"], data["distances"])
-    ax.plot(data["dts"], 3 / data["dts"], color="0.5", lw=1, ls="--", label="slope -1")
+    figure, ax = new_axes(7, 4.6)
+    plot_errors(ax, data["dts"], data["distances"])
+    ax.plot(data["dts"][12:], 1 / data["dts"][12:], color="0.5", lw=1, ls="--", label="slope -1")
     ax.set_ylabel("largest difference")
     ax.set_title("dT to infinity: the canonical RNN becomes the standard RNN")
-    ax.legend()
+    add_legend(ax, loc="lower left")
     return figure
 
 

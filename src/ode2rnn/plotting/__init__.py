@@ -2,7 +2,8 @@
 
 from ode2rnn.plotting.axes import (
     STYLE,
-    new_figure,
+    add_legend,
+    new_axes,
     plot_errors,
     plot_plane,
     plot_samples,
@@ -10,4 +11,4 @@ from ode2rnn.plotting.axes import (
     save_figure,
 )
 
-__all__ = ["STYLE", "new_figure", "plot_errors", "plot_plane", "plot_samples", "plot_states", "save_figure"]
+__all__ = ["STYLE", "add_legend", "new_axes", "plot_errors", "plot_plane", "plot_samples", "plot_states", "save_figure"]

@@ -22,15 +22,25 @@ STYLE: dict[str, Any] = {
     "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
     "axes.grid": True,
     "grid.alpha": 0.25,
-    "font.size": 10,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
+    "axes.titlesize": 11,
 }
 
 
-def new_figure(width: float = 8.0, height: float = 5.0) -> Figure:
-    """An empty figure that belongs to no window, so that it works on a machine without a screen."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_axes(
+    width: float = 8.0, height: float = 5.0, rows: int = 1, columns: int = 1, **options: Any
+) -> tuple[Figure, Any]:
+    """A figure in the house style and its axes, as matplotlib's subplots; it needs no screen and no window."""
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        return figure, figure.subplots(rows, columns, **options)
+
+
+def add_legend(ax: Axes, **where: Any) -> Axes:
+    """A legend without a frame; by default where it covers least."""
+    if where.pop("below", False):
+        where |= {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
+    ax.legend(frameon=False, fontsize=9, **where)
+    return ax
 
 
 def save_figure(figure: Figure, path: str | Path) -> Path:
@@ -78,14 +88,9 @@ def plot_errors(
         good = np.isfinite(error) & (np.asarray(error) > 0)
         text = label if order is None or not np.isfinite(order) else f"{label}: slope {order:.2f}"
         colour = COLOURS[k % len(COLOURS)]
-        ax.loglog(
-            np.asarray(dts)[good],
-            np.asarray(error)[good],
-            MARKS[k % len(MARKS)],
-            color=colour,
-            ms=5,
-            label=text,
-        )
+        # later marks are smaller and all are hollow: none hides another
+        style = {"color": colour, "ms": 5 + 0.8 * (len(errors) - k), "mfc": "none", "mew": 1.4, "label": text}
+        ax.loglog(np.asarray(dts)[good], np.asarray(error)[good], MARKS[k % len(MARKS)], **style)
         if order is not None and np.isfinite(order) and good.any():
             x, y = np.asarray(dts)[good], np.asarray(error)[good]
             centre = np.exp(np.mean(np.log(y)) - order * np.mean(np.log(x)))
@@ -101,6 +106,7 @@ def plot_plane(ax: Axes, points: Mapping[str, np.ndarray], kind: str) -> Axes:
         ax.plot(np.cos(angle), np.sin(angle), color="0.4", lw=1)
         ax.fill(np.cos(angle), np.sin(angle), color="#009E73", alpha=0.07)
         ax.set_aspect("equal")
+        ax.set_xticks([-1, -0.5, 0, 0.5, 1])
     else:
         ax.axvline(0, color="0.4", lw=1)
         ax.axhline(0, color="0.8", lw=0.8)

@@ -1,0 +1,78 @@
+"""Every claim of the paper holds, on the real series and on another; and a claim can fail."""
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from ode2rnn import signals
+from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding
+from ode2rnn.derivation.report import check, report, reproduce, steps, table
+from ode2rnn.discrete import schemes
+
+
+@pytest.fixture(scope="module")
+def sunspots() -> Experiment:
+    return Experiment(signals.load_series("sunspots"))
+
+
+@pytest.fixture(scope="module")
+def noise() -> Experiment:
+    x = np.random.default_rng(3).normal(size=(40, 1)).cumsum(axis=0)
+    return Experiment(signals.Series("walk", np.arange(40.0), x, "sample"))
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=[f"{c.id}-{k}" for k, c in enumerate(CLAIMS)])
+@pytest.mark.parametrize("series", ["sunspots", "noise"])
+def test_the_claim_holds(claim, series, request):
+    finding = claim.check(request.getfixturevalue(series))
+    assert finding.holds, f"{claim.id}: {claim.statement}: expected {finding.expected}, measured {finding.measured}"
+
+
+def test_every_equation_of_sections_c_and_d_has_a_claim():
+    covered = set()
+    for claim in CLAIMS:
+        first, _, last = claim.id.partition("-")
+        span = range(int(first[1:]), int((last or first)[1:]) + 1)
+        covered |= {f"{first[0]}{k}" for k in span}
+    assert {f"C{k}" for k in range(1, 11)} | {f"D{k}" for k in range(1, 12)} <= covered
+
+
+def test_a_wrong_discretization_fails_its_claims(sunspots, monkeypatch):
+    """An off-by-one in the delayed sample looks plausible in a plot; the claims see it."""
+    right = schemes.discretize
+
+    def one_sample_late(model, dt, *rest):
+        cell = right(model, dt, *rest)
+        return replace(cell, lag=cell.lag + 1) if hasattr(cell, "lag") else cell
+
+    monkeypatch.setattr("ode2rnn.derivation.discretization.discretize", one_sample_late)
+    failed = {claim.id for claim in CLAIMS if not check(claim, sunspots).finding.holds}
+    assert {"D1", "D2"} <= failed
+
+
+def test_a_check_that_breaks_is_a_claim_that_fails(sunspots):
+    def broken(experiment: Experiment) -> Finding:
+        raise RuntimeError("no such thing")
+
+    row = check(Claim("C0", "nothing", broken), sunspots)
+    assert not row.finding.holds
+    assert "no such thing" in row.finding.measured
+    assert row.cells[-1] == "FAILS"
+
+
+def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
+    told: list[str] = []
+    rows = reproduce(noise.series, tmp_path / "out", told.append)
+    assert len(told) == steps()
+    text = (tmp_path / "out" / "report.md").read_text()
+    for row in rows:
+        assert row.finding.measured.replace("|", "\\|") in text
+    for name in re.findall(r"\]\((\w+\.png)\)", text):
+        assert (tmp_path / "out" / name).stat().st_size > 10_000
+    assert text.count(".png)") == 4
+    assert "Every claim holds." in text
+    assert len(table(rows).splitlines()) == len(rows) + 2
+    bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]
+    assert f"1 of {len(rows)} claims FAIL" in report(noise, bad)

@@ -1,0 +1,76 @@
+"""The demos and the scripts of the figures run, and show what they say."""
+
+import importlib.util
+from pathlib import Path
+from types import ModuleType
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[1]
+DEMOS = sorted((ROOT / "demos").glob("[0-9][0-9]_*.py"))
+FIGURES = sorted((ROOT / "paper_figures").glob("fig_*.py"))
+
+
+def load(path: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def demo(number: str) -> ModuleType:
+    return load(next(path for path in DEMOS if path.name.startswith(number)))
+
+
+def test_demos_are_short_and_numbered_in_reading_order():
+    assert [path.name[:2] for path in DEMOS] == [f"{k:02d}" for k in range(1, len(DEMOS) + 1)]
+    for path in DEMOS:
+        assert len(path.read_text().splitlines()) < 80, path.name
+
+
+def test_the_delayed_loop_rests_or_oscillates_as_its_roots_say(tmp_path):
+    amplitude = demo("01").main(tmp_path, end=30.0)
+    assert amplitude[0.8] < 0.01
+    assert amplitude[2.0] > 1.0
+    assert (tmp_path / "01_delay_equation.png").exists()
+
+
+def test_the_samples_of_the_equation_are_the_canonical_rnn(tmp_path):
+    assert demo("02").main(tmp_path, ticks=30) <= 2e-15
+
+
+def test_the_recursion_leaves_rest_at_the_predicted_step(tmp_path):
+    at_rest = demo("03").main(tmp_path, ticks=3000, count=20)
+    assert 4 / 13 - 0.98 / 19 <= at_rest <= 4 / 13
+
+
+def test_gradients_through_the_solver_learn_the_feedback():
+    first, last = demo("04").main(steps=12)
+    assert last < 0.3 * first
+
+
+@pytest.mark.parametrize("path", FIGURES, ids=[path.stem for path in FIGURES])
+def test_a_figure_is_drawn_from_finite_data(path):
+    module = load(path)
+    data = module.data()
+    assert all(np.isfinite(array).all() for array in arrays(data))
+    figure = module.draw(data)
+    assert figure.axes
+    assert all(ax.lines for ax in figure.axes)
+
+
+def test_the_figure_of_convergence_shows_first_order_twice_and_second_order_once():
+    data = load(ROOT / "paper_figures" / "fig_02_convergence.py").data()
+    np.testing.assert_allclose(list(data["orders"].values()), [1, 1, 2], atol=0.1)
+
+
+def arrays(data):
+    """All numeric arrays inside nested dicts and tuples."""
+    if isinstance(data, dict):
+        data = tuple(data.values())
+    if isinstance(data, tuple):
+        for part in data:
+            yield from arrays(part)
+    elif isinstance(data, np.ndarray | float):
+        yield np.asarray(data)
