@@ -25,7 +25,7 @@ def interpolation_matrix(theta: np.ndarray, weights: np.ndarray, at: np.ndarray)
     A point that is a node gives a row of the identity, so a node's value comes back to the last bit.
     """
     differences = at[:, None] - theta[None, :]
-    hit = differences == 0.0
+    hit = np.abs(differences) <= np.finfo(np.float64).tiny  # closer, and the quotient would overflow
     differences[hit] = 1.0
     terms = weights / differences
     rows = hit.any(axis=1)

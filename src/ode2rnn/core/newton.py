@@ -10,52 +10,74 @@ from ode2rnn.core.trajectory import SimulationError
 
 MOST_ITERATIONS = 60
 SMALLEST_DAMPING = 2.0**-12
+ROUNDING = 8 * np.finfo(np.float64).eps
 
 
 def solve_readout(known: Array, M: Array, activation: Activation, guess: Array) -> Array:
-    """The state s (..., d) with s = known + M G(s), near ``guess``.
+    """The state s (..., d) with s = known + M G(s), near ``guess``, to rounding for every member of a batch.
 
-    Damped Newton iterations without gradients; in torch one more iteration with gradients makes the result
-    differentiable with respect to ``known`` and M (the implicit function theorem).
+    Damped Newton iterations with the exact Jacobian, without gradients; in torch one more iteration with gradients
+    makes the result differentiable (once) with respect to ``known`` and M: the implicit function theorem.
 
     Raises:
         SimulationError: no convergence; where dt made M, a smaller dt makes it a contraction.
     """
-    if is_torch(known):
-        s = as_like(_iterate(to_numpy(known), to_numpy(M), activation, to_numpy(guess)), known)
-        residual = known + activation.value(s) @ M.T - s
-        return s + _newton_change(s, M, activation, residual)
-    return _iterate(known, M, activation, guess)
+    if not all_finite(known):
+        raise SimulationError("the state overflowed: the recursion diverges; try a smaller dt")
+    with np.errstate(all="ignore"):  # a trial that overflows is damped
+        if is_torch(known):
+            s = as_like(_iterate(to_numpy(known), to_numpy(M), activation, to_numpy(guess)), known)
+            residual = known + activation.value(s) @ M.T - s
+            return s + _newton_change(s, M, activation, residual)
+        return _iterate(known, M, activation, guess)
 
 
 def _iterate(known: np.ndarray, M: np.ndarray, activation: Activation, guess: np.ndarray) -> np.ndarray:
+    def residual_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The residual, its size for every member of the batch (..., 1), and what of that is rounding."""
+        r = activation.value(s)
+        residual = known + r @ M.T - s
+        terms = np.abs(known) + np.abs(r) @ np.abs(M.T) + np.abs(s)
+        return residual, _size(residual), ROUNDING * _size(terms)
+
     s = np.array(np.broadcast_to(guess, known.shape))
-    residual = known + activation.value(s) @ M.T - s
+    residual, size, rounding = residual_of(s)
     for _ in range(MOST_ITERATIONS):
-        if not all_finite(residual):
-            break
         change = _newton_change(s, M, activation, residual)
-        damping = 1.0
+        damping = np.ones(size.shape)
         while True:
             trial = s + damping * change
-            after = known + activation.value(trial) @ M.T - trial
-            if np.abs(after).max() <= np.abs(residual).max() or damping < SMALLEST_DAMPING:
+            after, size_after, rounding = residual_of(trial)
+            # not <=: a trial that overflowed is worse
+            worse = ~((size_after <= size) | (size_after <= rounding)) & (damping >= SMALLEST_DAMPING)
+            if not worse.any():
                 break
-            damping /= 2
-        s, residual = trial, after
-        if np.abs(change).max() <= 1e-13 * (1.0 + np.abs(s).max()):
+            damping = np.where(worse, damping / 2, damping)
+        s, residual, size = trial, after, size_after
+        if ((size <= rounding) | (_size(change) <= 1e-13 * (1.0 + _size(s)))).all():
             return s
-    raise SimulationError("Newton's method found no solution of the undelayed readout; try a smaller dt")
+    raise SimulationError(
+        "Newton's method found no solution of the undelayed readout:"
+        f" after {MOST_ITERATIONS} iterations the residual is {size.max():.1e}; try a smaller dt"
+    )
+
+
+def _size(values: np.ndarray) -> np.ndarray:
+    return np.abs(values).max(axis=-1, keepdims=True)
 
 
 def _newton_change(s: Array, M: Array, activation: Activation, residual: Array) -> Array:
     slope = activation.slope(s)
     jacobian = as_like(np.eye(s.shape[-1]), M) - M * slope[..., None, :]
+    failure = "the implicit equation of the undelayed readout is singular; try a smaller dt"
     if is_torch(residual):
         import torch
 
-        return torch.linalg.solve(jacobian, residual[..., None])[..., 0]
+        try:
+            return torch.linalg.solve(jacobian, residual[..., None])[..., 0]
+        except torch.linalg.LinAlgError:
+            raise SimulationError(failure) from None
     try:
         return np.linalg.solve(jacobian, residual[..., None])[..., 0]
     except np.linalg.LinAlgError:
-        raise SimulationError("the implicit equation of the undelayed readout is singular; try a smaller dt") from None
+        raise SimulationError(failure) from None

@@ -51,7 +51,7 @@ class SampledSeries(Signal):
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         j = self._piece_of(np.array([0.5 * (a + b)]), self._at_knots)
-        return lambda t: self._polynomial(t, np.broadcast_to(j, t.shape))
+        return lambda t: self._polynomial(t, np.repeat(j, len(t)))
 
     def parameters(self) -> tuple[Array, ...]:
         return (self.x,) if is_torch(self.x) else ()

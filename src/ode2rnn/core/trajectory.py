@@ -131,7 +131,7 @@ class Trajectory:
         if path.suffix != ".npz":
             raise ValueError(expected)
         try:
-            with np.load(path, allow_pickle=False) as data:
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as data:
                 arrays = {name: data[name] for name in data.files}
         except (ValueError, EOFError, AttributeError, TypeError, BadZipFile) as error:
             raise ValueError(f"{expected}, which does not read ({error})") from None
