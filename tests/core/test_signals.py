@@ -113,7 +113,6 @@ def test_a_number_or_a_vector_of_one_stand_for_one_input(function: Callable[[Any
         lambda t: np.array([np.sin(k * t) for k in range(1, 6)]),  # (m, T) if called with times
         lambda t: np.array([k * t for k in range(1, 6)]),  # symmetric in k and t at t = 1 .. 5
         lambda t: np.array([1.0, 2.0, 3.0, 4.0, 5.0]),
-        lambda t: np.array([1.0, 2.0, 3.0, 4.0, 5.0]) * (1.0 if np.ndim(t) else 1.0),
     ],
 )
 def test_as_many_inputs_as_times_are_not_mistaken_for_times(function: Callable[[Any], Any], count: int) -> None:

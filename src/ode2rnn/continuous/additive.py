@@ -102,9 +102,9 @@ class AdditiveModel:
         if d < 1:
             raise ValueError("state, readout, input, phi: expected at least one term, got none")
         for kind, terms in kinds.items():
-            columns = terms[0].matrix.shape[1] if kind == "input" and terms else d
+            columns: int | str = "m" if kind == "input" else d
             for k, term in enumerate(terms):
-                check_shape(f"{kind}[{k}]", term.matrix, (d, int(columns)))
+                columns = int(check_shape(f"{kind}[{k}]", term.matrix, (d, columns)).shape[1])
         bias = check_shape("phi", np.zeros(d) if bias is None else bias, (d,))
         arrays = [*(term.entries for term in every), bias]
         like = next((a for a in arrays if is_torch(a)), bias)
