@@ -5,10 +5,21 @@ from ode2rnn.plotting.axes import (
     add_legend,
     new_axes,
     plot_errors,
+    plot_moduli,
     plot_plane,
     plot_samples,
     plot_states,
     save_figure,
 )
 
-__all__ = ["STYLE", "add_legend", "new_axes", "plot_errors", "plot_plane", "plot_samples", "plot_states", "save_figure"]
+__all__ = [
+    "STYLE",
+    "add_legend",
+    "new_axes",
+    "plot_errors",
+    "plot_moduli",
+    "plot_plane",
+    "plot_samples",
+    "plot_states",
+    "save_figure",
+]

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from ode2rnn.core.trajectory import write_whole
 
 # the palette of Okabe and Ito, which colour-blind readers can tell apart
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKS = "osD^vP"
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKS = "osD^vPX"
 STYLE: dict[str, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -80,9 +80,16 @@ def plot_samples(ax: Axes, t: np.ndarray, s: np.ndarray, samples: Mapping[str, t
 
 
 def plot_errors(
-    ax: Axes, dts: np.ndarray, errors: Mapping[str, np.ndarray], orders: Mapping[str, float] | None = None
+    ax: Axes,
+    dts: np.ndarray,
+    errors: Mapping[str, np.ndarray],
+    orders: Mapping[str, float] | None = None,
+    used: Mapping[str, np.ndarray] | None = None,
 ) -> Axes:
-    """Error against step, log-log; a fitted order is named in the legend and drawn as a thin line."""
+    """Error against step, log-log; a fitted order is named in the legend and drawn as a thin line.
+
+    The line goes through the points (K,) of bool that ``used`` gives, by default through all.
+    """
     for k, (label, error) in enumerate(errors.items()):
         order = None if orders is None else orders.get(label)
         good = np.isfinite(error) & (np.asarray(error) > 0)
@@ -92,10 +99,28 @@ def plot_errors(
         style = {"color": colour, "ms": 5 + 0.8 * (len(errors) - k), "mfc": "none", "mew": 1.4, "label": text}
         ax.loglog(np.asarray(dts)[good], np.asarray(error)[good], MARKS[k % len(MARKS)], **style)
         if order is not None and np.isfinite(order) and good.any():
-            x, y = np.asarray(dts)[good], np.asarray(error)[good]
+            fitted = good if used is None else used[label]
+            x, y = np.asarray(dts)[fitted], np.asarray(error)[fitted]
             centre = np.exp(np.mean(np.log(y)) - order * np.mean(np.log(x)))
             ax.loglog(x, centre * x**order, color=colour, lw=1, alpha=0.6)
     ax.set_xlabel("step dT")
+    return ax
+
+
+def plot_moduli(ax: Axes, dts: np.ndarray, moduli: Mapping[str, np.ndarray], growth: float) -> Axes:
+    """Largest |z| against step for each scheme, the equation's own e^(growth dT), and the line at 1."""
+    for k, (label, modulus) in enumerate(moduli.items()):
+        style = {"color": COLOURS[k % len(COLOURS)], "ms": 5 + 0.8 * (len(moduli) - k), "mfc": "none", "mew": 1.4}
+        ax.semilogx(dts, modulus, MARKS[k % len(MARKS)] + "-", lw=1, label=label, **style)
+    if np.isfinite(growth):
+        fine = np.geomspace(dts.min(), dts.max(), 200)
+        own = np.exp(np.minimum(growth * fine, 100.0))
+        ax.semilogx(fine, own, color="0.15", lw=1.6, ls="--", label="the equation itself")
+    ax.axhline(1.0, color="0.4", lw=1)
+    if ax.get_ylim()[1] > 10:
+        ax.set_yscale("log")
+    ax.set_xlabel("step dT")
+    ax.set_ylabel("largest |z|")
     return ax
 
 

@@ -1,0 +1,201 @@
+"""The command line: ode2rnn reproduce | simulate | steps.  Parsing, messages and exit codes, nothing else.
+
+Exit codes: 0 done, 1 a claim fails or a simulation diverges, 2 bad input. What draws or takes long to import is
+imported by the command that needs it, so that help comes at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from ode2rnn.core.series import load_series
+from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.sweep.config import load_config, named
+from ode2rnn.sweep.files import check_files, check_folder
+from ode2rnn.sweep.steps import SCHEMES, step_study
+
+app = typer.Typer(
+    help="Recurrent networks as delay differential equations: integrated, sampled, checked.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+SERIES = "The input: 'sunspots' (one a year, 1700 to 2008), or FILE.csv:COLUMN."
+Config = Annotated[Path, typer.Argument(metavar="CONFIG.toml", help="Model, input, solver and output.")]
+
+
+@app.command()
+def reproduce(
+    series: Annotated[str, typer.Option(help=SERIES)] = "sunspots",
+    out: Annotated[Path, typer.Option(help="Folder for report.md and the figures.")] = Path("reproduce"),
+) -> None:
+    """Check the derivation on a real series.
+
+    The series drives a network: its delay equation is integrated and sampled, and the canonical RNN is run.
+    Prints what every claim expects and what was measured, and writes report.md. Ends with 1 if a claim fails.
+
+    \b
+    Example:
+      ode2rnn reproduce --series data.csv:temperature --out report
+    """
+    with _clean_errors():
+        check_folder("--out", out)
+        with named("--series", {"spec": "--series", "x": "--series"}):
+            values = load_series(series)
+            values.standardized()
+
+        from tqdm import tqdm
+
+        from ode2rnn.derivation import report
+
+        with tqdm(total=report.steps(), desc="reproduce", unit="check", file=sys.stderr) as bar:
+            rows = report.reproduce(values, out, lambda what: bar.update())
+    typer.echo(report.table(rows))
+    typer.echo(f"\nwrote {out / 'report.md'} and its figures")
+    failed = sum(not row.finding.holds for row in rows)
+    if failed:
+        _fail(f"{failed} of {len(rows)} claims FAIL", 1)
+
+
+@app.command()
+def simulate(
+    config: Config,
+    out: Annotated[Path, typer.Option(help="Folder for the files that [output] names.")] = Path(),
+) -> None:
+    """Integrate a network from a TOML file.
+
+    CSV files that the config reads are looked for beside the config; files that it writes go into --out (the
+    current folder). A simulation that diverges writes the part before that and ends with 1.
+
+    \b
+    Example:
+      ode2rnn simulate demos/simulate.toml --out results
+    """
+    with _clean_errors():
+        simulation = load_config(config)
+        names = {f"output.{kind}": name for kind, name in simulation.output.items()}
+        files = check_files(names, out, simulation.sources)
+        failure = None
+        try:
+            solution = simulation.run(progress=sys.stderr.isatty())
+        except SimulationError as error:
+            if error.trajectory is None:
+                raise
+            solution, failure = error.trajectory, str(error)
+        for key, path in files.items():
+            if key == "output.plot":
+                from ode2rnn.plotting import save_figure
+                from ode2rnn.sweep.figures import draw_simulation
+
+                save_figure(draw_simulation(simulation, solution), path)
+            else:
+                solution.save(path)
+        stats = solution.stats
+        typer.echo(f"method {stats.method}: {stats.steps} steps ({stats.rejected} rejected), ", nl=False)
+        typer.echo(f"{stats.evaluations} evaluations, {stats.breaking_points} breaking points")
+        typer.echo(f"t from {solution.t[0]:g} to {solution.t[-1]:g}: {len(solution.t)} times")
+        for path in files.values():
+            typer.echo(f"wrote {path}")
+    if failure is not None:
+        kept = "the files hold the valid part" if files else "no file was asked for"
+        _fail(f"stopped at t = {solution.end:g}: {failure} ({kept})", 1)
+
+
+@app.command()
+def steps(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="[CONFIG.toml]", help="Model, input and range; by default the derivation's network."),
+    ] = None,
+    dts: Annotated[str, typer.Option(help="Steps dT, separated by commas; each divides the delays.")] = "",
+    schemes: Annotated[str, typer.Option(help="Schemes, separated by commas; gbt:0.7 gives alpha.")] = "",
+    series: Annotated[str, typer.Option(help=SERIES + " Without CONFIG.toml.")] = "",
+    out: Annotated[Path, typer.Option(help="Folder for steps.csv and steps.png.")] = Path("steps"),
+) -> None:
+    """Study what the sampling step dT does.
+
+    Prints the error, the fitted order and the stability of each scheme for each dT. The delays of the network
+    stay as they are. From a config the sections [model] and
+    [input] and the keys t, history and s0 of [solver] are used.
+
+    \b
+    Example:
+      ode2rnn steps --dts 1,0.5,0.25,0.125 --schemes backward_euler,tustin
+    """
+    with _clean_errors():
+        check_folder("--out", out)
+        numbers = _numbers("--dts", dts) if dts else None
+        if config is not None and series:
+            raise ValueError("--series: expected none beside a config, which has its own input")
+
+        from tqdm import tqdm
+
+        from ode2rnn.plotting import save_figure
+        from ode2rnn.sweep.figures import draw_steps
+
+        arguments, unit = _configured(config) if config is not None else _derivation(series or "sunspots")
+        chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
+        others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
+        bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
+        with bar, named("solver", others | {"x": "input"}):
+            study = step_study(**arguments, dts=numbers, schemes=chosen, on_scheme=lambda name: bar.update())
+        files = [study.save(out / "steps.csv"), save_figure(draw_steps(study, unit), out / "steps.png")]
+    typer.echo(study.table())
+    typer.echo("\nwrote " + " and ".join(map(str, files)))
+
+
+def _configured(path: Path) -> tuple[dict, str]:
+    """The arguments of step_study that a config gives, and the unit of time."""
+    given = load_config(path)
+    arguments = {"model": given.model, "x": given.x, "t": given.span, "history": given.options["history"]}
+    unit = given.series.unit_of_time if given.series is not None else ""
+    return arguments | {"s0": given.options.get("s0")}, unit
+
+
+def _derivation(spec: str) -> tuple[dict, str]:
+    """The same for the network of the derivation, driven by a series."""
+    from ode2rnn.derivation import Experiment
+
+    with named("--series", {"spec": "--series", "x": "--series"}):
+        e = Experiment(load_series(spec))
+        return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
+
+
+def _numbers(name: str, text: str) -> list[float]:
+    try:
+        return [float(word) for word in text.split(",")]
+    except ValueError:
+        raise ValueError(f"{name}: expected numbers separated by commas, as in 1,0.5,0.25; got {text!r}") from None
+
+
+@contextmanager
+def _clean_errors() -> Iterator[None]:
+    """Tell bad input and failed simulations in one line, with their exit codes."""
+    try:
+        yield
+    except BrokenPipeError:
+        raise  # whoever read our output has gone, as head does
+    except (ValueError, OSError) as error:
+        _fail(str(error), 2)
+    except SimulationError as error:
+        _fail(str(error), 1)
+    except MemoryError:
+        _fail("not enough memory; ask for fewer steps or samples", 1)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo("error: " + " ".join(message.split()), err=True)
+    raise typer.Exit(code)
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,6 @@
+"""Runs that a file or a command line describes: one simulation, and the study of the sampling step."""
+
+from ode2rnn.sweep.config import Simulation, load_config, parse_config
+from ode2rnn.sweep.steps import StepStudy, default_steps, step_study
+
+__all__ = ["Simulation", "load_config", "parse_config", "StepStudy", "default_steps", "step_study"]

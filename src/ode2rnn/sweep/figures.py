@@ -1,0 +1,63 @@
+"""The pictures of a simulation and of a step-size study: arrays from the run, axes from ode2rnn.plotting."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import to_numpy
+from ode2rnn.core.trajectory import Trajectory
+from ode2rnn.sweep.config import Simulation
+from ode2rnn.sweep.steps import StepStudy
+
+POINTS = 2000
+MOST_NAMES = 7  # more lines than this have no names in a legend
+
+
+def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
+    """The input above, the states below, over time."""
+    from ode2rnn.plotting import add_legend, new_axes, plot_states
+
+    t, s = to_numpy(solution.t), to_numpy(solution.s)
+    if solution.dense is not None:  # what happens between the nodes belongs to the picture
+        t = np.union1d(np.linspace(solution.start, solution.end, POINTS), t)
+        s = to_numpy(solution(t))
+    driven = simulation.x is not None
+    heights = [1, 2.2] if driven else [1]
+    figure, rows = new_axes(9, 5 if driven else 4, len(heights), squeeze=False, sharex=True, height_ratios=heights)
+    rows = rows[:, 0]
+    curves = {"x": to_numpy(simulation.x(t))} if simulation.x is not None else {}
+    for ax, (name, values) in zip(rows, (curves | {"s": s}).items(), strict=True):
+        width = values.shape[-1]
+        plot_states(ax, t, values, [f"${name}_{{{k + 1}}}$" for k in range(width)])
+        ax.set_ylabel({"x": "input", "s": "state"}[name] + (f" ${name}$" if width == 1 else ""))
+        if 1 < width <= MOST_NAMES:
+            add_legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5))
+    unit = simulation.series.unit_of_time if simulation.series is not None else ""
+    rows[-1].set_xlabel(f"time ({unit})" if unit else "time")
+    if simulation.series is not None:
+        rows[0].set_ylabel(f"input $x$\n({simulation.series.name})")
+    if not solution.success:
+        rows[0].set_title(f"stopped at t = {solution.end:g}")
+    return figure
+
+
+def draw_steps(study: StepStudy, unit: str = "") -> Any:
+    """Error against dT on the left, the largest |z| on the right."""
+    from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_moduli
+
+    figure, (left, right) = new_axes(11, 5.5, 1, 2)
+    kept = {
+        name: {scheme: getattr(result, name)["maximum"] for scheme, result in study.errors.items()}
+        for name in ("errors", "order", "used")
+    }
+    plot_errors(left, study.dts, kept["errors"], kept["order"], kept["used"])
+    left.set_ylabel("largest error over the samples")
+    left.set_title("Accuracy: error of the recursion against the equation")
+    plot_moduli(right, study.dts, study.moduli, study.growth)
+    right.set_title("Stability about rest: stable below 1")
+    for ax in (left, right):
+        ax.set_xlabel(f"step dT ({unit})" if unit else "step dT")
+        add_legend(ax, below=True, ncols=2)
+    return figure
