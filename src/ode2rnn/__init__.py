@@ -10,10 +10,12 @@ from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.system import System, run
 from ode2rnn.core.trajectory import SimulationError, Trajectory
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
+from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.discrete.limits import quasi_static
+from ode2rnn.discrete.rules import ALIASES, SCHEMES
 from ode2rnn.discrete.sampled import Sampled
-from ode2rnn.discrete.schemes import SCHEMES, discretize, retime, undiscretize
+from ode2rnn.discrete.schemes import discretize, retime, undiscretize
+from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
@@ -30,6 +32,7 @@ __all__ = [
     "SimulationError",
     "discretize",
     "SCHEMES",
+    "ALIASES",
     "CanonicalRNN",
     "TappedRNN",
     "run",

@@ -16,25 +16,36 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
 
 class System(Protocol):
-    """What :func:`run` steps.
-
-    ``init`` turns s[-1] of shape (..., d) into the system's own state, of type ``State``; ``step`` takes that
-    state and x[n] (None without input) to the next, ``readout`` gives (s[n], r[n]).
-    """
+    """What :func:`run` steps."""
 
     @property
-    def dt(self) -> float: ...
+    def dt(self) -> float:
+        """Length of a tick, in the unit of time of the model."""
+
     @property
-    def width(self) -> int: ...
+    def width(self) -> int:
+        """Number of states d."""
+
     @property
-    def input_width(self) -> int: ...
+    def input_width(self) -> int:
+        """Number of inputs m; 0 without input."""
+
     @property
-    def like(self) -> Array: ...
+    def like(self) -> Array:
+        """An array of the system's kind: NumPy, or torch."""
+
     @property
-    def State(self) -> type: ...
-    def init(self, s0: Array) -> Any: ...
-    def step(self, state: Any, x: Array | None) -> Any: ...
-    def readout(self, state: Any) -> tuple[Array, Array]: ...
+    def State(self) -> type:
+        """The type of the states that ``init`` and ``step`` return."""
+
+    def init(self, s0: Array) -> Any:
+        """The system's own state, where s has been s0 (..., d) for ever."""
+
+    def step(self, state: Any, x: Array | None) -> Any:
+        """The state a tick later, with the input x[n] (..., m), or None without input."""
+
+    def readout(self, state: Any) -> tuple[Array, Array]:
+        """(s[n], r[n]), each (..., d)."""
 
 
 def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
@@ -52,7 +63,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
 
     Raises:
         ValueError: wrong shapes, NaN.
-        SimulationError: the state overflowed; its ``trajectory`` is the part before that.
+        SimulationError: the state overflowed, or a step found no solution; its ``trajectory`` is the part before that.
     """
     missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
     if missing:
@@ -64,19 +75,25 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
     state = s0 if isinstance(s0, cell.State) else cell.init(_check_start(cell, s0, inputs))
     state_0 = cell.readout(state)[0]
     states, readouts = [state_0], []
-    finite = True
+    failure = ""
     with np.errstate(all="ignore"):  # overflow is told below, with the valid part
         for n in range(ticks):
-            state = cell.step(state, None if inputs is None else inputs[n])
+            try:
+                state = cell.step(state, None if inputs is None else inputs[n])
+            except SimulationError as error:
+                failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
+                break
             s, r = cell.readout(state)
-            finite = all_finite(s) and all_finite(r)
-            if not finite:
+            if not (all_finite(s) and all_finite(r)):
+                failure = f"the state overflowed at tick {n} of {ticks} (t = {n * cell.dt:g}): the recursion diverges"
+                if n == 0:
+                    failure = "the state is not finite after the first tick; s0 or the weights are too large"
                 break
             states.append(s)
             readouts.append(r)
     done = len(readouts)
     if done == 0:
-        raise SimulationError("the state is not finite after the first tick; s0 or the weights are too large")
+        raise SimulationError(failure)
     stats = Stats(method=type(cell).__name__, evaluations=done, steps=done)
     times = np.arange(done) * cell.dt
     edges = np.arange(-1, done) * cell.dt
@@ -90,9 +107,8 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         dense=Piecewise(edges, np.array([0.0, 1.0]), pairs),
         span=(float(edges[0]), float(edges[-1])),
     )
-    if not finite:
-        message = f"the state overflowed at tick {done} of {ticks} (t = {done * cell.dt:g}): the recursion diverges"
-        raise SimulationError(message, trajectory.failed(message))
+    if failure:
+        raise SimulationError(failure, trajectory.failed(failure))
     return trajectory
 
 

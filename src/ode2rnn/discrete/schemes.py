@@ -1,21 +1,18 @@
 """Discretization: from the differential equation C9 to a recursion, and back.
 
-Home of: D1, D2, D3, D4, D10, D11.  Source: "The Roots of RNN".
+Home of: D1, D2, D3, D4, D11.  Uses: D10.  Source: "The Roots of RNN".
 
 D1   backward Euler at t = n dT: (s[n] - s[n-1]) / dT = A s[n] + B r(n dT - tau_0) + C x[n] + phi
 D2   with tau_0 = dT the readout term is B r[n-1] and the recursion is explicit
 D3   (I - dT A) s[n] = s[n-1] + dT (B r[n-1] + C x[n] + phi)
 D4   W_s = (I - dT A)^-1,  W_r = dT W_s B,  W_x = dT W_s C,  theta_s = dT W_s phi
-D10  other rules for the same equation. With u the delayed terms, the input and the bias, each of them is
-     s[n] = W_s s[n-1] + P_0 u[n] + P_1 u[n-1]
 D11  the inverse of D4: A = (I - W_s^-1) / dT, B = W_s^-1 W_r / dT, C = W_s^-1 W_x / dT, phi = W_s^-1 theta_s / dT
 """
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Callable
-from dataclasses import dataclass
+import math
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -23,82 +20,23 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import (
+    MOST_STEPS,
     Array,
+    all_finite,
     as_like,
+    brief,
+    check_choice,
     check_divides,
     check_number,
     check_positive,
-    is_torch,
     to_numpy,
 )
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
+from ode2rnn.core.resolvent import WORST_ERROR, inverse_error, solve
+from ode2rnn.discrete.canonical import CanonicalRNN
+from ode2rnn.discrete.rules import ALIASES, SCHEMES
+from ode2rnn.discrete.tapped import TappedRNN
 
-# beyond this the weights hold no correct digit
-WORST_CONDITION = 1e14
-
-Rule = Callable[[Array, float, float], tuple[Array, Array, Array | None]]
-
-
-@dataclass(frozen=True)
-class Scheme:
-    """A rule that turns A, dT (and alpha) into W_s, P_0 and P_1 (None where it takes no earlier sample).
-
-    Attributes:
-        rule: (A, dT, alpha) -> (W_s, P_0, P_1).
-        order: declared order of convergence (of gbt, where alpha is not 1/2).
-        late: whether an undelayed readout is taken one sample late, which keeps the recursion explicit.
-    """
-
-    rule: Rule
-    order: int
-    late: bool = False
-
-
-def _backward_euler(A: Array, dt: float, alpha: float) -> tuple[Array, Array, None]:
-    W = _inverse(_eye(A) - dt * A, dt)
-    return W, dt * W, None
-
-
-def _forward_euler(A: Array, dt: float, alpha: float) -> tuple[Array, Array, Array]:
-    return _eye(A) + dt * A, 0.0 * A, dt * _eye(A)
-
-
-def _gbt(A: Array, dt: float, alpha: float) -> tuple[Array, Array, Array]:
-    M = _inverse(_eye(A) - alpha * dt * A, dt)
-    return M @ (_eye(A) + (1 - alpha) * dt * A), alpha * dt * M, (1 - alpha) * dt * M
-
-
-def _tustin(A: Array, dt: float, alpha: float) -> tuple[Array, Array, Array]:
-    return _gbt(A, dt, 0.5)
-
-
-def _exponential(A: Array, dt: float, alpha: float) -> tuple[Array, Array, None]:
-    W_s, phi_1, _ = _phi_functions(dt * A)
-    return W_s, dt * phi_1, None
-
-
-def _foh(A: Array, dt: float, alpha: float) -> tuple[Array, Array, Array]:
-    W_s, phi_1, phi_2 = _phi_functions(dt * A)
-    return W_s, dt * phi_2, dt * (phi_1 - phi_2)
-
-
-SCHEMES: dict[str, Scheme] = {
-    "backward_euler": Scheme(_backward_euler, order=1),
-    "implicit_linear": Scheme(_backward_euler, order=1, late=True),
-    "forward_euler": Scheme(_forward_euler, order=1),
-    "gbt": Scheme(_gbt, order=1),
-    "tustin": Scheme(_tustin, order=2),
-    "exponential": Scheme(_exponential, order=1, late=True),
-    "foh": Scheme(_foh, order=2),
-}
-ALIASES: dict[str, str] = {
-    "backward_diff": "backward_euler",
-    "euler": "forward_euler",
-    "forward_diff": "forward_euler",
-    "bilinear": "tustin",
-    "trapezoidal": "tustin",
-    "zoh": "exponential",
-}
+Taps = dict[int, Array]
 
 
 def discretize(
@@ -123,7 +61,7 @@ def discretize(
 
     Raises:
         ValueError: dt <= 0, a dt that does not divide a delay (the message names the nearest that does), an
-            unknown scheme, a missing alpha, a singular I - dT A.
+            unknown scheme, a missing alpha, a singular I - dT A, weights that overflow.
 
     Example:
         >>> cell = discretize(ContinuousRNN(A=-1.0, B=2.0, C=4.0, phi=6.0, tau=1.0), dt=1.0)
@@ -131,31 +69,36 @@ def discretize(
         [0.5, 1.0, 2.0, 3.0]
     """
     if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {brief(model)}")
     dt = check_positive("dt", dt)
-    name = _scheme_name(scheme)
+    name = check_choice("scheme", scheme, [*SCHEMES, *ALIASES])
+    name = ALIASES.get(name, name)
     weight = _check_alpha(name, alpha)
     lags = _delays_in_ticks(model, dt)
-    rule = SCHEMES[name]
     undelayed = model.undelayed("state")
     zero = as_like(np.zeros((model.width, model.width)), model.phi)
     A = zero if undelayed is None else undelayed.dense()
-    W_s, P_0, P_1 = rule.rule(A, dt, weight)
-    if name == "forward_euler":
-        P_0 = None
-    taps: dict[str, dict[int, Array]] = {"state": {1: W_s}, "readout": {}, "input": {}}
-    for kind, by_lag in taps.items():
-        for term in getattr(model, kind):
-            if kind == "state" and term.delay == 0:
-                continue
-            lag = lags[term.delay]
-            if kind == "readout" and rule.late:
-                lag = max(lag, 1)
-            for shift, P in ((0, P_0), (1, P_1)):
-                if P is not None:
-                    _add(by_lag, lag + shift, P @ term.dense())
-    theta = sum(P @ model.phi for P in (P_0, P_1) if P is not None)
-    return _cell(taps["state"], taps["readout"], taps["input"], theta, dt, model)
+    taps: dict[str, Taps] = {"state": {}, "readout": {}, "input": {}}
+    with np.errstate(all="ignore"):  # overflow is told below
+        try:
+            taps["state"][1], P_0, P_1 = SCHEMES[name].rule(A, dt, weight)
+        except ValueError as error:
+            raise ValueError(f"dt: {error}, or the scheme 'exponential'") from None
+        shifts = [(shift, P) for shift, P in ((0, P_0), (1, P_1)) if P is not None]
+        for kind, by_lag in taps.items():
+            for term in getattr(model, kind):
+                if kind == "state" and term.delay == 0:
+                    continue
+                lag = lags[term.delay]
+                if kind == "readout" and SCHEMES[name].late:
+                    lag = max(lag, 1)
+                for shift, P in shifts:
+                    product = P @ term.dense()
+                    by_lag[lag + shift] = by_lag[lag + shift] + product if lag + shift in by_lag else product
+        theta = sum(P @ model.phi for _, P in shifts)
+    if not all(all_finite(W) for W in (theta, *(W for by_lag in taps.values() for W in by_lag.values()))):
+        raise ValueError(f"dt: the weights of {name!r} overflow at dt = {dt:g}; try a smaller dt")
+    return _cell(taps, theta, dt, model)
 
 
 def undiscretize(cell: CanonicalRNN) -> ContinuousRNN:
@@ -176,22 +119,26 @@ def undiscretize(cell: CanonicalRNN) -> ContinuousRNN:
         raise ValueError(
             f"cell: expected a CanonicalRNN, got {type(cell).__name__}; only the one-tap form of D4 has the inverse D11"
         )
-    condition = np.linalg.cond(to_numpy(cell.W_s))
-    if not condition < WORST_CONDITION:
+    W_s, eye = to_numpy(cell.W_s), as_like(np.eye(cell.width), cell.W_s)
+    if inverse_error(W_s, np.abs(W_s), cell.W_s) > WORST_ERROR:
         raise ValueError(
             "W_s: expected an invertible matrix, got a singular one: this cell is no sampled delay equation"
         )
-    solve = _solver(cell.W_s)
-    A = (_eye(cell.W_s) - solve(_eye(cell.W_s))) / cell.dt
-    C = None if cell.W_x is None else solve(cell.W_x) / cell.dt
-    phi = solve(cell.theta_s[:, None])[:, 0] / cell.dt
-    return ContinuousRNN(A, solve(cell.W_r) / cell.dt, C, phi, tau=cell.lag * cell.dt, activation=cell.activation)
+    with np.errstate(all="ignore"):  # overflow is told by ContinuousRNN
+        A = (eye - solve(cell.W_s, eye)) / cell.dt
+        B = solve(cell.W_s, cell.W_r) / cell.dt
+        C = None if cell.W_x is None else solve(cell.W_s, cell.W_x) / cell.dt
+        phi = solve(cell.W_s, cell.theta_s[:, None])[:, 0] / cell.dt
+    return ContinuousRNN(A, B, C, phi, tau=cell.lag * cell.dt, activation=cell.activation)
 
 
 def retime(cell: CanonicalRNN, dt: float) -> CanonicalRNN:
     """The cell for another sampling step: the same delay equation, sampled with step dt (D11).
 
     The delay stays lag * cell.dt, so the new cell has the lag lag * cell.dt / dt, which must be whole.
+
+    Raises:
+        ValueError: as `undiscretize` and `discretize`.
 
     Example:
         >>> cell = CanonicalRNN(W_s=0.5, W_r=1.0, W_x=2.0, theta_s=3.0, dt=1.0)
@@ -203,14 +150,8 @@ def retime(cell: CanonicalRNN, dt: float) -> CanonicalRNN:
     return retimed
 
 
-def _cell(
-    state: dict[int, Array],
-    readout: dict[int, Array],
-    inputs: dict[int, Array],
-    theta: Array,
-    dt: float,
-    model: AdditiveModel,
-) -> CanonicalRNN | TappedRNN:
+def _cell(taps: dict[str, Taps], theta: Array, dt: float, model: AdditiveModel) -> CanonicalRNN | TappedRNN:
+    state, readout, inputs = taps["state"], taps["readout"], taps["input"]
     one_tap = set(state) == {1} and len(readout) == 1 and 0 not in readout and set(inputs) <= {0}
     if not one_tap:
         return TappedRNN(state, readout, inputs, theta, dt, model.activation)
@@ -218,24 +159,10 @@ def _cell(
     return CanonicalRNN(state[1], W_r, inputs.get(0), theta, dt, model.activation, lag)
 
 
-def _add(by_lag: dict[int, Array], lag: int, matrix: Array) -> None:
-    by_lag[lag] = by_lag[lag] + matrix if lag in by_lag else matrix
-
-
-def _scheme_name(scheme: Any) -> str:
-    name = ALIASES.get(scheme, scheme) if isinstance(scheme, str) else scheme
-    if name in SCHEMES:
-        return name
-    known = sorted([*SCHEMES, *ALIASES])
-    near = difflib.get_close_matches(str(scheme).lower(), known, n=1, cutoff=0.4)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise ValueError(f"scheme: expected one of {', '.join(known)}; got {scheme!r}{hint}")
-
-
 def _check_alpha(name: str, alpha: Any) -> float:
     if (name == "gbt") != (alpha is not None):
-        wanted = "alpha in [0, 1]" if name == "gbt" else f"no alpha with scheme {name!r}"
-        raise ValueError(f"alpha: expected {wanted}, got {alpha!r}")
+        wanted = "a number in [0, 1] with scheme 'gbt'" if name == "gbt" else f"none with scheme {name!r}"
+        raise ValueError(f"alpha: expected {wanted}, got {brief(alpha)}")
     if alpha is None:
         return 0.5
     weight = check_number("alpha", alpha)
@@ -245,44 +172,28 @@ def _check_alpha(name: str, alpha: Any) -> float:
 
 
 def _delays_in_ticks(model: AdditiveModel, dt: float) -> dict[float, int]:
-    lags = {}
     terms: tuple[Term, ...] = (*model.state, *model.readout, *model.input)
-    for delay in sorted({term.delay for term in terms}):
-        lags[delay] = check_divides(dt, delay)
-    return lags
+    delays = sorted({term.delay for term in terms})
+    try:
+        return {delay: check_divides(dt, delay) for delay in delays}
+    except ValueError as error:
+        positive = [delay for delay in delays if delay > 0]
+        if len(positive) == 1:
+            raise
+        step = _common_step(positive, dt)
+        hint = "no step divides all the delays" if step is None else f"{step:.12g} divides all the delays"
+        raise ValueError(f"{error}; {hint}: {', '.join(f'{delay:g}' for delay in positive)}") from None
 
 
-def _eye(A: Array) -> Array:
-    return as_like(np.eye(A.shape[0]), A)
-
-
-def _solver(M: Array) -> Callable[[Array], Array]:
-    if is_torch(M):
-        import torch
-
-        return lambda right: torch.linalg.solve(M, right)
-    return lambda right: np.linalg.solve(M, right)
-
-
-def _inverse(M: Array, dt: float) -> Array:
-    if not np.linalg.cond(to_numpy(M)) < WORST_CONDITION:
-        raise ValueError(
-            f"dt: I - dT A is singular at dT = {dt:g}: 1 / dT is an eigenvalue of A; try a smaller dt, or 'exponential'"
-        )
-    return _solver(M)(_eye(M))
-
-
-def _phi_functions(Z: Array) -> tuple[Array, Array, Array]:
-    """e^Z, phi_1(Z) = (e^Z - I) Z^-1 and phi_2(Z) = (phi_1(Z) - I) Z^-1 for every Z, by one block exponential."""
-    d = Z.shape[0]
-    block = as_like(np.eye(3 * d, k=d), Z)
-    if is_torch(Z):
-        import torch
-
-        exponential = torch.linalg.matrix_exp(block + torch.block_diag(Z, 0.0 * Z, 0.0 * Z))
-    else:
-        from scipy.linalg import expm
-
-        block[:d, :d] = Z
-        exponential = expm(block)
-    return exponential[:d, :d], exponential[:d, d : 2 * d], exponential[:d, 2 * d :]
+def _common_step(delays: list[float], dt: float) -> float | None:
+    """The step nearest to dt that divides all of ``delays``; None where their ratios are no simple fractions."""
+    ratios = [delay / delays[0] for delay in delays]
+    if max(ratios) > MOST_STEPS:
+        return None
+    fractions = [Fraction(ratio).limit_denominator(10_000) for ratio in ratios]
+    if any(abs(float(f) - ratio) > 1e-9 * ratio for f, ratio in zip(fractions, ratios, strict=True)):
+        return None
+    longest = delays[0] * math.gcd(*(f.numerator for f in fractions)) / math.lcm(*(f.denominator for f in fractions))
+    steps = min(longest / dt, float(MOST_STEPS))
+    around = max(1, math.floor(steps)), max(1, math.ceil(steps))
+    return min((longest / n for n in around), key=lambda step: abs(step - dt))
