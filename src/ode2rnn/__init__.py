@@ -3,6 +3,7 @@
 The names below follow the derivation. Heavy libraries (torch, numba, matplotlib) are imported only when used.
 """
 
+from ode2rnn import analysis
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
@@ -41,4 +42,5 @@ __all__ = [
     "quasi_static",
     "undiscretize",
     "retime",
+    "analysis",
 ]

@@ -96,7 +96,8 @@ def convergence(
 
     A ``scheme`` is discretized and run from s[-1] = s(t0), with x[n] = x(t0 + (n + 1) dt) (D1; where x jumps, the
     value before the jump). What the recursion reads from before its first sample, x(t0) and the history, is the
-    true past. Its dense output is linear between samples, so the dense order is at most 2.
+    true past. Its dense output is linear between samples, so the dense order is at most 2. A jump between history and
+    s0, or one of x, is one sample to a recursion: there schemes of order 2 are of order 1.
 
     Args:
         model, x, history, s0: as for `integrate`.

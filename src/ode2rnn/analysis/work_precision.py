@@ -50,10 +50,17 @@ class WorkPrecisionRow:
 
 @dataclass(frozen=True)
 class WorkPrecision:
-    """The rows of a study, and what their errors were measured against."""
+    """The rows of a study.
+
+    Attributes:
+        rows: by method, in the order given.
+        reference: what the errors were measured against.
+        floor: the accuracy of that; errors below it say no more than that they are.
+    """
 
     rows: tuple[WorkPrecisionRow, ...]
     reference: str
+    floor: float
 
     def of(self, method: str) -> tuple[WorkPrecisionRow, ...]:
         """The rows of one method, in the order of its tolerances or steps."""
@@ -61,7 +68,7 @@ class WorkPrecision:
 
     def table(self) -> str:
         """A line per row."""
-        lines = [f"error against {self.reference}"]
+        lines = [f"error against {self.reference}, which is good to {self.floor:.0e}"]
         lines.append(f"{'method':<16}{'rtol or dt':>15}{'error':>12}{'evaluations':>13}{'steps':>9}{'CPU s':>11}")
         for row in self.rows:
             size = f"rtol {row.rtol:.0e}" if row.rtol is not None else f"dt {row.dt:.6g}"
@@ -121,7 +128,7 @@ def work_precision(
     if problem.samples is not None:
         raise ValueError("t: expected the range (t0, t1), got an array of times")
     times = np.linspace(*problem.span, COMPARED)
-    exact, _, source = reference_solution(model, x, problem.span, history, s0, reference, rtol)
+    exact, uncertain, source = reference_solution(model, x, problem.span, history, s0, reference, rtol)
     values = to_numpy(exact(times))
     rows = []
     for row in runs:
@@ -131,7 +138,8 @@ def work_precision(
             return integrate(model, x, t=problem.span, history=history, s0=s0, method=row.method, **size)
 
         rows.append(_measured(row, solve, times, values, repeats))
-    return WorkPrecision(tuple(rows), source)
+    floor = max(uncertain, 100 * np.finfo(float).eps * float(np.abs(values).max()))
+    return WorkPrecision(tuple(rows), source, floor)
 
 
 def _runs(methods: Any, tolerances: Any, dts: Any) -> list[WorkPrecisionRow]:
