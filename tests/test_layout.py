@@ -23,6 +23,7 @@ FILES = sorted(ROOT.rglob("*.py"))
 # each package imports only from packages of a lower rank
 RANKS = [
     {"core"},
+    {"kernels"},
     {"continuous"},
     {"solvers"},
     {"discrete"},
