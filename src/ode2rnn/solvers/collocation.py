@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -69,7 +69,8 @@ def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
             return _by_modes(values, vectors, h, integral)
     from scipy.linalg import lu_factor, lu_solve
 
-    return _dense(np.kron, lu_factor, lu_solve, A, h, integral)
+    # values that are not finite go through, to be told by the error estimate
+    return _dense(np.kron, lu_factor, partial(lu_solve, check_finite=False), A, h, integral)
 
 
 def _dense(kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray) -> Solve:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_choice, check_divides, is_torch
+from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, check_choice, check_divides, is_torch
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.solvers.arguments import build_problem
@@ -73,17 +73,21 @@ def integrate(
     with np.errstate(all="ignore"):  # overflow shows as an infinite error, and is told by a SimulationError
         try:
             if adjoint:
-                states = solve_adjoint(problem, solution, chosen.name, chosen.adaptive)
+                states = solve_adjoint(problem, solution, chosen.name)
                 assert problem.samples is not None
                 return _with_readout(problem, problem.samples, states, _stats(problem, solution, chosen))
             chosen.run(problem, solution)
+            trajectory = _trajectory(problem, solution, chosen)
+            if not all_finite(trajectory.r):
+                raise StepError("the readout G(s) leaves the finite numbers")
+            return trajectory
         except StepError as failure:
+            solution.cut(problem.model.activation)
             partial = _trajectory(problem, solution, chosen).failed(str(failure))
             raise SimulationError(str(failure), partial) from None
         finally:
             if bar is not None:
                 bar.close()
-        return _trajectory(problem, solution, chosen)
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:

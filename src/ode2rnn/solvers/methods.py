@@ -47,7 +47,7 @@ def _scipy(name: str, order: int) -> Method:
 
 
 def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
-    run = partial(torchdiffeq_methods.solve, method=name, order=order, adaptive=adaptive)
+    run = partial(torchdiffeq_methods.solve, method=name, order=order)
     return Method(name, "torchdiffeq", order, adaptive, run, lambda _: node_dense.THETA)
 
 

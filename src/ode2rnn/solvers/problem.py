@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, einsum, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
 from ode2rnn.core.signal import Signal
@@ -43,7 +44,16 @@ class Solution:
         return float(self._breaks[len(self.values)])
 
     def append(self, end: float, values: Array) -> None:
-        """Add a step that ends at ``end``; values (K, ..., d) at its nodes."""
+        """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
+
+        Raises:
+            StepError: values that are not finite; nothing is added.
+        """
+        if not all_finite(values):
+            raise StepError(
+                f"the solution leaves the finite numbers after t = {self.end:.6g}: it diverges, its right-hand side is"
+                " not finite there, or the step is too long for this method"
+            )
         self.values.append(values)
         if len(self.values) >= len(self._breaks):
             self._breaks = np.concatenate([self._breaks, np.empty_like(self._breaks)])
@@ -67,6 +77,12 @@ class Solution:
         steps, index = np.unique(index, return_inverse=True)
         values = stack([self.values[i] for i in steps])
         return einsum("tk,tk...->t...", as_like(matrix, values), values[index])
+
+    def cut(self, activation: Activation) -> None:
+        """Keep the steps before the first one whose readout is not finite."""
+        finite = [all_finite(activation.value(values)) for values in self.values]
+        if not all(finite):
+            del self.values[finite.index(False) :]
 
     def piecewise(self) -> Piecewise:
         """The whole as one dense output."""

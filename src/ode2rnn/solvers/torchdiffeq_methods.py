@@ -24,30 +24,32 @@ class _Rate:
 
     def __init__(self, segment: Segment) -> None:
         self.segment = segment
-
-    def __call__(self, t: Any, s: Array) -> Array:
-        return self.segment.rate_at(self.segment.a + float(t), s)
-
-
-class _RecordingRate(_Rate):
-    """The same, recording the steps that an adaptive method accepts."""
-
-    def __init__(self, segment: Segment) -> None:
-        super().__init__(segment)
         self.times: list[float] = []
         self.states: list[Array] = []
         self.rejected = 0
 
-    def callback_accept_step(self, t: Any, s: Array, h: Any) -> None:
+    def __call__(self, t: Any, s: Array) -> Array:
+        return self.segment.rate_at(self.segment.a + float(t), s)
+
+    def record(self, t: Any, s: Array, h: Any) -> None:
+        """Keep the start of a step; torchdiffeq calls it by the names below."""
         self.times.append(self.segment.a + float(t))
         self.states.append(s)
+
+
+class _FixedRate(_Rate):
+    callback_step = _Rate.record
+
+
+class _AdaptiveRate(_Rate):
+    callback_accept_step = _Rate.record
 
     def callback_reject_step(self, t: Any, s: Array, h: Any) -> None:
         self.rejected += 1
         check_step(self.segment.a, self.segment.a + float(t), float(h), s)
 
 
-def solve(problem: Problem, solution: Solution, method: str, order: int, adaptive: bool) -> None:
+def solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
     import torch
 
@@ -56,61 +58,53 @@ def solve(problem: Problem, solution: Solution, method: str, order: int, adaptiv
         s = torch.as_tensor(np.array(problem.s0))
         problem = replace(problem, model=problem.model.like(s), s0=s)
     s = problem.s0
-    with torch.set_grad_enabled(gradients):
+    with torch.set_grad_enabled(gradients), warnings.catch_warnings():
+        warnings.filterwarnings("error", "Functional iteration", UserWarning)
         for a, b in problem.segments(longest=problem.shortest_delay):
-            segment = Segment(problem, solution, a, b)
-            times, states = _solve_segment(problem, solution, segment, s, method, adaptive)
-            values = dense_values(segment, times, states, order)
-            finite = [all_finite(step) for step in values]
-            last = len(finite) if all(finite) else finite.index(False)
-            solution.extend(times[1 : last + 1], values[:last])
-            if last < len(finite):
-                raise StepError(
-                    f"torchdiffeq's {method} left the finite numbers after t = {times[last]:.6g}: the solution"
-                    " diverges, or the step is too long for this method"
-                )
-            s = states[-1]
+            s = _solve_segment(problem, solution, Segment(problem, solution, a, b), s, method, order)
 
 
-def _solve_segment(
-    problem: Problem, solution: Solution, segment: Segment, s: Array, method: str, adaptive: bool
-) -> tuple[np.ndarray, Array]:
+def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: Array, method: str, order: int) -> Array:
     import torch
     from torchdiffeq import odeint
 
     a, b = segment.a, segment.b
-    if not adaptive:
-        assert problem.dt is not None
-        times = np.concatenate([[a], step_ends(a, b, problem.dt)])
-        grid = torch.as_tensor(times - a, device=s.device)
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", UserWarning)
-            try:
-                states = odeint(_Rate(segment), s, grid, **_options(problem, segment, method, adaptive))
-            except UserWarning as error:  # "Functional iteration did not converge"
-                raise StepError(f"torchdiffeq's {method} after t = {a:.6g}: {error} Try a smaller dt.") from None
-        return times, states
-    rate = _RecordingRate(segment)
-    ends = torch.tensor([0.0, b - a], dtype=torch.float64, device=s.device)
+    rate: _Rate = _AdaptiveRate(segment) if problem.dt is None else _FixedRate(segment)
+    ends = [b] if problem.dt is None else step_ends(a, b, problem.dt)
+    grid = torch.as_tensor(np.array([a, *ends]) - a, device=s.device)
+    stopped = None
     try:
-        result = odeint(rate, s, ends, **_options(problem, segment, method, adaptive))
-    except (AssertionError, StepError) as error:  # "underflow in dt", "non-finite values in state"
-        steps = np.array(rate.times)
-        if len(steps) > 1:
-            solution.extend(steps[1:], dense_values(segment, steps, stack(rate.states), order=4))
-        raise StepError(f"torchdiffeq's {method} stopped after t = {solution.end:.6g}: {error}") from None
+        rate.record(b - a, odeint(rate, s, grid, **_options(problem, s, b - a, method))[-1], None)
+    except (AssertionError, UserWarning, StepError) as error:
+        # "underflow in dt", "non-finite values in state", "Functional iteration did not converge"
+        stopped = f"torchdiffeq's {method} stopped after t = {max(rate.times, default=a):.6g}: {error}"
     solution.rejected += rate.rejected
-    return np.array([*rate.times, b]), stack([*rate.states, result[-1]])
+    if len(rate.times) > 1:
+        times = np.array(rate.times)
+        times[-1] = times[-1] if stopped else b
+        solution.extend(times[1:], dense_values(segment, times, stack(rate.states), order))
+    if stopped:
+        raise StepError(stopped)
+    return rate.states[-1]
 
 
-def _options(problem: Problem, segment: Segment, method: str, adaptive: bool) -> dict[str, Any]:
+def _options(problem: Problem, s: Array, length: float, method: str) -> dict[str, Any]:
+    """Keyword arguments of odeint on a segment of that length that starts at s."""
     import torch
 
-    options: dict[str, Any] = dict(ADAMS.get(method, {}))
-    if adaptive:
-        end = torch.tensor([segment.b - segment.a], dtype=torch.float64)
-        options = {"step_t": end, "norm": _norm}
-    return {"method": method, "rtol": problem.rtol, "atol": problem.atol, "options": options}
+    if problem.dt is None:
+        end = torch.tensor([length], dtype=torch.float64)
+        options: dict[str, Any] = {"step_t": end, "norm": _norm}
+        return {"method": method, "rtol": problem.rtol, "atol": problem.atol, "options": options}
+    # a fixed step has no tolerance; this one ends the iteration of implicit_adams near round-off
+    tolerance = 1e4 * torch.finfo(s.dtype).eps
+    options = dict(ADAMS.get(method, {}))
+    return {
+        "method": method,
+        "rtol": tolerance,
+        "atol": tolerance * (1 + float(s.detach().abs().max())),
+        "options": options,
+    }
 
 
 def _equal_steps(t: Array, dt: float) -> Array:
@@ -125,7 +119,7 @@ def _norm(error: Array) -> Array:
     return error.square().mean(-1).sqrt().max()
 
 
-def solve_adjoint(problem: Problem, solution: Solution, method: str, adaptive: bool) -> Array:
+def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
     """States at ``problem.samples``, with gradients by torchdiffeq's adjoint equation: memory does not grow
     with the number of steps, and nothing but the samples is kept.
     """
@@ -140,7 +134,7 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str, adaptive: b
     edges = np.union1d(problem.points, problem.samples[1:-1])
     for a, b in replace(problem, points=edges).segments():
         segment = Segment(problem, solution, a, b)
-        settings = _options(problem, segment, method, adaptive)
+        settings = _options(problem, s, b - a, method)
         if problem.dt is not None:
             settings["options"]["grid_constructor"] = lambda f, y, t: _equal_steps(t, problem.dt)  # both ways
         ends = torch.tensor([0.0, b - a], dtype=torch.float64, device=s.device)
