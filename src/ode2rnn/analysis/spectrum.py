@@ -15,6 +15,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
+from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import check_array, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
 from ode2rnn.core.trajectory import SimulationError
@@ -107,8 +108,7 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
     for value in np.atleast_1d(np.asarray(pole, dtype=complex)):
         # a real 2 x 2 block with this eigenvalue and its conjugate goes through the scheme itself
         A = np.array([[value.real, -value.imag], [value.imag, value.real]])
-        W = discretize(ContinuousRNN(A, np.zeros((2, 2)), None, None, tau=dt), dt, scheme).W_s
-        W = W[1] if isinstance(W, dict) else W
+        W = as_tapped(discretize(ContinuousRNN(A, np.zeros((2, 2)), None, None, tau=dt), dt, scheme)).W_s[1]
         images.append(complex(W[0, 0], W[1, 0]))
     return np.array(images).reshape(np.shape(pole))
 
@@ -124,7 +124,7 @@ def multipliers(cell: CanonicalRNN | TappedRNN, s: Any = None) -> np.ndarray:
     tapped = as_tapped(cell)
     d = tapped.width
     at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
-    slope = to_numpy(tapped.activation.slope(at))
+    slope = to_numpy(as_activation(tapped.activation).slope(at))
     depth = max([*tapped.W_s, *tapped.W_r, 1])
     blocks = [np.zeros((d, d)) for _ in range(depth + 1)]
     for lag, matrix in tapped.W_s.items():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ode2rnn.analysis.convergence import convergence
+from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.spectrum import equilibrium, pole_image
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.system import run
@@ -19,9 +19,16 @@ DT = 1.0  # the network's delay, one sample of the series
 HALVINGS = tuple(2.0**-k for k in range(2, 9))
 
 
+def canonical(model: ContinuousRNN, dt: float) -> CanonicalRNN:
+    """The canonical RNN that samples ``model`` (D4)."""
+    cell = discretize(model, dt)
+    assert isinstance(cell, CanonicalRNN)
+    return cell
+
+
 def canonical_run(experiment: Experiment) -> Trajectory:
     """The canonical RNN on the whole series, tau_0 = dT = one sample."""
-    return run(discretize(experiment.model, DT), experiment.x)
+    return run(canonical(experiment.model, DT), experiment.x)
 
 
 def _defining_equation(experiment: Experiment) -> Finding:
@@ -41,7 +48,7 @@ def _identity(experiment: Experiment) -> Finding:
 def _weights(experiment: Experiment) -> Finding:
     """(I - dT A) times W_s, W_r, W_x, theta_s gives I, dT B, dT C, dT phi."""
     model = experiment.model
-    cell = discretize(model, DT)
+    cell = canonical(model, DT)
     M = np.eye(model.width) - DT * model.A
     pairs = [(cell.W_s, np.eye(model.width)), (cell.W_r, DT * model.B), (cell.W_x, DT * model.C)]
     residuals = [np.abs(M @ W - right).max() for W, right in [*pairs, (cell.theta_s, DT * model.phi)]]
@@ -54,7 +61,7 @@ def _images(experiment: Experiment) -> Finding:
     worst, largest = 0.0, 0.0
     for dt in np.geomspace(1e-3, 1e3, 25):
         tied = ContinuousRNN(experiment.model.A, experiment.model.B, None, None, tau=float(dt))
-        images = np.linalg.eigvals(discretize(tied, float(dt)).W_s)
+        images = np.linalg.eigvals(canonical(tied, float(dt)).W_s)
         expected = pole_image(poles, float(dt))
         worst = max(worst, max(np.abs(images - e).min() for e in expected))
         worst = max(worst, float(np.abs(expected - 1 / (1 - dt * poles)).max()))
@@ -69,7 +76,7 @@ def limit_distances(experiment: Experiment, dts: np.ndarray) -> np.ndarray:
     m, limit = experiment.model, quasi_static(experiment.model)
     rows = []
     for dt in dts:
-        cell = discretize(ContinuousRNN(m.A, m.B, m.C, m.phi, tau=float(dt)), float(dt))
+        cell = canonical(ContinuousRNN(m.A, m.B, m.C, m.phi, tau=float(dt)), float(dt))
         rows.append([np.abs(getattr(cell, n) - getattr(limit, n)).max() for n in ("W_s", "W_r", "W_x", "theta_s")])
     return np.array(rows)
 
@@ -84,7 +91,7 @@ def _long_step(experiment: Experiment) -> Finding:
 def standard_distances(experiment: Experiment, dts: np.ndarray) -> np.ndarray:
     """Largest difference over the series between the canonical RNN with and without W_s s[n-1] (D8), for each dT."""
     m = experiment.model
-    cells = [discretize(ContinuousRNN(m.A, m.B, m.C, m.phi, tau=float(dt)), float(dt)) for dt in dts]
+    cells = [canonical(ContinuousRNN(m.A, m.B, m.C, m.phi, tau=float(dt)), float(dt)) for dt in dts]
     x = experiment.x[: int(experiment.window[1]) + 1]
     return np.array([np.abs(run(cell, x).s - run(cell.standard(), x).s).max() for cell in cells])
 
@@ -105,7 +112,7 @@ def _fixed_point(experiment: Experiment) -> Finding:
     return within(float(np.abs(end - equilibrium(calm, held)).max()), 1e-12)
 
 
-def tied_study(experiment: Experiment):
+def tied_study(experiment: Experiment) -> Convergence:
     """D9, first limit: tau_0 = dT -> 0, against the ordinary equation."""
     return convergence(
         experiment.ordinary,
@@ -117,7 +124,7 @@ def tied_study(experiment: Experiment):
     )
 
 
-def fixed_study(experiment: Experiment, scheme: str = "backward_euler"):
+def fixed_study(experiment: Experiment, scheme: str = "backward_euler") -> Convergence:
     """D9, second limit: tau_0 = m dT held fixed, m -> infinity, against the delay equation."""
     return convergence(
         experiment.model,
@@ -158,7 +165,6 @@ def _retimed(experiment: Experiment) -> Finding:
     """A cell for one sample a tick, retimed to a hundredth: as close to the equation as one made for it."""
     m, fine = experiment.model, DT / 100
     retimed, made = retime(discretize(m, DT), fine), discretize(m, fine)
-    assert isinstance(retimed, CanonicalRNN)
     end = experiment.window[1]
     t = fine * np.arange(1, round(end / fine) + 1)
     x = experiment.signal(t)

@@ -64,7 +64,7 @@ def draw_trajectory(data: dict[str, Any]) -> Any:
     figure, (top, bottom) = new_axes(9, 5, 2, 1, sharex=True, height_ratios=[1, 2.2])
     top.plot(data["t"], data["x"], color="0.35", lw=1.3)
     top.margins(x=0.01)
-    top.set_ylabel(f"input x\n({data['name']})")
+    top.set_ylabel(f"input x\n({data['name']})", parse_math=False)  # a name may hold a dollar
     plot_samples(bottom, data["t"], data["s"], data["samples"])
     bottom.set_ylabel("state $s_1$")
     bottom.set_xlabel(f"time ({data['unit']})")

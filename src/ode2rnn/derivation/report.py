@@ -62,7 +62,7 @@ def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda
     for picture in PICTURES:
         save_figure(picture.draw(picture.data(experiment)), out / f"{picture.name}.png")
         on_step(f"figure {picture.name}")
-    write_whole(out / "report.md", lambda path: path.write_text(report(experiment, rows), encoding="utf-8"))
+    write_whole(out / "report.md", lambda path: _write(path, report(experiment, rows)))
     return rows
 
 
@@ -96,3 +96,7 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
         lines += [f"![{picture.caption}]({picture.name}.png)", "", picture.caption, ""]
     lines += ["Written by `ode2rnn reproduce`. The ids are those of the package's documentation.", ""]
     return "\n".join(lines)
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")

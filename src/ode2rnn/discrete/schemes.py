@@ -101,7 +101,7 @@ def discretize(
     return _cell(taps, theta, dt, model)
 
 
-def undiscretize(cell: CanonicalRNN) -> ContinuousRNN:
+def undiscretize(cell: CanonicalRNN | TappedRNN) -> ContinuousRNN:
     """The delay equation whose backward-Euler samples are ``cell`` (D11), with tau = lag dt.
 
     It is the exact inverse of ``discretize(model, dt)``. A cell that "implicit_linear" made of a model with
@@ -132,7 +132,7 @@ def undiscretize(cell: CanonicalRNN) -> ContinuousRNN:
     return ContinuousRNN(A, B, C, phi, tau=cell.lag * cell.dt, activation=cell.activation)
 
 
-def retime(cell: CanonicalRNN, dt: float) -> CanonicalRNN:
+def retime(cell: CanonicalRNN | TappedRNN, dt: float) -> CanonicalRNN:
     """The cell for another sampling step: the same delay equation, sampled with step dt (D11).
 
     The delay stays lag * cell.dt, so the new cell has the lag lag * cell.dt / dt, which must be whole.

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -16,10 +17,10 @@ from ode2rnn.core.trajectory import write_whole
 # the palette of Okabe and Ito, which colour-blind readers can tell apart
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKS = "osD^vPX"
-STYLE: dict[str, Any] = {
+STYLE: Any = {
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": matplotlib.cycler(color=COLOURS),
+    "axes.prop_cycle": cycler(color=COLOURS),
     "axes.grid": True,
     "grid.alpha": 0.25,
     "axes.titlesize": 11,
@@ -136,7 +137,7 @@ def plot_plane(ax: Axes, points: Mapping[str, np.ndarray], kind: str) -> Axes:
         ax.axvline(0, color="0.4", lw=1)
         ax.axhline(0, color="0.8", lw=0.8)
     for k, (label, values) in enumerate(points.items()):
-        style = {"color": COLOURS[k % len(COLOURS)], "label": label}
+        style: Any = {"color": COLOURS[k % len(COLOURS)], "label": label}
         ax.plot(values.real, values.imag, MARKS[k % len(MARKS)], ms=6, mfc="none", mew=1.4, **style)
     ax.set_xlabel("real part")
     ax.set_ylabel("imaginary part")
