@@ -280,4 +280,8 @@ def _numbers(where: str, value: Any) -> Any:
             items += item
         elif isinstance(item, bool) or not isinstance(item, int | float):
             raise ValueError(f"{where}: expected numbers, got {brief(item)}")
+    try:
+        np.array(value, dtype=float)
+    except (ValueError, OverflowError):
+        raise ValueError(f"{where}: expected numbers in rows of one length, got {brief(value)}") from None
     return value

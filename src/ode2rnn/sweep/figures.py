@@ -12,6 +12,7 @@ from ode2rnn.sweep.config import Simulation
 from ode2rnn.sweep.steps import StepStudy
 
 POINTS = 2000
+HUGE = 1e4  # states beyond this are drawn on a logarithmic axis
 MOST_NAMES = 7  # more lines than this have no names in a legend
 
 
@@ -31,13 +32,17 @@ def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
     for ax, (name, values) in zip(rows, (curves | {"s": s}).items(), strict=True):
         width = values.shape[-1]
         plot_states(ax, t, values, [f"${name}_{{{k + 1}}}$" for k in range(width)])
-        ax.set_ylabel({"x": "input", "s": "state"}[name] + (f" ${name}$" if width == 1 else ""))
+        word = {"x": "input", "s": "state"}[name]
+        ax.set_ylabel(f"{word} ${name}$" if width == 1 else word if width <= MOST_NAMES else f"{width} {word}s")
         if 1 < width <= MOST_NAMES:
             add_legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5))
     unit = simulation.series.unit_of_time if simulation.series is not None else ""
     rows[-1].set_xlabel(f"time ({unit})" if unit else "time")
     if simulation.series is not None:
-        rows[0].set_ylabel(f"input $x$\n({simulation.series.name})")
+        rows[0].set_ylabel(f"input x\n({simulation.series.name})", parse_math=False)  # a name may hold a dollar
+    if np.abs(s).max() > HUGE:
+        rows[-1].set_yscale("symlog")
+        rows[-1].margins(y=0.0)
     if not solution.success:
         rows[0].set_title(f"stopped at t = {solution.end:g}")
     return figure

@@ -191,6 +191,8 @@ def default_steps(model: AdditiveModel, t: tuple[float, float]) -> list[float]:
 def _rule(scheme: str) -> tuple[str, float | None]:
     name, colon, alpha = scheme.partition(":")
     if not colon:
+        if name == "gbt":
+            raise ValueError("schemes: expected alpha with 'gbt', as in 'gbt:0.7', got none")
         return name, None
     try:
         return name, check_number("schemes", float(alpha))
