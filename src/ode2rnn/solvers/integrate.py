@@ -122,14 +122,15 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
 
 
 def _check_adjoint_input(problem: Problem) -> None:
-    if problem.x is None or problem.x.parameters():
-        return
-    probe = problem.x(np.array([problem.span[0]]))
-    if is_torch(probe) and probe.requires_grad:
-        raise ValueError(
-            "adjoint: the input depends on tensors that the adjoint equation cannot see; give it as a"
-            " torch.nn.Module or one of ode2rnn.signals, or leave adjoint out"
-        )
+    hidden = {"the activation": problem.model.activation.value(problem.s0.detach())}
+    if problem.x is not None and not problem.x.parameters():
+        hidden["the input"] = problem.x(problem.span[0])
+    for name, probe in hidden.items():
+        if is_torch(probe) and probe.requires_grad:
+            raise ValueError(
+                f"adjoint: {name} depends on tensors that the adjoint equation cannot see; give an input as a"
+                " torch.nn.Module or one of ode2rnn.signals, or leave adjoint out"
+            )
 
 
 def _bar(span: tuple[float, float], solution: Solution) -> Any:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import warnings
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.arrays import Array, all_finite, is_torch, stack
+from ode2rnn.core.signal import Signal
 from ode2rnn.solvers.node_dense import dense_values
 from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, check_step, step_ends
 
@@ -29,7 +33,7 @@ class _Rate:
         self.rejected = 0
 
     def __call__(self, t: Any, s: Array) -> Array:
-        return self.segment.rate_at(self.segment.a + float(t), s)
+        return self.segment.rate_at(self.segment.a + float(t.detach()), s)
 
     def record(self, t: Any, s: Array, h: Any) -> None:
         """Keep the start of a step; torchdiffeq calls it by the names below."""
@@ -74,7 +78,7 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: Ar
     grid = torch.as_tensor(np.array([a, *ends]) - a, device=s.device)
     stopped = None
     try:
-        rate.record(b - a, odeint(rate, s, grid, **_options(problem, s, b - a, method))[-1], None)
+        rate.record(grid[-1], odeint(rate, s, grid, **_options(problem, s, b - a, method))[-1], None)
     except (AssertionError, UserWarning, StepError) as error:
         # "underflow in dt", "non-finite values in state", "Functional iteration did not converge"
         stopped = f"torchdiffeq's {method} stopped after t = {max(rate.times, default=a):.6g}: {error}"
@@ -115,8 +119,9 @@ def _equal_steps(t: Array, dt: float) -> Array:
 
 
 def _norm(error: Array) -> Array:
-    # root mean square over the state, the worst over the batch: company makes no trajectory less accurate
-    return error.square().mean(-1).sqrt().max()
+    # root mean square over the state, the worst over the batch: company makes no trajectory less accurate. Without
+    # gradient: the solution does not depend on the steps, and the rate takes its time as a number
+    return error.detach().square().mean(-1).sqrt().max()
 
 
 def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
@@ -126,21 +131,47 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
     import torch
     from torchdiffeq import odeint_adjoint
 
-    assert problem.samples is not None
+    samples = problem.samples
+    assert samples is not None
+    # a sample is where a step ends, so that it is as accurate as the method, not as its interpolant
+    problem = replace(
+        problem,
+        model=_independent_model(problem.model),
+        x=_independent_signal(problem.x),
+        points=np.union1d(problem.points, samples[1:-1]),
+    )
     signal = () if problem.x is None else problem.x.parameters()
     parameters = tuple(p for p in (*problem.model.parameters(), *signal) if p.requires_grad)
     s, kept = problem.s0, [problem.s0]
-    # a sample is where a step ends, so that it is as accurate as the method, not as its interpolant
-    edges = np.union1d(problem.points, problem.samples[1:-1])
-    for a, b in replace(problem, points=edges).segments():
-        segment = Segment(problem, solution, a, b)
+    for a, b in problem.segments():
         settings = _options(problem, s, b - a, method)
         if problem.dt is not None:
             settings["options"]["grid_constructor"] = lambda f, y, t: _equal_steps(t, problem.dt)  # both ways
         ends = torch.tensor([0.0, b - a], dtype=torch.float64, device=s.device)
-        s = odeint_adjoint(_Rate(segment), s, ends, adjoint_params=parameters, **settings)[-1]
+        try:
+            rate = _Rate(Segment(problem, solution, a, b))
+            s = odeint_adjoint(rate, s, ends, adjoint_params=parameters, **settings)[-1]
+        except AssertionError as error:
+            raise StepError(f"torchdiffeq's {method} stopped after t = {a:.6g}: {error}") from None
         if not all_finite(s):
             raise StepError(f"torchdiffeq's {method} left the finite numbers before t = {b:.6g}")
-        if b in problem.samples:
+        if b in samples:
             kept.append(s)
     return stack(kept)
+
+
+def _independent_model(model: AdditiveModel) -> AdditiveModel:
+    """The model on copies of its tensors: torchdiffeq counts a path twice where one parameter depends on another."""
+
+    def terms(given: tuple[Term, ...]) -> list[tuple[Any, float]]:
+        return [(Circulant(m.kernel.clone()) if isinstance(m, Circulant) else m.clone(), delay) for m, delay in given]
+
+    kinds = (terms(model.state), terms(model.readout), terms(model.input))
+    return AdditiveModel(*kinds, model.phi.clone(), model.activation)
+
+
+def _independent_signal(x: Signal | None) -> Signal | None:
+    twin = copy(x)
+    if twin is not None:
+        vars(twin).update({name: value.clone() for name, value in vars(twin).items() if is_torch(value)})
+    return twin
