@@ -101,15 +101,17 @@ class AdditiveModel:
         d = int(every[0].matrix.shape[0]) if every else 0 if bias is None else int(bias.shape[0])
         if d < 1:
             raise ValueError("state, readout, input, phi: expected at least one term, got none")
+        bias = check_shape("phi", np.zeros(d) if bias is None else bias, (d,))
+        like = next((a for a in (*(term.entries for term in every), bias) if is_torch(a)), bias)
+        fields: dict[str, Any] = {}
         for kind, terms in kinds.items():
             columns: int | str = "m" if kind == "input" else d
             for k, term in enumerate(terms):
                 columns = int(check_shape(f"{kind}[{k}]", term.matrix, (d, columns)).shape[1])
-        bias = check_shape("phi", np.zeros(d) if bias is None else bias, (d,))
-        arrays = [*(term.entries for term in every), bias]
-        like = next((a for a in arrays if is_torch(a)), bias)
-        fields: dict[str, Any] = {kind: tuple(t.like(like) for t in terms) for kind, terms in kinds.items()}
-        fields["phi"] = as_like(bias, like)
+                terms[k] = term.like(like)
+                check_array(f"{kind}[{k}]", terms[k].entries)  # finite in the precision of the others, too
+            fields[kind] = tuple(terms)
+        fields["phi"] = check_array("phi", bias, like)
         fields["activation"] = as_activation(activation)
         fields["activation"].check_for(like)
         self.__dict__.update(fields)
@@ -194,7 +196,7 @@ class AdditiveModel:
 def _terms(kind: str, terms: Any) -> list[Term]:
     try:
         pairs = [tuple(term) for term in terms]
-    except TypeError:
+    except Exception:  # whatever going through the value may raise
         raise ValueError(f"{kind}: expected a list of (matrix, delay) pairs, got {brief(terms)}") from None
     checked: list[Term] = []
     for k, pair in enumerate(pairs):

@@ -9,7 +9,6 @@ import numpy as np
 
 from ode2rnn.core.arrays import (
     Array,
-    any_torch,
     as_like,
     brief,
     broadcast_to,
@@ -57,10 +56,10 @@ class Sine(Signal):
     """
 
     def __init__(self, amplitude: Any = 1.0, omega: Any = 1.0, phase: Any = 0.0) -> None:
-        given = [check_array(n, v) for n, v in (("amplitude", amplitude), ("omega", omega), ("phase", phase))]
-        if any_torch(given):
-            like = next(v for v in given if is_torch(v))
-            given = [as_like(v, like) for v in given]
+        names = ("amplitude", "omega", "phase")
+        given = [check_array(name, value) for name, value in zip(names, (amplitude, omega, phase), strict=True)]
+        like = next((v for v in given if is_torch(v)), given[0])
+        given = [check_array(name, value, like) for name, value in zip(names, given, strict=True)]
         try:
             np.broadcast_shapes(*(tuple(v.shape) for v in given))
         except ValueError:

@@ -89,6 +89,8 @@ def check_array(name: str, value: Any, like: Array | None = None, finite: bool =
     if is_torch(value):
         if not value.is_floating_point():
             raise ValueError(f"{name}: expected a floating-point tensor, got {value.dtype}; use {name}.double()")
+        if value.layout is not sys.modules["torch"].strided:
+            raise ValueError(f"{name}: expected a dense tensor, got {value.layout}; use {name}.to_dense()")
         array = value
     else:
         try:
