@@ -9,12 +9,13 @@ D10  ds/dt = A s + u, with u the delayed terms, the input and the bias, becomes
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, is_torch
+from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch, to_numpy
 from ode2rnn.core.resolvent import resolvent
 
 Weights = tuple[Array, Array | None, Array | None]
@@ -96,24 +97,39 @@ ALIASES: dict[str, str] = {
 def phi_functions(Z: Array) -> tuple[Array, Array, Array]:
     """e^Z, phi_1(Z) = (e^Z - I) Z^-1 and phi_2(Z) = (phi_1(Z) - I) Z^-1 for every Z (d, d), singular ones too.
 
-    They are the first row of the exponential of [[Z, I, 0], [0, 0, I], [0, 0, 0]]: nothing is divided by Z.
+    The last two are in the first row of the exponential of [[Z, I, 0], [0, 0, I], [0, 0, 0]], nothing is divided by Z.
+    It is taken of Z / 2^k of norm one or less, and doubled k times: with F = e^Z - I,
+    2 phi_1(2 Z) = (F + 2 I) phi_1(Z),  4 phi_2(2 Z) = (F + 2 I) phi_2(Z) + phi_1(Z)  and F(2 Z) = (F + 2 I) F,
+    which keeps the digits of slow states beside fast ones.
 
     Example:
         >>> [float(phi[0, 0]) for phi in phi_functions(np.zeros((1, 1)))]
         [1.0, 1.0, 0.5]
     """
     d = Z.shape[0]
-    block = as_like(np.eye(3 * d, k=d), Z)
+    norm = float(np.abs(to_numpy(Z)).sum(axis=0).max())
+    doublings = max(0, math.frexp(norm)[1]) if np.isfinite(norm) else 0
+    small = 2.0**-doublings * Z
+    zero = 0.0 * Z
+    rows = [[small, _eye(Z), zero], [zero, zero, _eye(Z)], [zero, zero, zero]]
+    row = expm(concatenate([concatenate(blocks, axis=1) for blocks in rows]))[:d]
+    phi_1, phi_2 = row[:, d : 2 * d], row[:, 2 * d :]
+    F = small @ phi_1
+    for _ in range(doublings):
+        raised = F + 2.0 * _eye(Z)
+        phi_1, phi_2, F = raised @ phi_1 / 2, (raised @ phi_2 + phi_1) / 4, raised @ F
+    return expm(Z), phi_1, phi_2
+
+
+def expm(Z: Array) -> Array:
+    """e^Z by scipy or torch."""
     if is_torch(Z):
         import torch
 
-        exponential = torch.linalg.matrix_exp(block + torch.block_diag(Z, 0.0 * Z, 0.0 * Z))
-    else:
-        from scipy.linalg import expm
+        return torch.linalg.matrix_exp(Z)
+    from scipy.linalg import expm
 
-        block[:d, :d] = Z
-        exponential = expm(block)
-    return exponential[:d, :d], exponential[:d, d : 2 * d], exponential[:d, 2 * d :]
+    return expm(Z)
 
 
 def _eye(A: Array) -> Array:
