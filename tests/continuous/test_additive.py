@@ -206,6 +206,12 @@ def test_like_takes_a_model_to_another_kind_and_keeps_its_class() -> None:
     assert leaf.grad is not None
 
 
+def test_a_model_whose_activation_is_numpy_only_is_not_taken_to_torch() -> None:
+    G = Activation("only_numpy", lambda s: np.sin(s), lambda s: np.cos(s))
+    with pytest.raises(ValueError, match=r"^activation 'only_numpy', value: expected a function of a Tensor"):
+        ContinuousRNN(A[0], B[0], None, None, activation=G).like(torch.zeros(1))
+
+
 def test_parameters_are_the_tensors_and_kernels_the_model_is_made_of() -> None:
     kernel = torch.ones(3, dtype=torch.float64, requires_grad=True)
     weight = torch.tensor(B[0], requires_grad=True)

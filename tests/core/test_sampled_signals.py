@@ -219,10 +219,10 @@ def test_bad_slopes_and_kinds_are_refused_by_name() -> None:
 @pytest.mark.parametrize(
     ("signal", "outside"),
     [
-        (Held(T, X), [4.26]),
-        (Held(T, X, kind="previous"), [-0.01]),
-        (Linear(T, X), [-0.01, 4.26]),
-        (Cubic(T, X), [-0.01, 4.26]),
+        (Held(T, X), [4.26, 4.25 + 1e-10]),
+        (Held(T, X, kind="previous"), [-0.01, -1e-10]),
+        (Linear(T, X), [-0.01, -1e-10, 4.25 + 1e-10]),
+        (Cubic(T, X), [-0.01, -1e-10, 4.25 + 1e-10]),
     ],
 )
 def test_times_outside_the_series_are_refused_with_its_range(signal: Signal, outside: list[float]) -> None:

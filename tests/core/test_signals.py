@@ -142,6 +142,14 @@ def test_values_on_both_sides_of_a_declared_knot() -> None:
     np.testing.assert_array_equal(pulse.piece(50.5, 60.0)(ends[1:2]).ravel(), 0.0)
 
 
+def test_the_sides_of_a_knot_do_not_depend_on_the_value_at_it() -> None:
+    pulse = Analytic(lambda t: 1.0 * ((t > 50) & (t <= 50.5)), knots=[50, 50.5])
+    assert (pulse.left(50.0), pulse(50.0), pulse.right(50.0)) == (0.0, 0.0, 1.0)
+    assert (pulse.left(50.5), pulse(50.5), pulse.right(50.5)) == (1.0, 1.0, 0.0)
+    inside = pulse.piece(50.0, 50.5)(np.array([np.nextafter(50.0, 0), 50.0, 50.5, np.nextafter(50.5, 99)]))
+    np.testing.assert_array_equal(inside.ravel(), 1.0)
+
+
 def test_a_function_brings_its_own_knots_and_parameters() -> None:
     def pulse(t: Any) -> Any:
         return 1.0 * ((t >= 2) & (t < 3))

@@ -57,7 +57,7 @@ class Piecewise:
         """Values at the times ``t`` (T,), as (T, ..., d); the last polynomial serves past the ends."""
         index = np.clip(np.searchsorted(self.breaks, t, side="right") - 1, 0, len(self.breaks) - 2)
         left, right = self.breaks[index], self.breaks[index + 1]
-        at = np.where(t == right, 1.0, (t - left) / (right - left))
+        at = (t - left) / (right - left)
         matrix = interpolation_matrix(self.theta, self._weights, at)
         # a time that was handed out by `nodes` is that node, whatever rounding makes of it here
         near = np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
