@@ -74,4 +74,5 @@ def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
     panel = to_numpy(values)
     tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
     size = np.abs(panel).max(axis=0)
-    return float((tail / np.maximum(atol + rtol * size, ROUNDING * size)).max())
+    error = (tail / np.maximum(atol + rtol * size, ROUNDING * size)).max()
+    return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers

@@ -134,6 +134,8 @@ def _first_step(segment: Segment, s: Array, k0: Array, problem: Problem) -> floa
     scale = problem.atol + problem.rtol * np.abs(state)
     d0, d1 = _rms(state / scale), _rms(slope / scale)
     guess = min(span, 1e-6 if min(d0, d1) < 1e-5 else 0.01 * d0 / d1, problem.shortest_delay)
+    if not guess > 0:  # a slope near overflow; the error control goes on from here
+        return 1e-12 * span
     ahead = to_numpy(segment.rate_at(segment.a + guess, s + guess * k0))
     d2 = _rms((ahead - slope) / scale) / guess
     if not np.isfinite(d2):
