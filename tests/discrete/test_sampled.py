@@ -10,7 +10,8 @@ from ode2rnn import AdditiveModel, ContinuousRNN, Sampled, discretize, integrate
 def network(seed: int, tau: float, d: int = 5, m: int = 2, activation: str = "tanh") -> ContinuousRNN:
     rng = np.random.default_rng(seed)
     A = -np.diag(rng.uniform(0.5, 2.0, d)) + 0.2 * rng.normal(size=(d, d))
-    B, C, phi = rng.normal(size=(d, d)) / np.sqrt(d), rng.normal(size=(d, m)) / 2, 0.2 * rng.normal(size=d)
+    gain = 0.3 if activation == "relu" else 1.0  # without saturation a larger feedback grows without bound
+    B, C, phi = gain * rng.normal(size=(d, d)) / np.sqrt(d), rng.normal(size=(d, m)) / 2, 0.2 * rng.normal(size=d)
     return ContinuousRNN(A, B, C, phi, tau=tau, activation=activation)
 
 
