@@ -43,7 +43,7 @@ class Trajectory:
     """A solution at times t, and between them.
 
     Attributes:
-        t: times (T,), in the unit of the model's rates.
+        t: times (T,), in the unit of the model's rates; a tensor where s is one.
         s: states (T, ..., d).
         r: readouts G(s), (T, ..., d).
         x: inputs (T, ..., m), or None for a model without input.
@@ -56,7 +56,7 @@ class Trajectory:
     Calling the trajectory, ``traj(t)``, gives s at any time in the range.
     """
 
-    t: np.ndarray
+    t: Array
     s: Array
     r: Array
     x: Array | None
