@@ -40,6 +40,13 @@ def as_like(value: object, like: Array) -> Array:
     return to_numpy(value)
 
 
+def times_like(times: np.ndarray, like: Array) -> Array:
+    """Times of the kind of ``like``, in double precision whatever its dtype."""
+    if is_torch(like):
+        return sys.modules["torch"].as_tensor(times, device=like.device)
+    return times
+
+
 def to_numpy(value: Any) -> np.ndarray:
     """``value`` as a float64 NumPy array, cut off from any gradient."""
     if is_torch(value):

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, as_like, brief, broadcast_to, check_array, is_torch, stack
+from ode2rnn.core.arrays import Array, all_finite, brief, broadcast_to, check_array, is_torch, stack, times_like
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
@@ -99,7 +99,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
     edges = np.arange(-1, done) * cell.dt
     pairs = stack([stack(states[:-1]), stack(states[1:])], axis=1)
     trajectory = Trajectory(
-        as_like(times, states[-1]),
+        times_like(times, states[-1]),
         stack(states[1:]),
         stack(readouts),
         None if inputs is None else inputs[:done],

@@ -7,7 +7,16 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, check_choice, check_divides, is_torch
+from ode2rnn.core.arrays import (
+    Array,
+    all_finite,
+    as_like,
+    broadcast_to,
+    check_choice,
+    check_divides,
+    is_torch,
+    times_like,
+)
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.solvers.arguments import build_problem
@@ -171,4 +180,4 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Sta
         inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
     knots = np.concatenate([problem.span[:1], problem.points])
     readouts = problem.model.activation.value(states)
-    return Trajectory(as_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
+    return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
