@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +12,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, einsum, stack, to_numpy
+from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, einsum, is_torch, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
 from ode2rnn.core.signal import Signal
 
@@ -202,6 +203,12 @@ class Segment:
         if self.feedback is not None:
             total = total + to_numpy(self.feedback.dense()) * to_numpy(self._activation.slope(s))[..., None, :]
         return total
+
+
+def precision(array: Array) -> float:
+    """The distance from 1 to the next number of the array's dtype."""
+    finfo = sys.modules["torch"].finfo if is_torch(array) else np.finfo
+    return float(finfo(array.dtype).eps)
 
 
 def step_ends(a: float, b: float, dt: float) -> np.ndarray:

@@ -11,12 +11,15 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, all_finite, as_like, concatenate, to_numpy
 from ode2rnn.solvers.collocation import Nodes, Solve, panel_solver, radau_nodes
-from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step
+from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
 SAFETY = 0.9
 GROWTH = (0.15, 3.0)
-# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value.
-ROUNDING = 64 * np.finfo(float).eps
+# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value,
+# in units of the precision.
+ROUNDING = 64
+# lengths of panels whose factorization is kept
+KEPT = 32
 
 
 def node_count(rtol: float) -> int:
@@ -39,6 +42,8 @@ def solve(problem: Problem, solution: Solution) -> None:
             h = _panel_length(b - start, h, min(target, longest))
             key = float(f"{h:.12e}")  # lengths that differ by rounding share one factorization
             if key not in solvers:
+                if len(solvers) == KEPT:
+                    solvers.clear()
                 solvers[key] = panel_solver(A, h, nodes.integral)
             end = b if abs(start + h - b) <= 1e-9 * h else start + h
             values = _panel(segment, s, start, h, nodes, solvers[key])
@@ -74,5 +79,5 @@ def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
     panel = to_numpy(values)
     tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
     size = np.abs(panel).max(axis=0)
-    error = (tail / np.maximum(atol + rtol * size, ROUNDING * size)).max()
+    error = (tail / np.maximum(atol + rtol * size, ROUNDING * precision(values) * size)).max()
     return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers

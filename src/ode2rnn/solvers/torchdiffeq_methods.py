@@ -14,7 +14,7 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.arrays import Array, all_finite, is_torch, stack
 from ode2rnn.core.signal import Signal
 from ode2rnn.solvers.node_dense import dense_values
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, check_step, step_ends
+from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, check_step, precision, step_ends
 
 # torchdiffeq raises the order of its Adams methods up to 12 by default, and the explicit one is then unstable
 # at rates of a hundredth of 1 / dt; with 5 they are Adams-Bashforth 4 and Adams-Moulton 5.
@@ -101,7 +101,7 @@ def _options(problem: Problem, s: Array, length: float, method: str) -> dict[str
         options: dict[str, Any] = {"step_t": end, "norm": _norm}
         return {"method": method, "rtol": problem.rtol, "atol": problem.atol, "options": options}
     # a fixed step has no tolerance; this one ends the iteration of implicit_adams near round-off
-    tolerance = 1e4 * torch.finfo(s.dtype).eps
+    tolerance = 1e4 * precision(s)
     options = dict(ADAMS.get(method, {}))
     return {
         "method": method,
