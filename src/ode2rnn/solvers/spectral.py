@@ -15,8 +15,8 @@ from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, prec
 
 SAFETY = 0.9
 GROWTH = (0.15, 3.0)
-# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value,
-# in units of the precision.
+# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value, in
+# units of the precision. What is left of them would keep the panels short where the tolerance is near it.
 ROUNDING = 64
 # lengths of panels whose factorization is kept
 KEPT = 32
@@ -79,5 +79,5 @@ def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
     panel = to_numpy(values)
     tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
     size = np.abs(panel).max(axis=0)
-    error = (tail / np.maximum(atol + rtol * size, ROUNDING * precision(values) * size)).max()
+    error = (np.maximum(tail - ROUNDING * precision(values) * size, 0.0) / (atol + rtol * size)).max()
     return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers
