@@ -101,7 +101,7 @@ def _options(problem: Problem, s: Array, length: float, method: str) -> dict[str
         options: dict[str, Any] = {"step_t": end, "norm": _norm}
         return {"method": method, "rtol": problem.rtol, "atol": problem.atol, "options": options}
     # a fixed step has no tolerance; this one ends the iteration of implicit_adams near round-off
-    tolerance = 1e4 * precision(s)
+    tolerance = 100 * precision(s)
     options = dict(ADAMS.get(method, {}))
     return {
         "method": method,
