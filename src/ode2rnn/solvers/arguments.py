@@ -113,6 +113,11 @@ def _history(model: AdditiveModel, history: Any, span: tuple[float, float]) -> S
                 "history: expected a trajectory with dense output; one that was loaded from a file, or solved with"
                 " adjoint=True, keeps none"
             )
+        if history.start > earliest or history.end < span[0]:
+            raise ValueError(
+                f"history: expected a trajectory that covers [{earliest:g}, {span[0]:g}], the longest delay before t0,"
+                f" got one on [{history.start:g}, {history.end:g}]; go on from a run at least as long as that delay"
+            )
         history = _Past(history)
     if callable(history):
         return as_signal("history", history, model.width, (earliest, span[0]))
