@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.analytic_signals import Analytic, Constant, Sine
+from ode2rnn.core.analytic_signals import Analytic, Sine
 from ode2rnn.core.arrays import all_finite
 from ode2rnn.core.sampled_signals import Cubic, Held, Linear
 from ode2rnn.core.series import Series, load_series
-from ode2rnn.core.signal import Signal, check_range
+from ode2rnn.core.signal import Constant, Signal, Sum, check_range
 
 __all__ = [
     "Analytic",
@@ -21,6 +21,7 @@ __all__ = [
     "Series",
     "Signal",
     "Sine",
+    "Sum",
     "as_signal",
     "load_series",
 ]
