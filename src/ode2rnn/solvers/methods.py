@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, torchdiffeq_methods, tsit5
+from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, taylor, torchdiffeq_methods, tsit5
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.problem import Problem, Solution
 
@@ -55,6 +55,7 @@ METHODS: dict[str, Method] = {
     m.name: m
     for m in (
         _own("spectral", 12, True, spectral.solve, lambda rtol: radau_nodes(spectral.node_count(rtol)).theta),
+        _own("taylor", 12, True, taylor.solve, lambda _: tsit5.THETA),
         _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
         _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),
         _scipy("RK45", 5),
@@ -81,15 +82,26 @@ METHODS: dict[str, Method] = {
 def choose(problem: Problem) -> Method:
     """The method for ``method="auto"``.
 
-    Delays without an undelayed readout: "spectral". Everything else: "tsit5", unless the fastest rate makes an
+    Delays without an undelayed readout: "spectral". An ordinary equation in NumPy with tanh, sigmoid or identity,
+    whose input is a sum of signals: "taylor". Everything else: "tsit5". Both unless the fastest rate makes an
     explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
     """
     model = problem.model
     if model.delays and model.undelayed("readout") is None:
         return METHODS["spectral"]
-    if not is_torch(problem.s0) and fastest_rate(problem) * (problem.span[1] - problem.span[0]) > STIFF:
+    if is_torch(problem.s0):
+        return METHODS["tsit5"]
+    if is_stiff(problem):
         return METHODS["Radau"]
-    return METHODS["tsit5"]
+    return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
+
+
+def is_stiff(problem: Problem) -> bool:
+    """Whether an explicit method needs more than STIFF / 3 steps or so for the undelayed linear part."""
+    term, most = problem.model.undelayed("state"), STIFF / (problem.span[1] - problem.span[0])
+    if term is None or np.abs(to_numpy(term.dense())).sum(axis=1).max() <= most:
+        return False  # the largest row sum bounds the eigenvalues
+    return fastest_rate(problem) > most
 
 
 def fastest_rate(problem: Problem) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -33,16 +34,30 @@ class Solution:
     evaluations: int = 0
     rejected: int = 0
     values: list[Array] = field(default_factory=list)
+    whole: Any = None
 
     def __post_init__(self) -> None:
         self._breaks = np.empty(64)
         self._breaks[0] = self.t0
-        self._weights = barycentric_weights(self.theta)
+        self._adopted = (self.t0, 0)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return barycentric_weights(self.theta)
 
     @property
     def end(self) -> float:
         """The time reached."""
-        return float(self._breaks[len(self.values)])
+        return float(self._breaks[len(self.values)]) if self.whole is None else self._adopted[0]
+
+    @property
+    def steps(self) -> int:
+        """The number of accepted steps."""
+        return len(self.values) if self.whole is None else self._adopted[1]
+
+    def adopt(self, whole: Any, end: float, steps: int) -> None:
+        """Take a dense output of another form, made at once, for the whole solution up to ``end``."""
+        self.whole, self._adopted = whole, (end, steps)
 
     def append(self, end: float, values: Array) -> None:
         """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
