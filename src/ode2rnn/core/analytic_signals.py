@@ -46,12 +46,11 @@ class Sine(Signal):
         self.amplitude, self.omega, self.phase = (at_least_vector(v) for v in given)
 
     def _values(self, t: np.ndarray) -> Array:
-        times = as_like(t, self.omega).reshape((len(t),) + (1,) * max(p.ndim for p in self._all()))
-        return (
-            self.amplitude * np.sin(self.omega * times + self.phase)
-            if not is_torch(self.omega)
-            else (self.amplitude * (self.omega * times + self.phase).sin())
-        )
+        axes = max(self.amplitude.ndim, self.omega.ndim, self.phase.ndim)
+        if is_torch(self.omega):
+            times = as_like(t, self.omega).reshape((len(t),) + (1,) * axes)
+            return self.amplitude * (self.omega * times + self.phase).sin()
+        return self.amplitude * np.sin(self.omega * t.reshape((len(t),) + (1,) * axes) + self.phase)
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values

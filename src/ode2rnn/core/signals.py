@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.analytic_signals import Analytic, Sine
-from ode2rnn.core.arrays import all_finite
+from ode2rnn.core.arrays import Array, all_finite
 from ode2rnn.core.sampled_signals import Cubic, Held, Linear
 from ode2rnn.core.series import Series, load_series
 from ode2rnn.core.signal import Constant, Signal, Sum, check_range
@@ -33,6 +33,15 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
     Raises:
         ValueError: no function of time, a wrong width, NaN, or a range that does not cover ``span``.
     """
+    return probed_signal(name, value, width, span)[0]
+
+
+def probed_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> tuple[Signal, Array]:
+    """:func:`as_signal`, and the values at both ends, (2, ..., m).
+
+    Raises:
+        ValueError: no function of time, a wrong width, NaN, or a range that does not cover ``span``.
+    """
     if isinstance(value, Signal):
         signal = value
     elif callable(value):
@@ -51,4 +60,4 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
         raise ValueError(f"{name}: expected values of shape (..., {width}), got {tuple(probe.shape[1:])} at one time")
     if not all_finite(probe):
         raise ValueError(f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}")
-    return signal
+    return signal, probe

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -67,7 +68,8 @@ def input_data(
     total = width * len(delays) if parts else 0
     lanes = 1
     for part in parts:
-        lanes = max(lanes, 1 if _batch_size(part) == 1 else int(np.prod(batch)))
+        if _batch_size(part) > 1:
+            lanes = math.prod(batch)
     depth = max((4 if type(p) is Cubic else 2 if type(p) is Linear else 1 for p in parts), default=1)
     pieces = np.zeros((len(edges) - 1, depth, lanes, total))
     waves: list[Wave] = []
@@ -112,6 +114,8 @@ def _batch_size(part: Signal) -> int:
 def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], lead: int = 0) -> np.ndarray:
     """Values (lead axes, ..., m) as (lead axes, lanes, m)."""
     first, rest = value.shape[:lead], value.shape[lead:]
+    if lanes == 1 and rest[-1] == width:
+        return value.reshape((*first, 1, width))
     if lanes == 1:
         return np.broadcast_to(value.reshape((*first, 1, rest[-1])), (*first, 1, width))
     missing = len(batch) + 1 - len(rest)
@@ -126,7 +130,7 @@ def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], bat
         phase = phase - omega * delay
     sine, cosine = amplitude * np.cos(phase), amplitude * np.sin(phase)
     if shape[1] == width and (width == 1 or part.omega.shape[-1] == 1):
-        return [(omega[:, 0].copy(), sine, cosine)]
+        return [(np.ascontiguousarray(omega[:, 0]), sine, cosine)]
     distinct, which = np.unique(omega, axis=1, return_inverse=True)
     waves = []
     for j in range(distinct.shape[1]):

@@ -12,7 +12,7 @@ from ode2rnn.kernels.codes import SIGMOID, TANH
 from ode2rnn.kernels.elementwise import LOOP, SCALAR, _reduce
 from ode2rnn.kernels.forcing import expand_waves, forcing_at, forcing_coefficients, start_segment, start_waves
 from ode2rnn.kernels.linear import add_linear, pack
-from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, put, plus, spread, store, times
+from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, plus, put, spread, store, times
 
 FULL, DONE, FAILED = 0, 1, -1
 TIME, SCALE, SEGMENT, REJECTED = range(4)  # entries of the cursor

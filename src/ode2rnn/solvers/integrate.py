@@ -151,7 +151,7 @@ def _bar(span: tuple[float, float], solution: Solution) -> Any:
 
 
 def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
-    met = int(np.sum(problem.points < solution.end))
+    met = int(np.sum(problem.points < solution.end)) if len(problem.points) else 0
     return Stats(method.name, solution.evaluations, solution.steps, solution.rejected, met)
 
 
@@ -160,7 +160,9 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
     dense = solution.piecewise() if solution.whole is None else solution.whole
-    if not is_torch(problem.s0) and solution.whole is None and is_torch(dense.values):  # torchdiffeq served a NumPy model
+    if (
+        not is_torch(problem.s0) and solution.whole is None and is_torch(dense.values)
+    ):  # torchdiffeq served a NumPy model
         dense = Piecewise(dense.breaks, dense.theta, dense.values.detach().numpy())
     if problem.samples is None and solution.whole is None:
         times, states = dense.nodes()
@@ -168,7 +170,8 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
         times = dense.nodes()
         states = dense(times)
     else:
-        times = problem.samples[problem.samples <= solution.end]
+        reached = problem.samples[-1] <= solution.end
+        times = problem.samples if reached else problem.samples[problem.samples <= solution.end]
         states = dense(times)
     stats = _stats(problem, solution, method)
     return _with_readout(problem, times, states, stats, dense=dense, span=(problem.span[0], solution.end))
@@ -181,6 +184,6 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Sta
         missing = (1,) * (states.ndim - inputs.ndim)
         inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
         inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
-    knots = np.concatenate([problem.span[:1], problem.points])
+    knots = np.array([problem.span[0], *problem.points])
     readouts = problem.model.activation.value(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)

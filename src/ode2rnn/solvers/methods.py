@@ -8,7 +8,7 @@ from functools import partial
 
 import numpy as np
 
-from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.core.arrays import Array, is_torch, to_numpy
 from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, taylor, torchdiffeq_methods, tsit5
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.problem import Problem, Solution
@@ -99,9 +99,14 @@ def choose(problem: Problem) -> Method:
 def is_stiff(problem: Problem) -> bool:
     """Whether an explicit method needs more than STIFF / 3 steps or so for the undelayed linear part."""
     term, most = problem.model.undelayed("state"), STIFF / (problem.span[1] - problem.span[0])
-    if term is None or np.abs(to_numpy(term.dense())).sum(axis=1).max() <= most:
-        return False  # the largest row sum bounds the eigenvalues
+    if term is None or _norm(term.dense()) <= most:
+        return False  # a norm bounds the eigenvalues
     return fastest_rate(problem) > most
+
+
+def _norm(matrix: Array) -> float:
+    entries = to_numpy(matrix).ravel()
+    return float(entries @ entries) ** 0.5
 
 
 def fastest_rate(problem: Problem) -> float:

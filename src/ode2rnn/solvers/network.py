@@ -37,6 +37,12 @@ class Network:
 
 def as_network(problem: Problem) -> Network | None:
     """The problem as arrays; None with delays, torch, an activation of the user's own or an input that is no data."""
+    if "network" not in problem.facts:
+        problem.facts["network"] = _as_network(problem)
+    return problem.facts["network"]
+
+
+def _as_network(problem: Problem) -> Network | None:
     model = problem.model
     if model.delays or is_torch(problem.s0):
         return None

@@ -124,6 +124,7 @@ class Problem:
         rtol, atol: relative and absolute tolerance of adaptive methods.
         dt: step of fixed-step methods.
         samples: the times to keep, or None for the solver's own nodes.
+        facts: what methods have found out about it, so that it is found out once.
     """
 
     model: AdditiveModel
@@ -136,6 +137,7 @@ class Problem:
     atol: float
     dt: float | None
     samples: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, longest: float = np.inf) -> Iterator[tuple[float, float]]:
         """The intervals between breaking points, cut into equal parts no longer than ``longest``."""

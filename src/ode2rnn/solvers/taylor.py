@@ -46,7 +46,9 @@ def solve(problem: Problem, solution: Solution) -> None:
     batch = problem.s0.shape[:-1]
     run = _compiled if kernels.compiled() else _plain
     starts = problem.s0.reshape((-1, problem.s0.shape[-1]))
-    members = [run(problem, network, s, min(i, network.data.omega.shape[1] - 1), solution) for i, s in enumerate(starts)]
+    members = [
+        run(problem, network, s, min(i, network.data.omega.shape[1] - 1), solution) for i, s in enumerate(starts)
+    ]
     ends = [float(member.breaks[-1]) for member in members]
     dense = Bundle(tuple(members), batch) if batch else members[0]
     if min(ends) > problem.span[0]:
@@ -195,9 +197,7 @@ def _rate(network: Network, forcing: _Forcing, u: float, s: np.ndarray) -> np.nd
     return forcing.coefficients(u, 1.0, 0)[0] + _linear(network, s, _warp_and_slope(network.code, s)[0])
 
 
-def _coefficients(
-    network: Network, forcing: _Forcing, u: float, scale: float, order: int, s: np.ndarray
-) -> np.ndarray:
+def _coefficients(network: Network, forcing: _Forcing, u: float, scale: float, order: int, s: np.ndarray) -> np.ndarray:
     """Taylor coefficients of s, (order + 1, d), in units of ``scale``."""
     known = forcing.coefficients(u, scale, order)
     S, T, R, Q = (np.zeros((order + 1, len(s))) for _ in range(4))  # T is k S[k]
