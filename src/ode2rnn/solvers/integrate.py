@@ -180,7 +180,9 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
 def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
     inputs = None
     if problem.x is not None:
-        inputs = as_like(problem.x(times), states)
+        # without knots one piece holds everywhere, and the times are known to be good
+        x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
+        inputs = as_like(x(times), states)
         missing = (1,) * (states.ndim - inputs.ndim)
         inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
         inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
