@@ -26,7 +26,7 @@ def pack(matrix: Any, width: int, packed: Any) -> int:
     d = matrix.shape[0]
     if d == 0:
         return NONE
-    diagonal = True
+    diagonal = width > WIDTH  # so small a matrix stays in registers, as it is
     for i in range(d):
         for j in range(d):
             if matrix[i, j] != 0.0 and i != j:

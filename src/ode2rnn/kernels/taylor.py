@@ -8,72 +8,52 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise import LOOP, SCALAR, _reduce
+from ode2rnn.kernels.elementwise import LOOP, SCALAR
 from ode2rnn.kernels.forcing import expand_waves, forcing_at, forcing_coefficients, start_segment, start_waves
 from ode2rnn.kernels.linear import add_linear, pack
-from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, plus, put, spread, store, times
+from ode2rnn.kernels.series import coefficients, few_coefficients, warp_rows
+from ode2rnn.kernels.vectors import (
+    WIDTH,
+    address,
+    fma,
+    get,
+    load,
+    put,
+    spread,
+    store,
+    times,
+)
 
 FULL, DONE, FAILED = 0, 1, -1
 TIME, SCALE, SEGMENT, REJECTED = range(4)  # entries of the cursor
 EPS = float(np.finfo(float).eps)
 
 
-@njit(**SCALAR)
-def _warp_and_slope(sigmoid: bool, x: float) -> tuple[float, float]:
-    """G(x) and G'(x), both accurate where G saturates: 1 - r^2 would lose every digit of the slope there."""
-    y = -abs(x) if sigmoid else -2.0 * abs(x)
-    low = y < -708.0
-    scale, part = _reduce(-708.0 if low else y)
-    e = 0.0 if low else scale + scale * part
-    if sigmoid:
-        w = 1.0 / (1.0 + e)
-        return (e if x < 0.0 else 1.0) * w, e * w * w
-    minus = -1.0 if low else scale * part + (scale - 1.0)
-    w = 1.0 / (2.0 + minus)
-    return math.copysign(minus * w, x), 4.0 * e * w * w
-
-
-@njit(**SCALAR)
-def _warp_rows(code: int, W: Any, s: int, r: int, q: int, width: int) -> None:
-    """W[r :] = G, W[q :] = G' of W[s :]."""
-    if code == TANH:
-        for i in range(width):
-            value, rise = _warp_and_slope(False, get(W, s + i))
-            put(W, r + i, value)
-            put(W, q + i, rise)
-    else:
-        for i in range(width):
-            value, rise = _warp_and_slope(True, get(W, s + i))
-            put(W, r + i, value)
-            put(W, q + i, rise)
-
-
-@njit(**SCALAR)
-def _readout_coefficients(code: int, m: int, W: Any, T: int, R: int, Q: int, width: int) -> None:
-    """Row m of R and Q from rows 1 .. m of T = k S[k] and rows .. m - 1 of R and Q: r' = q s', and q = 1 - r^2
-    (tanh) or r - r^2 (sigmoid). What was computed last is added last.
-    """
-    inverse = spread(1.0 / m)
-    half = (m - 1) // 2
-    for o in range(0, width, WIDTH):
-        total = spread(0.0)
-        for j in range(2, m):
-            total = fma(load(W, T + j * width + o), load(W, Q + (m - j) * width + o), total)
-        if m > 1:
-            total = fma(load(W, T + width + o), load(W, Q + (m - 1) * width + o), total)
-        r = times(fma(load(W, T + m * width + o), load(W, Q + o), total), inverse)
-        total = spread(0.0)
-        for j in range(half, 0, -1):
-            total = fma(load(W, R + j * width + o), load(W, R + (m - j) * width + o), total)
-        if m % 2 == 0:
-            middle = load(W, R + (m // 2) * width + o)
-            total = fma(times(middle, middle), spread(0.5), total)
-        first = load(W, R + o)
-        if code == SIGMOID:  # r (1/2 - r_0) - total, twice
-            first = plus(first, spread(-0.5))
-        store(W, R + m * width + o, r)
-        store(W, Q + m * width + o, times(fma(first, r, total), spread(-2.0)))
+@njit(**LOOP)
+def _rate(
+    code: int,
+    A_kind: int,
+    A: int,
+    B_kind: int,
+    B: int,
+    d: int,
+    u: float,
+    F: int,
+    K: int,
+    waves: int,
+    count: int,
+    order: int,
+    W: int,
+    s: int,
+    r: int,
+    rate: int,
+    width: int,
+) -> None:
+    """W[rate :] = ds/dt at the time u after the start of the segment; W[r :] = G of W[s :], G' after it."""
+    forcing_at(u, F, K, waves, count, order, W, rate, width)
+    if B_kind:
+        warp_rows(code, W, s, r, r + width, width)
+    add_linear(A_kind, A, B_kind, B, d, W, s, r, rate, width)
 
 
 @njit(**SCALAR)
@@ -101,18 +81,24 @@ def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -
 
 @njit(**SCALAR)
 def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: int, slope: int, width: int) -> None:
-    """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W."""
+    """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W.
+
+    The rows of T = k S[k] follow those of S.
+    """
     for o in range(0, width, WIDTH):
-        power = spread(1.0)
+        power, factor = spread(1.0), spread(ratio)
+        at, last = S + o, S + o + order * width
+        total, rise = load(W, last), load(W, last + (order + 1) * width)
         for k in range(order + 1):
-            store(out, to + k * width + o, times(load(W, S + k * width + o), power))
-            power = times(power, spread(ratio))
-        total, rise = spread(0.0), spread(0.0)
-        for k in range(order, 0, -1):
-            term = load(out, to + k * width + o)
-            total, rise = plus(total, term), fma(spread(float(k)), term, rise)
-        store(W, new + o, plus(total, load(out, to + o)))
-        store(W, slope + o, rise)
+            store(out, to + k * width + o, times(load(W, at + k * width), power))
+            power = times(power, factor)
+            if k < order:  # Horner's scheme, from the other end
+                last -= width
+                total = fma(total, factor, load(W, last))
+                if k < order - 1:
+                    rise = fma(rise, factor, load(W, last + (order + 1) * width))
+        store(W, new + o, total)
+        store(W, slope + o, times(rise, factor))
 
 
 @njit(**SCALAR)
@@ -162,14 +148,14 @@ def steps(
     rows = order + 1
     F_array = np.zeros((K + 2 * count) * width)
     W_array = np.zeros((5 * rows + 6) * width + count * (2 * rows + 1))
-    A_array, B_array = np.zeros(A.shape[0] * width), np.zeros(B.shape[0] * width)
+    A_array, B_array = np.zeros(max(16, A.shape[0] * width)), np.zeros(max(16, B.shape[0] * width))
     A_kind, B_kind = pack(A, width, A_array), pack(B, width, B_array)
     W, F, A_at, B_at, to = address(W_array), address(F_array), address(A_array), address(B_array), address(out)
     frequencies = W + 8 * ((5 * rows + 6) * width + count * 2 * rows)
     for i in range(count):
         put(frequencies, i, omega[i, lane])
     waves = W + 8 * (5 * rows + 6) * width
-    S, T, R, Q, G = 0, rows * width, 2 * rows * width, 3 * rows * width, 4 * rows * width
+    S, T, R, Q, G = 0 * width, rows * width, 2 * rows * width, 3 * rows * width, 4 * rows * width
     new = 5 * rows * width
     r, q, rate, weight, slope = new + width, new + 2 * width, new + 3 * width, new + 4 * width, new + 5 * width
     t, scale, segment, rejected = cursor[TIME], cursor[SCALE], int(cursor[SEGMENT]), cursor[REJECTED]
@@ -182,16 +168,12 @@ def steps(
         if fresh:
             start_segment(C, phi, pieces, segment, sine, cosine, lane, F_array, width)
             start_waves(frequencies, count, t, waves, order)
-            forcing_at(t - a, F, K, waves, count, order, W, rate, width)
-            if B_kind:
-                _warp_rows(code, W, S, r, q, width)
-            add_linear(A_kind, A_at, B_kind, B_at, d, W, S, r, rate, width)
+            _rate(code, A_kind, A_at, B_kind, B_at, d, t - a, F, K, waves, count, order, W, S, r, rate, width)
             fresh = False
         for i in range(width):
             put(W, R + i, get(W, r + i))
             put(W, Q + i, get(W, q + i))
             put(W, weight + i, 1.0 / (atol + rtol * max(abs(get(W, S + i)), get(W, weight + i))))
-        start_waves(frequencies, count, t, waves, order)
         while True:  # until the coefficients are finite in units of ``scale``
             expand_waves(frequencies, count, scale, waves, order)
             forcing_coefficients(t - a, scale, F, K, waves, count, order, W, G, width)
@@ -199,16 +181,10 @@ def steps(
                 first = times(load(W, rate + o), spread(scale))
                 store(W, S + width + o, first)
                 store(W, T + width + o, first)
-            for k in range(1, order):
-                if B_kind:
-                    _readout_coefficients(code, k, W, T, R, Q, width)
-                row, next_row = k * width, (k + 1) * width
-                add_linear(A_kind, A_at, B_kind, B_at, d, W, S + row, R + row, G + row, width)
-                per, factor = spread(1.0 / (k + 1)), spread(scale)
-                for o in range(0, width, WIDTH):
-                    term = times(load(W, G + row + o), factor)
-                    store(W, T + next_row + o, term)
-                    store(W, S + next_row + o, times(term, per))
+            if width == WIDTH:
+                few_coefficients(code, order, A_at, B_at, scale, W, rows)
+            else:
+                coefficients(code, order, A_kind, A_at, B_kind, B_at, d, scale, W, rows, width)
             ratio = _largest_step(order, W, S, weight, d, width)
             if ratio > 0.0 or not scale > 4.0 * EPS * max(abs(t), abs(a)):
                 break
@@ -228,10 +204,7 @@ def steps(
             end = b if last else t + h
             _finish(order, ratio, W, S, to, n * rows * width, new, slope, width)
             start_waves(frequencies, count, end, waves, order)
-            forcing_at(end - a, F, K, waves, count, order, W, rate, width)
-            if B_kind:
-                _warp_rows(code, W, new, r, q, width)
-            add_linear(A_kind, A_at, B_kind, B_at, d, W, new, r, rate, width)
+            _rate(code, A_kind, A_at, B_kind, B_at, d, end - a, F, K, waves, count, order, W, new, r, rate, width)
             if _defect(order, h, W, slope, rate, weight, d) <= 1.0:
                 accepted = True
                 break
@@ -254,7 +227,7 @@ def steps(
                 break
     for i in range(width):
         s[i] = get(W, S + i)
-    W_array[0], F_array[0], A_array[:1], B_array[:1] = 0.0, 0.0, 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0], A_array[0], B_array[0] = 0.0, 0.0, 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED] = t, scale, segment, rejected
     return n, status
 
@@ -272,7 +245,14 @@ def evaluate(breaks: np.ndarray, coefficients: np.ndarray, t: np.ndarray, out: n
         if time >= breaks[n + 1] and n + 2 < breaks.shape[0] and time < breaks[n + 2]:
             n += 1
         elif not (breaks[n] <= time < breaks[n + 1]):
-            n = min(max(np.searchsorted(breaks, time, side="right") - 1, 0), pieces - 1)
+            low, high = 0, pieces  # the last piece that begins at or before the time
+            while high - low > 1:
+                middle = (low + high) // 2
+                if breaks[middle] <= time:
+                    low = middle
+                else:
+                    high = middle
+            n = low
         theta = spread((time - breaks[n]) / (breaks[n + 1] - breaks[n]))
         for o in range(0, width, WIDTH):
             at = n * K * width + o

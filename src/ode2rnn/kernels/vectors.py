@@ -13,11 +13,13 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, register_model
 
 WIDTH = 4
 LANES = ir.VectorType(ir.DoubleType(), WIDTH)
 FLAGS = ("contract", "nsz")
+intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
 
 
 class VectorType(types.Type):
@@ -144,3 +146,20 @@ def plus(typing: Any, a: Any, b: Any) -> Any:
         return builder.fadd(given[0], given[1], flags=FLAGS)
 
     return vector(vector, vector), build
+
+
+def _lane(j: int) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [j] * WIDTH)
+
+    def lane(typing: Any, value: Any) -> Any:
+        """Four times one entry of a Vector."""
+
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            return builder.shuffle_vector(given[0], ir.Constant(LANES, ir.Undefined), mask)
+
+        return vector(vector), build
+
+    return intrinsic(lane)
+
+
+lane_0, lane_1, lane_2, lane_3 = (_lane(j) for j in range(WIDTH))

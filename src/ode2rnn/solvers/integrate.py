@@ -159,7 +159,7 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
     if not solution.steps:  # the first step failed: s(t0) is all that is valid
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
-    dense = solution.piecewise() if solution.whole is None else solution.whole
+    dense: Any = solution.piecewise() if solution.whole is None else solution.whole
     if (
         not is_torch(problem.s0) and solution.whole is None and is_torch(dense.values)
     ):  # torchdiffeq served a NumPy model

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode2rnn import kernels
+from ode2rnn.solvers.problem import Problem, Solution, check_step
 
 NODES = 4  # nodes a step hands out
 
@@ -71,3 +72,17 @@ class Bundle:
     def nodes(self) -> np.ndarray:
         """The nodes of the trajectory that took the most steps."""
         return max(self.members, key=lambda m: len(m.breaks)).nodes()
+
+
+def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batch: tuple[int, ...]) -> None:
+    """Make the trajectories of a batch the solution, up to where the first of them stopped.
+
+    Raises:
+        StepError: one of them stopped before the end.
+    """
+    ends = [float(member.breaks[-1]) for member in members]
+    end, whole = min(ends), Bundle(tuple(members), batch) if batch else members[0]
+    if end > problem.span[0]:
+        solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
+    if end < problem.span[1]:
+        check_step(end, end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)

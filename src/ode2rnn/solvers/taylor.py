@@ -16,10 +16,10 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.kernels.codes import SIGMOID, TANH
 from ode2rnn.solvers.network import Network, as_network
-from ode2rnn.solvers.polynomials import Bundle, Polynomials
-from ode2rnn.solvers.problem import Problem, Solution, check_step
+from ode2rnn.solvers.network_steps import take_steps
+from ode2rnn.solvers.polynomials import Polynomials, adopt
+from ode2rnn.solvers.problem import Problem, Solution
 
-FIRST_BUFFER = 256  # steps
 CUT = 0.7
 EPS = float(np.finfo(float).eps)
 
@@ -49,60 +49,14 @@ def solve(problem: Problem, solution: Solution) -> None:
     members = [
         run(problem, network, s, min(i, network.data.omega.shape[1] - 1), solution) for i, s in enumerate(starts)
     ]
-    ends = [float(member.breaks[-1]) for member in members]
-    dense = Bundle(tuple(members), batch) if batch else members[0]
-    if min(ends) > problem.span[0]:
-        solution.adopt(dense, min(ends), max(len(member.breaks) - 1 for member in members))
-    if min(ends) < problem.span[1]:
-        failed = int(np.argmin(ends))
-        state = dense(np.array([min(ends)])) if min(ends) > problem.span[0] else starts[failed]
-        check_step(min(ends), min(ends), 0.0, state)
+    adopt(problem, solution, members, batch)
 
 
 def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
-    from ode2rnn.kernels import taylor
+    from ode2rnn.kernels.taylor import steps
 
-    data, (t0, t1), order = network.data, problem.span, order_for(problem.rtol)
-    width = -(-len(s0) // 4) * 4
-    state = np.zeros(width)
-    state[: len(s0)] = s0
-    cursor = np.array([t0, (t1 - t0) / 100, 0.0, 0.0])
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    capacity, status = FIRST_BUFFER, taylor.FULL
-    while status == taylor.FULL:
-        breaks, out = np.empty(capacity + 1), np.empty((capacity, order + 1, width))
-        breaks[0] = cursor[0]
-        n, status = taylor.steps(
-            network.code,
-            order,
-            network.A,
-            network.B,
-            network.C,
-            network.phi,
-            data.edges,
-            data.pieces,
-            data.omega,
-            data.sine,
-            data.cosine,
-            lane,
-            problem.rtol,
-            problem.atol,
-            cursor,
-            state,
-            breaks,
-            out,
-        )
-        parts.append((breaks[: n + 1], out[:n]))
-        solution.on_step(float(breaks[n]))
-        capacity *= 2
-    breaks, coefficients = parts[0]
-    if len(parts) > 1:
-        breaks = np.concatenate([breaks, *(part[0][1:] for part in parts[1:])])
-        coefficients = np.concatenate([part[1] for part in parts])
-    rejected = int(cursor[3])
-    solution.rejected += rejected
-    solution.evaluations += order * len(coefficients) + rejected
-    return Polynomials(breaks, coefficients, len(s0))
+    order, first = order_for(problem.rtol), (problem.span[1] - problem.span[0]) / 100
+    return take_steps(steps, (order,), order + 1, order, problem, network, s0, lane, first, solution)
 
 
 def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
