@@ -123,7 +123,7 @@ class _Forcing:
         for last in range(1, len(moved)):
             for k in range(len(moved) - 2, last - 2, -1):
                 moved[k] = moved[k] + u * moved[k + 1]
-        for k, row in enumerate(moved):
+        for k, row in enumerate(moved[: order + 1]):
             rows[k] = row * scale**k
         a, b = np.sin(self.omega * (self.start + u)), np.cos(self.omega * (self.start + u))
         for k in range(order + 1):
