@@ -81,7 +81,7 @@ def test_the_compiled_tsit5_meets_its_tolerance_for_relu() -> None:
     solution = integrate(model, INPUTS["sine"], t=TIMES, history=s0, method="tsit5", rtol=1e-8, atol=1e-8)
     with kernels.plain():
         plain = integrate(model, INPUTS["sine"], t=TIMES, history=s0, method="tsit5", rtol=1e-8, atol=1e-8)
-    np.testing.assert_allclose(solution.s, plain.s, rtol=0, atol=1e-6)
+    np.testing.assert_allclose(solution.s, plain.s, rtol=0, atol=1e-5)  # kinks magnify rounding
 
 
 @pytest.mark.parametrize("method", ["taylor", "tsit5"])
@@ -202,15 +202,10 @@ def test_growth_without_end_hands_over_the_valid_part() -> None:
 def test_a_batch_is_its_trajectories_one_by_one() -> None:
     model, rng = network(3, m=2), np.random.default_rng(4)
     s0 = rng.normal(size=(2, 4, 3))
-    x = signals.Sine(rng.normal(size=(4, 2)), 1.0 + rng.random((2, 1, 2))) + signals.Linear(
-        KNOTS, rng.normal(size=(30, 2))
-    )
-    for context in (False, True):
-        if context:
-            with kernels.plain():
-                batch = integrate(model, x, t=TIMES, history=s0)
-        else:
-            batch = integrate(model, x, t=TIMES, history=s0)
+    sine = signals.Sine(rng.normal(size=(4, 2)), 1.0 + rng.random((2, 1, 2)))
+    linear = signals.Linear(KNOTS, rng.normal(size=(30, 2)))
+    x = sine + linear
+    for batch in both(model, x, t=TIMES, history=s0):
         assert batch.stats.method == "taylor"
         assert batch.s.shape == (41, 2, 4, 3)
         for i, j in ((0, 0), (1, 2)):
