@@ -7,7 +7,7 @@ from typing import Any
 
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP, SCALAR
+from ode2rnn.kernels.elementwise import LOOP
 from ode2rnn.kernels.vectors import WIDTH, fma, get, load, put, spread, store, times
 
 
@@ -35,7 +35,7 @@ def start_segment(
             F[at + width + i] = b
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def start_waves(omega: Any, count: int, t: float, waves: Any, order: int) -> None:
     """sin and cos of omega t into ``waves``, pairs (n, order + 1, 2) laid flat, entry 0."""
     for n in range(count):
@@ -43,7 +43,7 @@ def start_waves(omega: Any, count: int, t: float, waves: Any, order: int) -> Non
         put(waves, n * (2 * order + 2) + 1, math.cos(get(omega, n) * t))
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def expand_waves(omega: Any, count: int, scale: float, waves: Any, order: int) -> None:
     """Taylor coefficients of sin and cos from entry 0 on, in units of ``scale``."""
     for n in range(count):
@@ -57,7 +57,7 @@ def expand_waves(omega: Any, count: int, scale: float, waves: Any, order: int) -
             put(waves, at + 2 * k + 1, b)
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def forcing_at(u: float, F: Any, K: int, waves: Any, count: int, order: int, W: Any, to: int, width: int) -> None:
     """The forcing at the time u after the start of the segment, into W[to :]; ``waves`` started there."""
     for o in range(0, width, WIDTH):
@@ -71,7 +71,7 @@ def forcing_at(u: float, F: Any, K: int, waves: Any, count: int, order: int, W: 
         store(W, to + o, total)
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def forcing_coefficients(
     u: float, scale: float, F: Any, K: int, waves: Any, count: int, order: int, W: Any, to: int, width: int
 ) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,10 @@ from ode2rnn.core.sampled_signals import Cubic, Held, Linear, SampledSeries
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant, Sine, Sum
 
-SAMPLED = (Held, Linear, Cubic)
+DATA = (Constant, Sine, Held, Linear, Cubic)
 
 
-@dataclass(frozen=True, eq=False)
-class InputData:
+class InputData(NamedTuple):
     """The delayed inputs side by side, X(t) = [x(t - tau_1), x(t - tau_2), ...], on S segments.
 
     On segment i, edges[i] <= t <= edges[i + 1],
@@ -70,7 +69,7 @@ def input_data(
     for part in parts:
         if _batch_size(part) > 1:
             lanes = math.prod(batch)
-    depth = max((4 if type(p) is Cubic else 2 if type(p) is Linear else 1 for p in parts), default=1)
+    depth = max([4 if type(p) is Cubic else 2 if type(p) is Linear else 1 for p in parts], default=1)
     pieces = np.zeros((len(edges) - 1, depth, lanes, total))
     waves: list[Wave] = []
     for n, delay in enumerate(delays if parts else ()):
@@ -96,7 +95,7 @@ def _collect(x: Signal, parts: list[Signal]) -> bool:
     kind = type(x)
     if kind is Sum:
         return _collect(x.first, parts) and _collect(x.second, parts)  # type: ignore[attr-defined]
-    if kind not in (Constant, Sine, *SAMPLED) or x.parameters():
+    if kind not in DATA or x.parameters():
         return False
     parts.append(x)
     return True
@@ -106,7 +105,7 @@ def _batch_size(part: Signal) -> int:
     if isinstance(part, Constant):
         return part.value.size // part.value.shape[-1]
     if isinstance(part, Sine):
-        return max(v.size // v.shape[-1] for v in (part.amplitude, part.omega, part.phase))
+        return max([v.size // v.shape[-1] for v in (part.amplitude, part.omega, part.phase)])
     assert isinstance(part, SampledSeries)
     return part.x[0].size // part.x.shape[-1]
 
@@ -125,6 +124,10 @@ def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], le
 
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
+    if shape == (1, 1):  # one sine
+        a, w, p = (float(v.flat[0]) for v in (part.amplitude, part.omega, part.phase))
+        p -= w * delay
+        return [(np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]]))]
     amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))
     if delay:
         phase = phase - omega * delay

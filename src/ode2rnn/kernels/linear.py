@@ -61,7 +61,7 @@ def _panel_of_4(M: Any, base: int, v: Any, at: int, n: int) -> Any:
     return plus(one, two)
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def multiply_add(M: Any, n: int, v: Any, at: int, out: Any, to: int, width: int) -> None:
     """out[to :] += M v[at :], for a packed M of n columns and ``width`` rows (a multiple of 4)."""
     o = 0

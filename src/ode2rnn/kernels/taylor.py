@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP, SCALAR
+from ode2rnn.kernels.elementwise import LOOP
 from ode2rnn.kernels.forcing import expand_waves, forcing_at, forcing_coefficients, start_segment, start_waves
 from ode2rnn.kernels.linear import add_linear, pack
 from ode2rnn.kernels.series import coefficients, few_coefficients, warp_rows
@@ -56,7 +56,7 @@ def _rate(
     add_linear(A_kind, A, B_kind, B, d, W, s, r, rate, width)
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
     """The step, in units of the scale, at which the last two terms meet the tolerance (Jorba and Zou 2005).
 
@@ -79,7 +79,7 @@ def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -
     return math.exp(step)
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: int, slope: int, width: int) -> None:
     """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W.
 
@@ -101,7 +101,7 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
         store(W, slope + o, times(rise, factor))
 
 
-@njit(**SCALAR)
+@njit(**LOOP)
 def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> float:
     """What the slope of the polynomial misses of ds/dt at its end, as an error of the step against the tolerance."""
     total = 0.0

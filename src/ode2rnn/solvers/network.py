@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,7 @@ NONE = np.zeros((0, 0))
 WIDEST_CIRCULANT = 256  # beyond this a circulant product by Fourier transform is faster than its matrix
 
 
-@dataclass(frozen=True, eq=False)
-class Network:
+class Network(NamedTuple):
     """ds/dt = A s + B G(s) + C X(t) + phi.
 
     Attributes:
