@@ -19,6 +19,7 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose
 from ode2rnn.solvers.problem import Problem, Solution, StepError
@@ -52,10 +53,13 @@ def integrate(
         history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
             Only its value at t0 matters to a model without delays.
         s0: s(t0) of shape (..., d), where it differs from the history.
-        method: "auto"; "spectral" (no undelayed readout), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
+        method: "auto"; "spectral" (no undelayed readout), "taylor" (NumPy, no delay, tanh, sigmoid or identity, an
+            input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
             "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
             dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
-            "explicit_adams", "implicit_adams". Every method takes delays, by the method of steps.
+            "explicit_adams", "implicit_adams". Every method but "taylor" takes delays, by the method of steps. An input that is
+            a function of your own is called at every step, and keeps the compiled methods from being used: expect
+            ten to a hundred times the time of the same input as ode2rnn.signals where d is small.
         rtol, atol: relative and absolute tolerance per step of adaptive methods.
         dt: the step of fixed-step methods; it must divide every delay.
         adjoint: torchdiffeq methods, models without delays: gradients by the adjoint equation. Needs samples.
@@ -108,6 +112,11 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
     if chosen.name == "spectral" and model.undelayed("readout") is not None:
         raise ValueError(
             "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0; use 'tsit5'"
+        )
+    if chosen.name == "taylor" and taylor.fits(problem) is None:
+        raise ValueError(
+            "method: 'taylor' needs NumPy arrays, a model without delays, the activation tanh, sigmoid or identity,"
+            " and an input that is a sum of ode2rnn.signals (no function of your own); use 'tsit5'"
         )
     if chosen.family == "scipy" and is_torch(problem.s0):
         raise ValueError(

@@ -39,10 +39,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     """Solve from t0 to t1; the dense output of ``solution`` becomes the Taylor polynomials."""
     network = fits(problem)
     if network is None:
-        raise ValueError(
-            "method: 'taylor' needs NumPy arrays, a model without delays, the activation tanh, sigmoid or identity,"
-            " and an input that is a sum of ode2rnn.signals (no function of your own); use 'tsit5'"
-        )
+        raise ValueError("problem: expected a network equation as solvers.network describes, checked by integrate()")
     batch = problem.s0.shape[:-1]
     run = _compiled if kernels.compiled() else _plain
     starts = problem.s0.reshape((-1, problem.s0.shape[-1]))
