@@ -111,7 +111,7 @@ def _loop(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[A
             break
         states.append(s)
         readouts.append(r)
-    return stack(states) if readouts else states[0][None], stack(readouts) if readouts else [], failure
+    return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
 
 
 def _scan(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
@@ -121,7 +121,9 @@ def _scan(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[A
     if found is None:
         return None
     states, readouts = found
-    finite = np.isfinite(states[1:].reshape(ticks, -1)).all(axis=1) & np.isfinite(readouts.reshape(ticks, -1)).all(axis=1)
+    if np.isfinite(states.min()) and np.isfinite(states.max()):  # then the readouts are finite too
+        return states, readouts, ""
+    finite = np.isfinite(states[1:]).reshape(ticks, -1).all(axis=1)
     if finite.all():
         return states, readouts, ""
     n = int(np.argmin(finite))

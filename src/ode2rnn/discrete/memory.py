@@ -67,13 +67,6 @@ class MemoryCell:
             tuple(None if x is None else x(-k) for k in range(1, inputs + 1)),
         )
 
-    def scan(self, state: Memory, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
-        """All ticks at once by a compiled kernel, s[-1 .. N-1] and r[0 .. N-1]; None where there is none."""
-        self._check(state)
-        from ode2rnn.discrete.compiled import scan
-
-        return scan(self, state, x, ticks)
-
     def readout(self, state: Memory) -> tuple[Array, Array]:
         """s[n] and r[n]."""
         return state.s[0], state.r[0]
