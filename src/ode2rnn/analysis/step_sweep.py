@@ -86,7 +86,7 @@ def sweep_steps(
         >>> ring = ContinuousRNN(A=-1.0, B=-4.0, C=None, phi=None, tau=0.0)
         >>> sweep = sweep_steps(ring, dts=[0.1, 0.5, 2.0], ticks=400, history=0.5, delay="tied", keep="range")
         >>> (sweep.high - sweep.low).ravel().round(3)
-        array([0.   , 1.894, 5.332])
+        array([0.  , 0.  , 3.83])
     """
     if not isinstance(model, AdditiveModel):
         raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")

@@ -112,9 +112,9 @@ def _block(
     sweep_block(
         activation_code(model.activation),
         (np.zeros((0, 0)) if basis.identity else basis.V, *(np.ascontiguousarray(m) for m in matrices)),
-        tuple(_parts(factor[pad]) for factor in (w, p_0, p_1)),
+        tuple(_rows(factor[pad], basis.pairs) for factor in (w, p_0, p_1)),
         steps[block][pad],
-        basis.partner if (basis.values.imag != 0).any() else basis.partner[:0],
+        basis.pairs,
         np.array(lags)[pad] + late,
         ticks,
         x,
@@ -135,11 +135,13 @@ def _block(
     return True
 
 
-def _parts(factor: np.ndarray) -> np.ndarray:
-    """Complex factors (LANES, d) as real and imaginary parts of a block, (2, d * LANES); (0, 0) if all are zero."""
+def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:
+    """Complex factors (LANES, d) as the rows of a block, (d * LANES,); (0,) if all are zero."""
     if not factor.any():
-        return np.zeros((0, 0))
-    return np.stack([np.ascontiguousarray(part.T).ravel() for part in (factor.real, factor.imag)])
+        return np.zeros(0)
+    rows = np.ascontiguousarray(factor.real.T)
+    rows[1 : 2 * pairs : 2] = factor.imag.T[0 : 2 * pairs : 2]
+    return rows.ravel()
 
 
 def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, late: int) -> np.ndarray:

@@ -22,14 +22,14 @@ class Basis:
     Attributes:
         V, inverse: (d, d).
         values: the eigenvalue of each column (d,), complex: a + ib for the first of a pair, a - ib for the second.
-        partner: the other column of each pair (d,), or its own.
+        pairs: the number of conjugate pairs; their columns come first.
         identity: whether A is diagonal, and V the identity.
     """
 
     V: np.ndarray
     inverse: np.ndarray
     values: np.ndarray
-    partner: np.ndarray
+    pairs: int
     identity: bool
 
 
@@ -42,22 +42,16 @@ def eigenbasis(A: np.ndarray) -> Basis | None:
         array([0.+1.j, 0.-1.j])
     """
     d = len(A)
-    itself = np.arange(d)
     if np.array_equal(A, np.diag(np.diag(A))):
-        return Basis(np.eye(d), np.eye(d), np.diag(A).astype(complex), itself, True)
+        return Basis(np.eye(d), np.eye(d), np.diag(A).astype(complex), 0, True)
     values, vectors = np.linalg.eig(A)
     values = values.astype(complex)
-    pairs = values.imag > 0  # LAPACK puts the conjugate next
-    if pairs[-1]:
+    upper = np.flatnonzero(values.imag > 0)  # LAPACK puts the conjugate next
+    order = np.concatenate([np.stack([upper, upper + 1], axis=1).ravel(), np.flatnonzero(values.imag == 0)])
+    V = np.where(values.imag < 0, -vectors.imag, vectors.real)[:, order]
+    if not np.linalg.cond(V) <= WORST_CONDITION:
         return None
-    partner = itself.copy()
-    partner[pairs] += 1
-    partner[1:][pairs[:-1]] -= 1
-    V = np.where(values.imag < 0, -vectors.imag, vectors.real)
-    condition = np.linalg.cond(V)
-    if not condition <= WORST_CONDITION:
-        return None
-    return Basis(V, np.linalg.inv(V), values, partner, False)
+    return Basis(V, np.linalg.inv(V), values[order], len(upper), False)
 
 
 def factors(name: str, dts: np.ndarray, values: np.ndarray, alpha: float) -> tuple[np.ndarray, ...] | None:

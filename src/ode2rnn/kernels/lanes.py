@@ -5,8 +5,8 @@ V and one with V^-1 B serve all lanes:
 
     f[n] = V^-1 (B r[n - lag] + C x[n] + phi),  z[n] = w z[n-1] + p_0 f[n] + p_1 f[n-1],  s[n] = V z[n],  r[n] = G(s[n])
 
-A pair of conjugate eigenvalues takes two rows, its real and imaginary part: a multiplication by a + ib there is
-a z[i] + b' z[partner[i]], with b' = b in the first row and -b in the second.
+Conjugate pairs of eigenvalues come first and take two rows each, which hold the real and the imaginary part of their
+factors: a multiplication by a + ib takes (z, z') to (a z + b z', a z' - b z).
 
 For backward Euler (D4), p_0 = h w and p_1 = 0, so that z[n] = w (z[n-1] + h f[n]): the readouts are kept times h, and
 the product is added to z[n-1] itself.
@@ -27,7 +27,7 @@ def sweep_block(
     basis: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     rule: tuple[np.ndarray, np.ndarray, np.ndarray],
     h: np.ndarray,
-    partner: np.ndarray,
+    pairs: int,
     lags: np.ndarray,
     ticks: np.ndarray,
     x: np.ndarray,
@@ -42,9 +42,9 @@ def sweep_block(
 
     Args:
         basis: V (d, d), or (0, 0) where it is the identity; V^-1 B (d, d); V^-1 C (d, m); V^-1 phi (d,).
-        rule: w, p_0, p_1, each (2, d * LANES): the real and the imaginary parts; p_1 may be (0, 0) for none, and
-            p_0 for h w, where ``h`` (LANES,) holds the steps.
-        partner: the other row of the pair (d,), or its own; (0,) where every eigenvalue is real.
+        rule: w, p_0, p_1, each (d * LANES,); p_1 may be (0,) for none, and p_0 for h w, where ``h`` (LANES,) holds
+            the steps.
+        pairs: the number of conjugate pairs.
         lags: of the readout, by lane, at least one.
         x: inputs (N, m, 1) for all lanes, or (N, m, LANES).
         start: z[-1] and r[-1], each (d,); both have been so for ever, and the inputs were zero.
@@ -56,12 +56,11 @@ def sweep_block(
     V, VB, VC, phi = basis
     d, m = len(phi), x.shape[1]
     size = d * LANES
-    longest, soonest, depth = ticks.max(), ticks.min(), lags.max()
-    same_lag, scaled = lags.min() == depth, len(rule[1]) == 0
+    (soonest, longest), (shortest, depth), (first, settled) = _ends(ticks), _ends(lags), _ends(skips)
+    scaled, ranged = len(rule[1]) == 0, len(low) > 0
     z, turned, f, before, s = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     delayed, x_lanes, ones = np.zeros(size), np.zeros(m * LANES), np.ones(LANES)
     r = np.zeros((depth, size))  # r[n] at n % depth
-    ranged, first = len(low) > 0, skips.min()
     factor = h if scaled else ones
     for i in range(d):
         for lane in range(LANES):
@@ -73,30 +72,33 @@ def sweep_block(
     for n in range(longest):
         known = z if scaled else f
         if not scaled:
-            f[:] = 0.0
+            for j in range(size):
+                f[j] = 0.0
         _add_known(phi, VC, x[n], factor, x_lanes, known)
         past = r[n % depth]
-        if not same_lag:
+        if shortest < depth:
             _delay(r, n, lags, delayed)
             past = delayed
         add_product(VB, past, known)
-        _multiply(rule[0], partner, z, turned, False)
+        _multiply(rule[0], pairs, z, turned, False)
         if not scaled:
-            _multiply(rule[1], partner, f, turned, True)
+            _multiply(rule[1], pairs, f, turned, True)
             if len(rule[2]) > 0:
-                _multiply(rule[2], partner, before, turned, True)
+                _multiply(rule[2], pairs, before, turned, True)
         z, turned = turned, z
         f, before = before, f
         if len(V) > 0:
-            s[:] = 0.0
+            for j in range(size):
+                s[j] = 0.0
             add_product(V, z, s)
         else:
-            s[:] = z
+            for j in range(size):
+                s[j] = z[j]
         warp(code, s, r[n % depth])
         if scaled:
             _scale(r[n % depth], h)
         if ranged and n >= first:
-            _bound(s, n, skips, ticks, low, high)
+            _bound(s, n, settled <= n < soonest, skips, ticks, low, high)
         if len(states) > 0:
             for j in range(size):
                 states[n, j] = s[j]
@@ -117,20 +119,30 @@ def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None
 
 
 @njit(**LOOP)
-def _multiply(factor: np.ndarray, partner: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool) -> None:
-    """out = factor z, or out += factor z, for complex factors."""
-    real, imag = factor[0], factor[1]
+def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, add: bool) -> None:
+    """out = factor z, or out += factor z."""
+    for k in range(pairs):
+        start, end = 2 * k * LANES, 2 * (k + 1) * LANES
+        _multiply_pair(factor[start:end], z[start:end], out[start:end], add)
+    real, rest, result = factor[2 * pairs * LANES :], z[2 * pairs * LANES :], out[2 * pairs * LANES :]
     if add:
-        for j in range(len(z)):
-            out[j] += real[j] * z[j]
+        for j in range(len(real)):
+            result[j] += real[j] * rest[j]
     else:
-        for j in range(len(z)):
-            out[j] = real[j] * z[j]
-    for i in range(len(partner)):
-        if partner[i] != i:
-            row, part, other = out[i * LANES :], imag[i * LANES :], z[partner[i] * LANES :]
-            for j in range(LANES):
-                row[j] += part[j] * other[j]
+        for j in range(len(real)):
+            result[j] = real[j] * rest[j]
+
+
+@njit(**LOOP)
+def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool) -> None:
+    if add:
+        for j in range(LANES):
+            out[j] += factor[j] * z[j] + factor[LANES + j] * z[LANES + j]
+            out[LANES + j] += factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
+    else:
+        for j in range(LANES):
+            out[j] = factor[j] * z[j] + factor[LANES + j] * z[LANES + j]
+            out[LANES + j] = factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
 
 
 @njit(**LOOP)
@@ -163,8 +175,19 @@ def _scale(block: np.ndarray, factor: np.ndarray) -> None:
 
 
 @njit(**LOOP)
-def _bound(s: np.ndarray, n: int, skips: np.ndarray, ticks: np.ndarray, low: np.ndarray, high: np.ndarray) -> None:
-    if skips.max() <= n < ticks.min():
+def _ends(values: np.ndarray) -> tuple[int, int]:
+    """The smallest and the largest."""
+    low = high = values[0]
+    for value in values:
+        low, high = min(low, value), max(high, value)
+    return low, high
+
+
+@njit(**LOOP)
+def _bound(
+    s: np.ndarray, n: int, every: bool, skips: np.ndarray, ticks: np.ndarray, low: np.ndarray, high: np.ndarray
+) -> None:
+    if every:
         for j in range(len(s)):
             low[j] = s[j] if s[j] < low[j] else low[j]
             high[j] = s[j] if s[j] > high[j] else high[j]
