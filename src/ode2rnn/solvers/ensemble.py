@@ -17,9 +17,11 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch
 from ode2rnn.kernels.codes import activation_code
-from ode2rnn.solvers.problem import Problem, Solution, step_ends
+from ode2rnn.solvers.network import Network, as_network
+from ode2rnn.solvers.problem import Problem, Segment, Solution, step_ends
 
 LEAST = 8  # trajectories; fewer do not fill a block
+FASTEST = 1e6  # radians, as far as the kernel's sine is exact
 CHUNK = 128  # steps whose inputs are known at a time
 
 
@@ -71,6 +73,89 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     solution.evaluations += 4 * len(ends)
     solution.adopt(SampledDense(samples, states, resolve), problem.span[1], len(ends))
     return True
+
+
+def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray, ...]) -> bool:
+    """Solve by "tsit5", a step of its own for each trajectory; False where that does not fit, or where one fails.
+
+    ``tableau`` holds the nodes, the stages, the weights of the error, and the interpolant's polynomials.
+    """
+    samples, s0, d = problem.samples, problem.s0, problem.model.width
+    if samples is None or math.prod(s0.shape[:-1]) < LEAST or not kernels.compiled():
+        return False
+    network = as_network(problem)
+    if network is None or (np.abs(network.data.omega) * max(map(abs, problem.span)) > FASTEST).any():
+        return False
+    AB = np.zeros((d, 2 * d))
+    for n, matrix in enumerate((network.A, network.B)):
+        AB[:, n * d : (n + 1) * d] = matrix if matrix.size else 0.0
+    first = np.ascontiguousarray(s0.reshape((-1, d)))
+    slope = Segment(problem, Solution(problem.span[0], solution.theta), *problem.span).rate_at
+    start = np.ascontiguousarray(slope(problem.span[0], s0).reshape((-1, d)))
+    lanes = _Lanes(problem, network, AB, tableau, (first, start, _first_steps(problem, network, AB, first, start)))
+    states, failed, steps, rejected = lanes.run(samples)
+    if failed >= 0 or not np.isfinite(states).all():
+        return False
+    solution.evaluations += 6 * (steps + rejected) + 2
+    solution.rejected += rejected
+    solution.adopt(SampledDense(samples, states, lambda: lanes), problem.span[1], steps)
+    return True
+
+
+@dataclass(frozen=True, eq=False)
+class _Lanes:
+    """A solution that is computed again for the times it is asked for: its steps do not depend on them."""
+
+    problem: Problem
+    network: Network
+    AB: np.ndarray
+    tableau: tuple[np.ndarray, ...]
+    start: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        times, back = np.unique(t, return_inverse=True)
+        return self.run(times)[0][back]
+
+    def run(self, times: np.ndarray) -> tuple[np.ndarray, int, int, int]:
+        """States (T, ..., d) at increasing times; the trajectory that failed, or -1; most steps and rejections."""
+        from ode2rnn.kernels.ensemble_tsit5 import solve_lanes
+
+        problem, data, first = self.problem, self.network.data, self.start[0]
+        out = np.empty((len(times), *first.shape))
+        before = int(np.searchsorted(times, problem.span[0], side="right"))
+        out[:before] = first
+        inputs = (data.edges, data.pieces, data.omega, data.sine, data.cosine)
+        tolerances = problem.rtol, problem.atol
+        counts = solve_lanes(
+            self.network.code,
+            self.AB,
+            self.network.C,
+            self.network.phi,
+            self.tableau,
+            inputs,
+            self.start,
+            *tolerances,
+            np.minimum(times[before:], problem.span[1]),
+            out[before:],
+        )
+        return out.reshape((len(times), *problem.s0.shape)), *counts
+
+
+def _first_steps(problem: Problem, network: Network, AB: np.ndarray, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
+    """The first step of each trajectory (Hairer, Norsett and Wanner, II.4), the input taken as constant."""
+    G, d = problem.model.activation.value, s.shape[1]
+    scale = problem.atol + problem.rtol * np.abs(s)
+    with np.errstate(all="ignore"):
+        d0, d1 = (np.sqrt(np.mean((v / scale) ** 2, axis=1)) for v in (s, slope))
+        guess = np.where(np.minimum(d0, d1) < 1e-5, 1e-6, 0.01 * d0 / d1)
+        guess = np.minimum(guess, problem.span[1] - problem.span[0])
+        ahead = s + guess[:, None] * slope
+        change = (ahead - s) @ AB[:, :d].T + (G(ahead) - G(s)) @ AB[:, d:].T
+        d2 = np.sqrt(np.mean((change / scale) ** 2, axis=1)) / guess
+        worst = np.maximum(d1, d2)
+        best = np.where(worst <= 1e-15, np.maximum(1e-6, 1e-3 * guess), (0.01 / worst) ** 0.2)
+        h = np.minimum(100 * guess, best)
+    return np.where(np.isfinite(h) & (h > 0), h, guess)
 
 
 def _slots(ends: np.ndarray, samples: np.ndarray) -> np.ndarray | None:

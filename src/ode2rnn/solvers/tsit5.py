@@ -11,6 +11,7 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
+from ode2rnn.solvers.ensemble import solve_tsit5
 from ode2rnn.solvers.network import as_network
 from ode2rnn.solvers.network_steps import take_steps
 from ode2rnn.solvers.polynomials import adopt
@@ -80,7 +81,7 @@ PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 def solve(problem: Problem, solution: Solution) -> None:
     """Step from t0 to t1, appending each accepted step to ``solution``; one trajectory of a network equation whose
-    input is data runs compiled (kernels.tsit5).
+    input is data runs compiled (kernels.tsit5), and so do many at once (kernels.ensemble_tsit5).
     """
     network = as_network(problem) if kernels.compiled() and problem.s0.ndim == 1 else None
     if network is not None:
@@ -88,6 +89,8 @@ def solve(problem: Problem, solution: Solution) -> None:
 
         method = (TABLEAU, C, POLYNOMIALS)
         adopt(problem, solution, [take_steps(steps, method, 5, 6, problem, network, problem.s0, 0, 0.0, solution)], ())
+        return
+    if solve_tsit5(problem, solution, (C, A, ERROR, np.ascontiguousarray(POLYNOMIALS.T))):
         return
     s, h = problem.s0, None
     longest = problem.shortest_delay
