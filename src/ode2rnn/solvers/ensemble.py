@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 
 from ode2rnn import kernels
-from ode2rnn.core.arrays import is_torch
+from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.network import Network, as_network
 from ode2rnn.solvers.problem import Problem, Segment, Solution, step_ends
 
-LEAST = 8  # trajectories; fewer do not fill a block
+LEAST, LEAST_LANES = 8, 24  # trajectories; fewer do not fill a block
 FASTEST = 1e6  # radians, as far as the kernel's sine is exact
 CHUNK = 128  # steps whose inputs are known at a time
 
@@ -41,7 +41,7 @@ class SampledDense:
             return self.states if np.array_equal(at, np.arange(len(self.samples))) else self.states[at]
         if self._elsewhere is None:
             self._elsewhere = self.resolve()
-        values = self._elsewhere(t)
+        values = np.array(to_numpy(self._elsewhere(t)))
         exact = self.samples[at] == t
         values[exact] = self.states[at[exact]]
         return values
@@ -81,16 +81,16 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray,
     ``tableau`` holds the nodes, the stages, the weights of the error, and the interpolant's polynomials.
     """
     samples, s0, d = problem.samples, problem.s0, problem.model.width
-    if samples is None or math.prod(s0.shape[:-1]) < LEAST or not kernels.compiled():
+    if samples is None or not takes(problem):
         return False
     network = as_network(problem)
-    if network is None or (np.abs(network.data.omega) * max(map(abs, problem.span)) > FASTEST).any():
-        return False
+    assert network is not None
     AB = np.zeros((d, 2 * d))
     for n, matrix in enumerate((network.A, network.B)):
         AB[:, n * d : (n + 1) * d] = matrix if matrix.size else 0.0
     first = np.ascontiguousarray(s0.reshape((-1, d)))
-    slope = Segment(problem, Solution(problem.span[0], solution.theta), *problem.span).rate_at
+    edges = network.data.edges
+    slope = Segment(problem, Solution(edges[0], solution.theta), float(edges[0]), float(edges[1])).rate_at
     start = np.ascontiguousarray(slope(problem.span[0], s0).reshape((-1, d)))
     lanes = _Lanes(problem, network, AB, tableau, (first, start, _first_steps(problem, network, AB, first, start)))
     states, failed, steps, rejected = lanes.run(samples)
@@ -100,6 +100,14 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray,
     solution.rejected += rejected
     solution.adopt(SampledDense(samples, states, lambda: lanes), problem.span[1], steps)
     return True
+
+
+def takes(problem: Problem) -> bool:
+    """Whether "tsit5" has lanes for the problem: enough trajectories in NumPy, samples, an input that is data."""
+    if problem.samples is None or math.prod(problem.s0.shape[:-1]) < LEAST_LANES or not kernels.compiled():
+        return False
+    network = as_network(problem)
+    return network is not None and not (np.abs(network.data.omega) * max(map(abs, problem.span)) > FASTEST).any()
 
 
 @dataclass(frozen=True, eq=False)

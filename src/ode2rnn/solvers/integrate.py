@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +23,13 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose
+from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
 
 
 def integrate(
-    model: AdditiveModel,
+    model: AdditiveModel | Sequence[AdditiveModel],
     x: Any = None,
     *,
     t: Any,
@@ -46,7 +48,8 @@ def integrate(
     pulse declared by its knots is never missed, whatever the method.
 
     Args:
-        model: an AdditiveModel or ContinuousRNN.
+        model: an AdditiveModel or ContinuousRNN; or a list of P such models of one width, for solutions (T, P, ..., d)
+            at samples t, where history and s0 may have a first axis of length P too.
         x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
             cover the range, and the longest input delay before it. A function of your own is called at every
             step, outside the compiled methods: some 300 times slower than the same signal at d = 2, 20 at d = 100.
@@ -78,6 +81,9 @@ def integrate(
         >>> round(float(integrate(lag, t=(0, 10), history=1.0)(10.0)[0]), 9) == round(10493 / 518400, 9)
         True
     """
+    if isinstance(model, list | tuple):
+        rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
+        return integrate_each(integrate, model, history, s0, {**rest, "progress": progress})
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))

@@ -9,12 +9,23 @@ from functools import partial
 import numpy as np
 
 from ode2rnn.core.arrays import Array, is_torch, to_numpy
-from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, taylor, torchdiffeq_methods, tsit5
+from ode2rnn.solvers import (
+    backward_euler,
+    ensemble,
+    node_dense,
+    scipy_methods,
+    spectral,
+    taylor,
+    torchdiffeq_methods,
+    tsit5,
+)
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.problem import Problem, Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4
+# below this relative tolerance a high order is worth more than many trajectories at once
+MODERATE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -83,8 +94,8 @@ def choose(problem: Problem) -> Method:
     """The method for ``method="auto"``.
 
     Delays without an undelayed readout: "spectral". An ordinary equation in NumPy with tanh, sigmoid or identity,
-    whose input is a sum of signals: "taylor". Everything else: "tsit5". Both unless the fastest rate makes an
-    explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
+    whose input is a sum of signals: "taylor", but for samples of many trajectories. Everything else: "tsit5". Both
+    unless the fastest rate makes an explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
     """
     model = problem.model
     if model.delays and model.undelayed("readout") is None:
@@ -93,6 +104,8 @@ def choose(problem: Problem) -> Method:
         return METHODS["tsit5"]
     if is_stiff(problem):
         return METHODS["Radau"]
+    if ensemble.takes(problem) and problem.rtol >= MODERATE:
+        return METHODS["tsit5"]
     return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
 
 
