@@ -18,7 +18,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_number, check_shape, to_numpy
 from ode2rnn.core.signals import Signal, as_signal
 from ode2rnn.core.system import run
-from ode2rnn.core.trajectory import SimulationError, Trajectory
+from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.discrete.schemes import discretize, rule_name
 
 KEEP = ("final", "range", "states")
@@ -142,14 +142,8 @@ def _one(job: Job, dt: float, count: int, scheme: str, alpha: float | None) -> T
     except SimulationError as error:
         if error.trajectory is None:
             empty = np.zeros((0, job.model.width))
-            return Trajectory(np.zeros(0), empty, empty, None, stats=_no_stats(), status=-1)
+            return Trajectory(np.zeros(0), empty, empty, None, stats=Stats("none"), status=-1)
         return error.trajectory
-
-
-def _no_stats() -> Any:
-    from ode2rnn.core.trajectory import Stats
-
-    return Stats("none")
 
 
 def _steps(dts: Any) -> np.ndarray:

@@ -18,6 +18,9 @@ from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.codes import activation_code
 
+FEW_STATES = 3
+BACKWARD = ("backward_euler", "implicit_linear")
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -96,7 +99,7 @@ def _block(
     w, p_0, p_1 = rule
     if late:
         p_0, p_1 = p_1, p_0
-    elif name in ("backward_euler", "implicit_linear"):
+    elif name in BACKWARD:
         p_0 = 0 * p_0  # h w, as the kernel knows
     readout = model.readout[0]
     least = 1 if SCHEMES[name].late else 0
@@ -106,6 +109,10 @@ def _block(
     x = _inputs(job, steps[block][pad], ticks, late)
     C = model.input[0].dense() if x.shape[1] else np.zeros((d, 0))
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
+    if d <= FEW_STATES and job.keep == "final" and not p_1.any() and late == 0 and max(lags) == 1:
+        factor = (w[pad], (steps[block][:, None] * w if name in BACKWARD else p_0)[pad])
+        final[block] = _few(job, basis, factor, C, x, ticks)[: len(block)]
+        return True
     size, bounded, kept = d * LANES, job.keep != "final", job.keep == "states"
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
     every = np.empty((int(ticks.max()), size) if kept else (0, 0))
@@ -133,6 +140,28 @@ def _block(
             finite = np.isfinite(run).all(axis=1)
             states[k] = run if finite.all() else run[: np.argmin(finite)]
     return True
+
+
+def _few(
+    job: Job, basis: Basis, factor: tuple[np.ndarray, np.ndarray], C: np.ndarray, x: np.ndarray, ticks: np.ndarray
+) -> np.ndarray:
+    """The last states (LANES, d) of networks of few states, by the weights of each."""
+    from ode2rnn.kernels.small_lanes import sweep_small
+
+    model, start = job.model, job.start
+    W_s, P = basis.matrices(factor[0]), basis.matrices(factor[1])
+    W = np.concatenate([W_s, P @ model.readout[0].dense()], axis=2)
+    last = np.zeros(start.size * len(ticks))
+    sweep_small(
+        activation_code(model.activation),
+        *(np.ascontiguousarray(np.moveaxis(weights, 0, -1)).ravel() for weights in (W, P @ C, P @ model.phi)),
+        x,
+        np.repeat(np.concatenate([start, model.activation.value(start)]), len(ticks)),
+        ticks,
+        int(ticks.min()),
+        last,
+    )
+    return last.reshape((start.size, -1)).T
 
 
 def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:

@@ -32,6 +32,15 @@ class Basis:
     pairs: int
     identity: bool
 
+    def matrices(self, factor: np.ndarray) -> np.ndarray:
+        """The functions of A with these values at its eigenvalues, (K, d) -> (K, d, d)."""
+        d, first = len(self.V), np.arange(0, 2 * self.pairs, 2)
+        blocks = np.zeros((len(factor), d, d))
+        blocks[:, np.arange(d), np.arange(d)] = factor.real
+        blocks[:, first, first + 1] = factor.imag[:, first]
+        blocks[:, first + 1, first] = -factor.imag[:, first]
+        return self.V @ blocks @ self.inverse
+
 
 def eigenbasis(A: np.ndarray) -> Basis | None:
     """The basis of A (d, d), or None where the eigenvectors are too nearly dependent.
