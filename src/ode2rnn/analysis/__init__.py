@@ -2,11 +2,14 @@
 
 from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
 
 __all__ = [
     "convergence",
     "Convergence",
+    "sweep_steps",
+    "StepSweep",
     "work_precision",
     "WorkPrecision",
     "WorkPrecisionRow",

@@ -140,7 +140,7 @@ def convergence(
     if problems[0].samples is not None:
         raise ValueError("t: expected the range (t0, t1), got an array of times")
     span = problems[0].span
-    counts = [_divides(m, dt, span) for m, dt in zip(models, steps, strict=True)]
+    counts = [divided(m, dt, span) for m, dt in zip(models, steps, strict=True)]
     recursions: list[Recursion | None] = [None] * len(steps)
     if method is None:
         recursions = [
@@ -211,7 +211,7 @@ def tied_model(model: AdditiveModel, dt: float) -> AdditiveModel:
     return AdditiveModel(model.state, readout, model.input, model.phi, model.activation)
 
 
-def _divides(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
+def divided(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
     """The number of steps in the range; dt must divide it and every delay."""
     for delay in (*model.delays, *model.input_delays):
         check_divides(dt, delay)

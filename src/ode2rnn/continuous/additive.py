@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -136,12 +137,12 @@ class AdditiveModel:
         """Number of inputs m; 0 for a model without input."""
         return int(self.input[0].matrix.shape[1]) if self.input else 0
 
-    @property
+    @cached_property
     def delays(self) -> tuple[float, ...]:
         """The positive delays of states and readouts, increasing: empty for an ordinary equation."""
         return tuple(sorted({t.delay for t in (*self.state, *self.readout) if t.delay > 0}))
 
-    @property
+    @cached_property
     def input_delays(self) -> tuple[float, ...]:
         """The delays of the input terms, increasing."""
         return tuple(sorted({t.delay for t in self.input}))

@@ -12,37 +12,12 @@ from ode2rnn.core.arrays import (
     Array,
     as_like,
     brief,
-    broadcast_to,
     check_array,
     check_increasing,
     is_torch,
     stack,
 )
-from ode2rnn.core.signal import Signal
-
-
-class Constant(Signal):
-    """x(t) = value for all t.
-
-    Args:
-        value: (..., m); a number stands for m = 1.
-
-    Example:
-        >>> Constant([1.0, 2.0])(0.5)
-        array([1., 2.])
-    """
-
-    def __init__(self, value: Any) -> None:
-        self.value = _at_least_vector(check_array("value", value))
-
-    def _values(self, t: np.ndarray) -> Array:
-        return broadcast_to(self.value, (len(t), *self.value.shape))
-
-    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
-        return self._values
-
-    def parameters(self) -> tuple[Array, ...]:
-        return (self.value,) if is_torch(self.value) else ()
+from ode2rnn.core.signal import Signal, at_least_vector
 
 
 class Sine(Signal):
@@ -68,15 +43,14 @@ class Sine(Signal):
                 "amplitude, omega, phase: expected shapes that broadcast, got "
                 + ", ".join(str(tuple(v.shape)) for v in given)
             ) from None
-        self.amplitude, self.omega, self.phase = (_at_least_vector(v) for v in given)
+        self.amplitude, self.omega, self.phase = (at_least_vector(v) for v in given)
 
     def _values(self, t: np.ndarray) -> Array:
-        times = as_like(t, self.omega).reshape((len(t),) + (1,) * max(p.ndim for p in self._all()))
-        return (
-            self.amplitude * np.sin(self.omega * times + self.phase)
-            if not is_torch(self.omega)
-            else (self.amplitude * (self.omega * times + self.phase).sin())
-        )
+        axes = max(self.amplitude.ndim, self.omega.ndim, self.phase.ndim)
+        if is_torch(self.omega):
+            times = as_like(t, self.omega).reshape((len(t),) + (1,) * axes)
+            return self.amplitude * (self.omega * times + self.phase).sin()
+        return self.amplitude * np.sin(self.omega * t.reshape((len(t),) + (1,) * axes) + self.phase)
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values
@@ -153,7 +127,7 @@ class Analytic(Signal):
         values = []
         for time in t.tolist():
             value = self._call(time)
-            values.append(_at_least_vector(value))
+            values.append(at_least_vector(value))
             if values[-1].shape != values[0].shape or is_torch(value) != is_torch(values[0]):
                 raise ValueError(
                     f"function: expected values of one kind and shape, got {type(values[0]).__name__}"
@@ -193,7 +167,3 @@ def _same(one: Array, other: Array) -> bool:
     if tuple(one.shape) != tuple(other.shape):
         return False
     return bool((abs(one - other) <= 1e-12 * (1.0 + abs(other))).all())
-
-
-def _at_least_vector(array: Array) -> Array:
-    return array.reshape((1,)) if array.ndim == 0 else array

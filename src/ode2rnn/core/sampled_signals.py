@@ -15,6 +15,7 @@ from ode2rnn.core.arrays import (
     check_choice,
     check_increasing,
     is_torch,
+    stack,
 )
 from ode2rnn.core.signal import Side, Signal
 
@@ -38,6 +39,25 @@ class SampledSeries(Signal):
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
         """The piece between knots j - 1 and j at the times ``t``."""
         raise NotImplementedError
+
+    def taylor(self, inside: np.ndarray, at: np.ndarray) -> Array:
+        """The polynomials that hold at the times ``inside`` (T,), as Taylor coefficients about the times ``at``,
+        (T, K, ..., m): the piece is sum_k c[k] (t - at)^k.
+        """
+        j = self._piece_of(inside, self._at_knots)
+        coefficients = self._coefficients(j)
+        shift = self._column(at - self._origin(j))
+        for last in range(1, len(coefficients)):  # Horner's scheme with a shift, coefficient by coefficient
+            for k in range(len(coefficients) - 2, last - 2, -1):
+                coefficients[k] = coefficients[k] + shift * coefficients[k + 1]
+        return stack(coefficients, axis=1)
+
+    def _coefficients(self, j: np.ndarray) -> list[Array]:
+        """Taylor coefficients of the pieces j about the knots j - 1, each (T, ..., m)."""
+        raise NotImplementedError
+
+    def _origin(self, j: np.ndarray) -> np.ndarray:
+        return self.knots[j - 1]
 
     def _piece_of(self, t: np.ndarray, side: Side) -> np.ndarray:
         """The number j of the piece at ``t``; at a knot, of the one on that side."""
@@ -95,6 +115,9 @@ class Held(SampledSeries):
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
         return self.x[j]
 
+    def _coefficients(self, j: np.ndarray) -> list[Array]:
+        return [self.x[j]]
+
 
 class Linear(SampledSeries):
     """A series joined by straight lines; defined between its first and last sample.
@@ -116,6 +139,10 @@ class Linear(SampledSeries):
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
         theta = self._column((t - self.knots[j - 1]) / (self.knots[j] - self.knots[j - 1]))
         return (1.0 - theta) * self.x[j - 1] + theta * self.x[j]
+
+    def _coefficients(self, j: np.ndarray) -> list[Array]:
+        step = self._column(self.knots[j] - self.knots[j - 1])
+        return [self.x[j - 1], (self.x[j] - self.x[j - 1]) / step]
 
 
 class Cubic(SampledSeries):
@@ -162,6 +189,17 @@ class Cubic(SampledSeries):
         ahead = self._column(step * u * (1.0 - u) ** 2)
         behind = self._column(step * u * u * (u - 1.0))
         return self.x[j - 1] + rise * (self.x[j] - self.x[j - 1]) + ahead * self.slopes[j - 1] + behind * self.slopes[j]
+
+    def _coefficients(self, j: np.ndarray) -> list[Array]:
+        step = self._column(self.knots[j] - self.knots[j - 1])
+        ahead, behind = self.slopes[j - 1], self.slopes[j]
+        chord = (self.x[j] - self.x[j - 1]) / step
+        return [
+            self.x[j - 1],
+            ahead,
+            (3.0 * chord - 2.0 * ahead - behind) / step,
+            (ahead + behind - 2.0 * chord) / step**2,
+        ]
 
     def parameters(self) -> tuple[Array, ...]:
         return tuple(p for p in (self.x, self.slopes) if is_torch(p))

@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, check_array, stack, to_numpy
+from ode2rnn.core.arrays import Array, as_like, brief, broadcast_to, check_array, is_torch, stack, to_numpy
 
 NO_KNOTS = np.zeros(0)
 Side: TypeAlias = Literal["left", "right"]
@@ -30,6 +30,15 @@ class Signal:
     order: int = 0
     start: float = -np.inf
     end: float = np.inf
+
+    # an array on the left leaves the sum to __radd__
+    __array_ufunc__ = None
+
+    def __add__(self, other: Any) -> Signal:
+        """The sum with another signal, or with a constant (..., m)."""
+        return Sum(self, other if isinstance(other, Signal) else Constant(other))
+
+    __radd__ = __add__
 
     def __call__(self, t: Any) -> Array:
         """Value at ``t``: a scalar gives (..., m), times (T,) give (T, ..., m).
@@ -75,7 +84,8 @@ class Signal:
         if not times.size:
             raise ValueError(f"t: expected at least one time, got shape {times.shape}")
         flat = times.reshape(-1)
-        check_range("t", self, float(flat.min()), float(flat.max()))
+        if self.start > -np.inf or self.end < np.inf:
+            check_range("t", self, float(flat.min()), float(flat.max()))
         values = function(flat)
         return values.reshape((*times.shape, *values.shape[1:]))
 
@@ -88,3 +98,86 @@ def check_range(name: str, signal: Signal, first: float, last: float) -> None:
             f"{name}: {type(signal).__name__} is defined on [{signal.start:g}, {signal.end:g}], but is needed"
             f" on [{first:g}, {last:g}]; give a longer series, or a shorter range of times"
         )
+
+
+class Constant(Signal):
+    """x(t) = value for all t.
+
+    Args:
+        value: (..., m); a number stands for m = 1.
+
+    Example:
+        >>> Constant([1.0, 2.0])(0.5)
+        array([1., 2.])
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = at_least_vector(check_array("value", value))
+
+    def _values(self, t: np.ndarray) -> Array:
+        return broadcast_to(self.value, (len(t), *self.value.shape))
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        return self._values
+
+    def parameters(self) -> tuple[Array, ...]:
+        return (self.value,) if is_torch(self.value) else ()
+
+
+class Sum(Signal):
+    """The sum of two signals, as ``first + second`` gives it; its knots are those of both.
+
+    Args:
+        first, second: signals whose values (..., m) broadcast.
+
+    Raises:
+        ValueError: something other than a signal, or two signals that are never defined at the same time.
+
+    Example:
+        >>> (Constant([1.0, 2.0]) + 0.5)(0.0)
+        array([1.5, 2.5])
+    """
+
+    def __init__(self, first: Signal, second: Signal) -> None:
+        for name, part in (("first", first), ("second", second)):
+            if not isinstance(part, Signal):
+                raise ValueError(f"{name}: expected one of ode2rnn.signals, got {brief(part)}")
+        self.first, self.second = first, second
+        self.start, self.end = max(first.start, second.start), min(first.end, second.end)
+        if self.start > self.end:
+            raise ValueError(
+                f"second: expected a signal that is defined on part of [{first.start:g}, {first.end:g}],"
+                f" got one on [{second.start:g}, {second.end:g}]"
+            )
+        if len(first.knots) or len(second.knots):
+            knots = np.union1d(first.knots, second.knots)
+            self.knots = knots[(knots >= self.start) & (knots <= self.end)]
+            self.order = min(part.order for part in (first, second) if len(part.knots))
+
+    def _values(self, t: np.ndarray) -> Array:
+        return _plus(self.first._values(t), self.second._values(t))
+
+    def _one_sided(self, t: np.ndarray, side: Side) -> Array:
+        return _plus(self.first._one_sided(t, side), self.second._one_sided(t, side))
+
+    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
+        first, second = self.first.piece(a, b), self.second.piece(a, b)
+        return lambda t: _plus(first(t), second(t))
+
+    def parameters(self) -> tuple[Array, ...]:
+        return (*self.first.parameters(), *self.second.parameters())
+
+
+def _plus(first: Array, second: Array) -> Array:
+    """The sum of values (T, ..., m), batch axes aligned from the right."""
+    if is_torch(first) or is_torch(second):
+        like = first if is_torch(first) else second
+        first, second = as_like(first, like), as_like(second, like)
+    axes = max(first.ndim, second.ndim)
+    first, second = (v.reshape((v.shape[0],) + (1,) * (axes - v.ndim) + tuple(v.shape[1:])) for v in (first, second))
+    return first + second
+
+
+def at_least_vector(array: Array) -> Array:
+    """``array``, a number as a vector of one."""
+    return array.reshape((1,)) if array.ndim == 0 else array

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.analytic_signals import Analytic, Constant, Sine
-from ode2rnn.core.arrays import all_finite
+from ode2rnn.core.analytic_signals import Analytic, Sine
+from ode2rnn.core.arrays import Array, all_finite
 from ode2rnn.core.sampled_signals import Cubic, Held, Linear
 from ode2rnn.core.series import Series, load_series
-from ode2rnn.core.signal import Signal, check_range
+from ode2rnn.core.signal import Constant, Signal, Sum, check_range
 
 __all__ = [
     "Analytic",
@@ -21,6 +21,7 @@ __all__ = [
     "Series",
     "Signal",
     "Sine",
+    "Sum",
     "as_signal",
     "load_series",
 ]
@@ -28,6 +29,15 @@ __all__ = [
 
 def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> Signal:
     """``value`` as a Signal of the given width, tried at both ends of ``span`` before any work is done.
+
+    Raises:
+        ValueError: no function of time, a wrong width, NaN, or a range that does not cover ``span``.
+    """
+    return probed_signal(name, value, width, span)[0]
+
+
+def probed_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> tuple[Signal, Array]:
+    """:func:`as_signal`, and the values at both ends, (2, ..., m).
 
     Raises:
         ValueError: no function of time, a wrong width, NaN, or a range that does not cover ``span``.
@@ -43,11 +53,11 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
         )
     check_range(name, signal, *span)
     try:
-        probe = signal(np.array(span))
+        probe = signal._values(np.array(span))  # the times are known to be good
     except Exception as error:
         raise ValueError(f"{name}: {error}") from error
     if probe.ndim < 2 or probe.shape[-1] != width:
         raise ValueError(f"{name}: expected values of shape (..., {width}), got {tuple(probe.shape[1:])} at one time")
     if not all_finite(probe):
         raise ValueError(f"{name}: expected finite values, got NaN or infinity at t = {span[0]:g} or {span[1]:g}")
-    return signal
+    return signal, probe

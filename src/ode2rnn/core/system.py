@@ -73,43 +73,74 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         )
     inputs, ticks = _check_inputs(cell, x)
     state = s0 if isinstance(s0, cell.State) else cell.init(_check_start(cell, s0, inputs))
-    state_0 = cell.readout(state)[0]
-    states, readouts = [state_0], []
-    failure = ""
     with np.errstate(all="ignore"):  # overflow is told below, with the valid part
-        for n in range(ticks):
-            try:
-                state = cell.step(state, None if inputs is None else inputs[n])
-            except SimulationError as error:
-                failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
-                break
-            s, r = cell.readout(state)
-            if not (all_finite(s) and all_finite(r)):
-                failure = f"the state overflowed at tick {n} of {ticks} (t = {n * cell.dt:g}): the recursion diverges"
-                if n == 0:
-                    failure = "the state is not finite after the first tick; s0 or the weights are too large"
-                break
-            states.append(s)
-            readouts.append(r)
+        states, readouts, failure = _scan(cell, state, inputs, ticks) or _loop(cell, state, inputs, ticks)
     done = len(readouts)
     if done == 0:
         raise SimulationError(failure)
     stats = Stats(method=type(cell).__name__, evaluations=done, steps=done)
     times = np.arange(done) * cell.dt
     edges = np.arange(-1, done) * cell.dt
-    pairs = stack([stack(states[:-1]), stack(states[1:])], axis=1)
     trajectory = Trajectory(
-        times_like(times, states[-1]),
-        stack(states[1:]),
-        stack(readouts),
+        times_like(times, states),
+        states[1:],
+        readouts,
         None if inputs is None else inputs[:done],
         stats,
-        dense=Piecewise(edges, np.array([0.0, 1.0]), pairs),
+        dense=Piecewise(edges, np.array([0.0, 1.0]), _pairs(states)),
         span=(float(edges[0]), float(edges[-1])),
     )
     if failure:
         raise SimulationError(failure, trajectory.failed(failure))
     return trajectory
+
+
+def _loop(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str]:
+    """s[-1 .. n-1] and r[0 .. n-1] of the ticks up to the first that fails, and why that one failed."""
+    states, readouts = [cell.readout(state)[0]], []
+    failure = ""
+    for n in range(ticks):
+        try:
+            state = cell.step(state, None if inputs is None else inputs[n])
+        except SimulationError as error:
+            failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
+            break
+        s, r = cell.readout(state)
+        if not (all_finite(s) and all_finite(r)):
+            failure = _overflow(cell, n, ticks)
+            break
+        states.append(s)
+        readouts.append(r)
+    return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
+
+
+def _scan(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
+    """The same by the cell's own kernel for all ticks; None where it has none."""
+    scan = getattr(cell, "scan", None)
+    found = None if scan is None else scan(state, inputs, ticks)
+    if found is None:
+        return None
+    states, readouts = found
+    if np.isfinite(states.min()) and np.isfinite(states.max()):  # then the readouts are finite too
+        return states, readouts, ""
+    finite = np.isfinite(states[1:]).reshape(ticks, -1).all(axis=1)
+    if finite.all():
+        return states, readouts, ""
+    n = int(np.argmin(finite))
+    return states[: n + 1], readouts[:n], _overflow(cell, n, ticks)
+
+
+def _overflow(cell: System, n: int, ticks: int) -> str:
+    if n == 0:
+        return "the state is not finite after the first tick; s0 or the weights are too large"
+    return f"the state overflowed at tick {n} of {ticks} (t = {n * cell.dt:g}): the recursion diverges"
+
+
+def _pairs(states: Array) -> Array:
+    """s[n-1] and s[n] for every tick, (N, 2, ..., d)."""
+    if is_torch(states):
+        return stack([states[:-1], states[1:]], axis=1)
+    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(states, 2, axis=0), -1, 1)  # no copy
 
 
 def _check_like(cell: System, name: str, value: Any) -> Array:

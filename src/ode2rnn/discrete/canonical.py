@@ -14,6 +14,7 @@ import numpy as np
 
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array, as_like, brief, check_shape, is_torch
+from ode2rnn.discrete.compiled import scan
 from ode2rnn.discrete.memory import Memory, MemoryCell, check_bias, check_lag, check_matrix
 from ode2rnn.discrete.tapped import TappedRNN
 
@@ -83,6 +84,14 @@ class CanonicalRNN(MemoryCell):
         if self.W_x is not None and x is not None:
             s = s + x @ self.W_x.T
         return Memory((s,), (self._warp(s), *state.r[:-1]), ())
+
+    def scan(self, state: Memory, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
+        """All ticks at once by a compiled kernel, s[-1 .. N-1] and r[0 .. N-1]; None where there is none."""
+        if type(self) is not CanonicalRNN:
+            return None
+        self._check(state)
+        W_x = {} if self.W_x is None else {0: self.W_x}
+        return scan(self, {1: self.W_s}, {self.lag: self.W_r}, W_x, state, x, ticks)
 
 
 def as_tapped(cell: CanonicalRNN | TappedRNN) -> TappedRNN:

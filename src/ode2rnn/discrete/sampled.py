@@ -136,8 +136,11 @@ class Sampled:
         """The past one tick later, with the input held at ``x`` (..., m)."""
         signal = None if x is None else Constant(x)
         tick = integrate(self.model, signal, t=(0.0, self.dt), history=state, s0=state.state, **self._options)
-        assert isinstance(tick.dense, Piecewise)
-        return Past(state.first, (*state.ticks, tick.dense)[-max(1, self._kept) :], self.dt)
+        dense = tick.dense
+        if not isinstance(dense, Piecewise):  # a method for models without delays, of which only the end is needed
+            ends = np.array([0.0, self.dt])
+            dense = Piecewise(ends, np.array([0.0, 1.0]), tick(ends)[None])
+        return Past(state.first, (*state.ticks, dense)[-max(1, self._kept) :], self.dt)
 
     def readout(self, state: Past) -> tuple[Array, Array]:
         """s and r = G(s) at the end of the tick."""

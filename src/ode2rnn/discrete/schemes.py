@@ -71,9 +71,7 @@ def discretize(
     if not isinstance(model, AdditiveModel):
         raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {brief(model)}")
     dt = check_positive("dt", dt)
-    name = check_choice("scheme", scheme, [*SCHEMES, *ALIASES])
-    name = ALIASES.get(name, name)
-    weight = _check_alpha(name, alpha)
+    name, weight = rule_name(scheme, alpha)
     lags = _delays_in_ticks(model, dt)
     undelayed = model.undelayed("state")
     zero = as_like(np.zeros((model.width, model.width)), model.phi)
@@ -157,6 +155,17 @@ def _cell(taps: dict[str, Taps], theta: Array, dt: float, model: AdditiveModel) 
         return TappedRNN(state, readout, inputs, theta, dt, model.activation)
     ((lag, W_r),) = readout.items()
     return CanonicalRNN(state[1], W_r, inputs.get(0), theta, dt, model.activation, lag)
+
+
+def rule_name(scheme: Any, alpha: Any) -> tuple[str, float]:
+    """The name in SCHEMES that ``scheme`` stands for, and the weight of the new sample in "gbt".
+
+    Raises:
+        ValueError: an unknown scheme, an alpha that is missing, not wanted, or outside [0, 1].
+    """
+    name = check_choice("scheme", scheme, [*SCHEMES, *ALIASES])
+    name = ALIASES.get(name, name)
+    return name, _check_alpha(name, alpha)
 
 
 def _check_alpha(name: str, alpha: Any) -> float:

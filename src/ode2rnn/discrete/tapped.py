@@ -14,6 +14,7 @@ import numpy as np
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_shape, is_torch
 from ode2rnn.core.newton import solve_readout
+from ode2rnn.discrete.compiled import scan
 from ode2rnn.discrete.memory import Memory, MemoryCell, check_bias, check_lag, check_matrix
 
 LEAST_LAG = {"W_s": 1, "W_r": 0, "W_x": 0}
@@ -94,6 +95,13 @@ class TappedRNN(MemoryCell):
             total = solve_readout(total, self.W_r[0], as_activation(self.activation), guess=state.s[0])
         r = self._warp(total)
         return Memory((total, *state.s)[: len(state.s)], (r, *state.r)[: len(state.r)], (x, *state.x)[: len(state.x)])
+
+    def scan(self, state: Memory, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
+        """All ticks at once by a compiled kernel, s[-1 .. N-1] and r[0 .. N-1]; None where there is none."""
+        if type(self) is not TappedRNN or 0 in self.W_r:
+            return None
+        self._check(state)
+        return scan(self, self.W_s, self.W_r, self.W_x, state, x, ticks)
 
 
 def _taps(name: str, taps: Any, least: int) -> dict[int, Array]:

@@ -18,7 +18,8 @@ from ode2rnn.core.arrays import (
     check_positive,
     is_torch,
 )
-from ode2rnn.core.signals import Constant, Signal, as_signal
+from ode2rnn.core.signal import NO_KNOTS
+from ode2rnn.core.signals import Constant, Signal, as_signal, probed_signal
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.breaking import breaking_points
 from ode2rnn.solvers.problem import Problem
@@ -43,13 +44,15 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     atol = check_positive("atol", atol)
     dt = None if dt is None else check_positive("dt", dt)
     _check_scales(span, model.delays, dt)
-    signal = _input(model, x, span)
+    signal, probe = _input(model, x, span)
     past = _history(model, history, span)
     before = past.value if isinstance(past, Constant) else past.left(span[0])
     start = before if s0 is None else _state("s0", s0, model.width)
-    model, start = _one_kind(model, signal, past, start, span[0])
-    seeds = _seeds(model, signal, past, span, jumps=s0 is not None)
-    points = breaking_points(seeds, model.delays, span, _deepest(rtol))
+    model, start = _one_kind(model, probe, past, start, span[0])
+    points = NO_KNOTS
+    if model.delays or (signal is not None and len(signal.knots)):
+        seeds = _seeds(model, signal, past, span, jumps=s0 is not None)
+        points = breaking_points(seeds, model.delays, span, _deepest(rtol))
     return Problem(model, signal, past, start, span, points, rtol, atol, dt, samples)
 
 
@@ -81,13 +84,14 @@ def _check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: floa
         raise ValueError(f"dt: expected at most {MOST_STEPS:g} steps from t0 to t1, got {length / dt:.3g} (dt {dt:g})")
 
 
-def _input(model: AdditiveModel, x: Any, span: tuple[float, float]) -> Signal | None:
+def _input(model: AdditiveModel, x: Any, span: tuple[float, float]) -> tuple[Signal | None, Array | None]:
+    """The input, and its values at both ends of the range, (2, ..., m)."""
     if x is None:
-        return None
+        return None, None
     if not model.input:
         raise ValueError("x: the model has no input term (C is None), expected None")
     earliest = span[0] - max(model.input_delays)
-    return as_signal("x", x, model.input_width, (earliest, span[1]))
+    return probed_signal("x", x, model.input_width, (earliest, span[1]))
 
 
 class _Past(Signal):
@@ -134,16 +138,18 @@ def _state(name: str, value: Any, width: int) -> Array:
 
 
 def _one_kind(
-    model: AdditiveModel, x: Signal | None, past: Signal, start: Array, t0: float
+    model: AdditiveModel, x: Array | None, past: Signal, start: Array, t0: float
 ) -> tuple[AdditiveModel, Array]:
     """The model and s(t0), all NumPy or all torch, s(t0) with the batch shape that history and input share."""
     known = {"s0": start}
     if model.delays:
         known["history"] = past.left(t0)
     if x is not None:
-        known["x"] = x(t0)
+        known["x"] = x[0]
     like = next((v for v in (model.phi, *known.values()) if is_torch(v)), model.phi)
     batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
+    if not any(batches.values()):
+        return model.like(like), as_like(start, like)
     try:
         batch = np.broadcast_shapes(*batches.values())
     except ValueError:

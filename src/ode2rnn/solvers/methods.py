@@ -8,13 +8,24 @@ from functools import partial
 
 import numpy as np
 
-from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.solvers import backward_euler, node_dense, scipy_methods, spectral, torchdiffeq_methods, tsit5
+from ode2rnn.core.arrays import Array, is_torch, to_numpy
+from ode2rnn.solvers import (
+    backward_euler,
+    ensemble,
+    node_dense,
+    scipy_methods,
+    spectral,
+    taylor,
+    torchdiffeq_methods,
+    tsit5,
+)
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.problem import Problem, Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4
+# below this relative tolerance a high order is worth more than many trajectories at once
+MODERATE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -55,6 +66,7 @@ METHODS: dict[str, Method] = {
     m.name: m
     for m in (
         _own("spectral", 12, True, spectral.solve, lambda rtol: radau_nodes(spectral.node_count(rtol)).theta),
+        _own("taylor", 12, True, taylor.solve, lambda _: tsit5.THETA),
         _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
         _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),
         _scipy("RK45", 5),
@@ -81,15 +93,33 @@ METHODS: dict[str, Method] = {
 def choose(problem: Problem) -> Method:
     """The method for ``method="auto"``.
 
-    Delays without an undelayed readout: "spectral". Everything else: "tsit5", unless the fastest rate makes an
-    explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
+    Delays without an undelayed readout: "spectral". An ordinary equation in NumPy with tanh, sigmoid or identity,
+    whose input is a sum of signals: "taylor", but for samples of many trajectories. Everything else: "tsit5". Both
+    unless the fastest rate makes an explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
     """
     model = problem.model
     if model.delays and model.undelayed("readout") is None:
         return METHODS["spectral"]
-    if not is_torch(problem.s0) and fastest_rate(problem) * (problem.span[1] - problem.span[0]) > STIFF:
+    if is_torch(problem.s0):
+        return METHODS["tsit5"]
+    if is_stiff(problem):
         return METHODS["Radau"]
-    return METHODS["tsit5"]
+    if ensemble.takes(problem) and problem.rtol >= MODERATE:
+        return METHODS["tsit5"]
+    return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
+
+
+def is_stiff(problem: Problem) -> bool:
+    """Whether an explicit method needs more than STIFF / 3 steps or so for the undelayed linear part."""
+    term, most = problem.model.undelayed("state"), STIFF / (problem.span[1] - problem.span[0])
+    if term is None or _norm(term.dense()) <= most:
+        return False  # a norm bounds the eigenvalues
+    return fastest_rate(problem) > most
+
+
+def _norm(matrix: Array) -> float:
+    entries = to_numpy(matrix).ravel()
+    return float(entries @ entries) ** 0.5
 
 
 def fastest_rate(problem: Problem) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -33,16 +34,30 @@ class Solution:
     evaluations: int = 0
     rejected: int = 0
     values: list[Array] = field(default_factory=list)
+    whole: Any = None
 
     def __post_init__(self) -> None:
         self._breaks = np.empty(64)
         self._breaks[0] = self.t0
-        self._weights = barycentric_weights(self.theta)
+        self._adopted = (self.t0, 0)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return barycentric_weights(self.theta)
 
     @property
     def end(self) -> float:
         """The time reached."""
-        return float(self._breaks[len(self.values)])
+        return float(self._breaks[len(self.values)]) if self.whole is None else self._adopted[0]
+
+    @property
+    def steps(self) -> int:
+        """The number of accepted steps."""
+        return len(self.values) if self.whole is None else self._adopted[1]
+
+    def adopt(self, whole: Any, end: float, steps: int) -> None:
+        """Take a dense output of another form, made at once, for the whole solution up to ``end``."""
+        self.whole, self._adopted = whole, (end, steps)
 
     def append(self, end: float, values: Array) -> None:
         """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
@@ -109,6 +124,7 @@ class Problem:
         rtol, atol: relative and absolute tolerance of adaptive methods.
         dt: step of fixed-step methods.
         samples: the times to keep, or None for the solver's own nodes.
+        facts: what methods have found out about it, so that it is found out once.
     """
 
     model: AdditiveModel
@@ -121,6 +137,7 @@ class Problem:
     atol: float
     dt: float | None
     samples: np.ndarray | None = None
+    facts: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, longest: float = np.inf) -> Iterator[tuple[float, float]]:
         """The intervals between breaking points, cut into equal parts no longer than ``longest``."""

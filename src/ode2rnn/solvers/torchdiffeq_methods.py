@@ -13,6 +13,7 @@ from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.arrays import Array, all_finite, is_torch, stack
 from ode2rnn.core.signal import Signal
+from ode2rnn.solvers import ensemble
 from ode2rnn.solvers.node_dense import dense_values
 from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, check_step, precision, step_ends
 
@@ -55,6 +56,16 @@ class _AdaptiveRate(_Rate):
 
 def solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
+    if method == "rk4" and ensemble.solve_rk4(problem, solution, _solve_rk4):
+        return
+    _solve(problem, solution, method, order)
+
+
+def _solve_rk4(problem: Problem, solution: Solution) -> None:
+    _solve(problem, solution, "rk4", 4)
+
+
+def _solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
     import torch
 
     gradients = torch.is_grad_enabled() and is_torch(problem.s0)

@@ -9,7 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
+from ode2rnn.solvers.ensemble import solve_tsit5
+from ode2rnn.solvers.network import as_network
+from ode2rnn.solvers.network_steps import take_steps
+from ode2rnn.solvers.polynomials import adopt
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step
 
 C = np.array([0.0, 0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0])
@@ -66,13 +71,27 @@ def interpolant(theta: np.ndarray) -> np.ndarray:
 
 
 WEIGHTS = interpolant(THETA)
+TABLEAU = np.vstack([A, ERROR])
+# b_i(theta) = sum_p POLYNOMIALS[p - 1, i] theta^p
+POLYNOMIALS = np.linalg.solve(THETA[1:, None] ** np.arange(1, 5), WEIGHTS[1:])
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 # proportional-integral step control (Hairer and Wanner, IV.2)
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 
 def solve(problem: Problem, solution: Solution) -> None:
-    """Step from t0 to t1, appending each accepted step to ``solution``."""
+    """Step from t0 to t1, appending each accepted step to ``solution``; one trajectory of a network equation whose
+    input is data runs compiled (kernels.tsit5), and so do many at once (kernels.ensemble_tsit5).
+    """
+    network = as_network(problem) if kernels.compiled() and problem.s0.ndim == 1 else None
+    if network is not None:
+        from ode2rnn.kernels.tsit5 import steps
+
+        method = (TABLEAU, C, POLYNOMIALS)
+        adopt(problem, solution, [take_steps(steps, method, 5, 6, problem, network, problem.s0, 0, 0.0, solution)], ())
+        return
+    if solve_tsit5(problem, solution, (C, A, ERROR, np.ascontiguousarray(POLYNOMIALS.T))):
+        return
     s, h = problem.s0, None
     longest = problem.shortest_delay
     for a, b in problem.segments():

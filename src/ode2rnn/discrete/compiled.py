@@ -1,0 +1,79 @@
+"""The fast path of `run` for recursions with registered activations: the whole loop over ticks in one kernel.
+
+Uses: D5.  The plain path is the loop in core.system over the step of the cell.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+
+from ode2rnn.core.activations import as_activation
+from ode2rnn.core.arrays import Array, is_torch
+from ode2rnn.discrete.memory import Memory, MemoryCell
+from ode2rnn.kernels import compiled
+from ode2rnn.kernels.codes import activation_code
+
+# shorter runs are over before the kernels are loaded
+LEAST_TICKS = 50
+
+
+def scan(
+    cell: MemoryCell,
+    W_s: Mapping[int, Array],
+    W_r: Mapping[int, Array],
+    W_x: Mapping[int, Array],
+    memory: Memory,
+    x: Array | None,
+    ticks: int,
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """s[-1 .. N-1] (N + 1, ..., d) and r[0 .. N-1] (N, ..., d), finite or not, of an explicit cell with its taps.
+
+    None where there is no kernel: in torch, and for an activation of the user's own.
+    """
+    code = activation_code(as_activation(cell.activation))
+    if code is None or ticks < LEAST_TICKS or not compiled() or is_torch(cell.like):
+        return None
+    from ode2rnn.kernels.ticks import run_blocks, run_vectors
+
+    shapes = [value.shape[:-1] for values in memory for value in values if value is not None]
+    batch = np.broadcast_shapes(*shapes, () if x is None else x.shape[1:-1])
+    d, depth, count = cell.width, max(len(memory.s), len(memory.r)), math.prod(batch)
+    kinds = np.repeat([0, 1], [len(W_s), len(W_r)])
+    lags = np.array([*W_s, *W_r], dtype=np.int64)
+    W = np.array([*W_s.values(), *W_r.values()]).reshape((len(lags), d, d))
+    # a block costs the same with few trajectories in it as with many
+    blocks = count > min(2 + 2 * d // 5, 48)
+    flat = [np.empty((depth + ticks, *((d, count) if blocks else (count, d)))) for _ in range(2)]
+    S, R = ((np.moveaxis(a.reshape((-1, d, *batch)), 1, -1) if blocks else a.reshape((-1, *batch, d))) for a in flat)
+    for buffer, past in ((S, memory.s), (R, memory.r)):
+        for k in range(depth):
+            buffer[depth - 1 - k] = past[min(k, len(past) - 1)]
+    inputs = _inputs(memory, x, ticks, batch)
+    W_in = np.array(list(W_x.values())).reshape((len(W_x), d, inputs.shape[2]))
+    input_lags = np.array(list(W_x), dtype=np.int64)
+    if blocks:
+        run_blocks(code, (kinds, lags, W), (input_lags, W_in), cell.theta_s, inputs, *flat, depth)
+    else:
+        W, W_in = (np.ascontiguousarray(matrices.transpose(0, 2, 1)) for matrices in (W, W_in))
+        run_vectors(code, (kinds, lags, W), (input_lags, W_in), cell.theta_s, inputs, *flat, depth)
+    return S[depth - 1 :], R[depth:]
+
+
+def _inputs(memory: Memory, x: np.ndarray | None, ticks: int, batch: tuple[int, ...]) -> np.ndarray:
+    """The inputs with those of before the first tick, (depth_x + N, batch, m), or (depth_x + N, 1, m) where shared."""
+    if x is None:
+        return np.zeros((ticks, 1, 0))
+    m = x.shape[-1]
+    past = [np.zeros(m) if value is None else value for value in reversed(memory.x)]
+    shared = all(value.ndim == 1 for value in (x[0], *past))
+    full = (1,) if shared else batch
+    if not past and x.shape[1:-1] == full:
+        return np.ascontiguousarray(x).reshape((ticks, -1, m))
+    joined = np.empty((len(past) + ticks, *full, m))
+    for k, value in enumerate(past):
+        joined[k] = value
+    joined[len(past) :] = x.reshape((ticks, *(1,) * (len(full) + 2 - x.ndim), *x.shape[1:]))
+    return joined.reshape((len(joined), -1, m))

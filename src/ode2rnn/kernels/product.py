@@ -1,0 +1,75 @@
+"""The product of one matrix with the states of a block of lanes, without a BLAS and so without its threads.
+
+A block holds LANES columns, feature by feature: entry (i, l) is at i * LANES + l of a flat array. The constant length
+lets the compiler see that the rows of a block do not overlap; four rows of the result and four of the operand at a
+time keep the arithmetic units, not the memory, at the limit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ode2rnn.kernels.elementwise import LOOP
+
+LANES = 64
+
+
+@njit(**LOOP)
+def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
+    """out += W Z for W (n, k), a block Z of k rows and a block out of n rows."""
+    n, k = W.shape
+    rows, inner = n - n % 4, k - k % 4
+    for p in range(0, inner, 4):
+        z0 = p * LANES
+        for i in range(0, rows, 4):
+            a00, a01, a02, a03 = W[i, p], W[i, p + 1], W[i, p + 2], W[i, p + 3]
+            a10, a11, a12, a13 = W[i + 1, p], W[i + 1, p + 1], W[i + 1, p + 2], W[i + 1, p + 3]
+            a20, a21, a22, a23 = W[i + 2, p], W[i + 2, p + 1], W[i + 2, p + 2], W[i + 2, p + 3]
+            a30, a31, a32, a33 = W[i + 3, p], W[i + 3, p + 1], W[i + 3, p + 2], W[i + 3, p + 3]
+            o0 = i * LANES
+            for j in range(LANES):
+                z_0 = Z[z0 + j]
+                z_1 = Z[z0 + LANES + j]
+                z_2 = Z[z0 + 2 * LANES + j]
+                z_3 = Z[z0 + 3 * LANES + j]
+                out[o0 + j] += a00 * z_0 + a01 * z_1 + a02 * z_2 + a03 * z_3
+                out[o0 + LANES + j] += a10 * z_0 + a11 * z_1 + a12 * z_2 + a13 * z_3
+                out[o0 + 2 * LANES + j] += a20 * z_0 + a21 * z_1 + a22 * z_2 + a23 * z_3
+                out[o0 + 3 * LANES + j] += a30 * z_0 + a31 * z_1 + a32 * z_2 + a33 * z_3
+    # the last rows and columns; a slice tells the compiler that no index is negative
+    if n - rows >= 2:
+        pair = out[rows * LANES : (rows + 2) * LANES]
+        for p in range(0, inner, 4):
+            b00, b01, b02, b03 = W[rows, p], W[rows, p + 1], W[rows, p + 2], W[rows, p + 3]
+            b10, b11, b12, b13 = W[rows + 1, p], W[rows + 1, p + 1], W[rows + 1, p + 2], W[rows + 1, p + 3]
+            z1 = p * LANES
+            for j in range(LANES):
+                z_0 = Z[z1 + j]
+                z_1 = Z[z1 + LANES + j]
+                z_2 = Z[z1 + 2 * LANES + j]
+                z_3 = Z[z1 + 3 * LANES + j]
+                pair[j] += b00 * z_0 + b01 * z_1 + b02 * z_2 + b03 * z_3
+                pair[LANES + j] += b10 * z_0 + b11 * z_1 + b12 * z_2 + b13 * z_3
+    if n % 2:
+        last = out[(n - 1) * LANES : n * LANES]
+        for p in range(0, inner, 4):
+            c0, c1, c2, c3 = W[n - 1, p], W[n - 1, p + 1], W[n - 1, p + 2], W[n - 1, p + 3]
+            z2 = p * LANES
+            for j in range(LANES):
+                z_0 = c0 * Z[z2 + j] + c1 * Z[z2 + LANES + j]
+                last[j] += z_0 + c2 * Z[z2 + 2 * LANES + j] + c3 * Z[z2 + 3 * LANES + j]
+    if k - inner >= 2:
+        two = Z[inner * LANES : (inner + 2) * LANES]
+        for i in range(n):
+            d0, d1 = W[i, inner], W[i, inner + 1]
+            o3 = i * LANES
+            for j in range(LANES):
+                out[o3 + j] += d0 * two[j] + d1 * two[LANES + j]
+    if k % 2:
+        one = Z[(k - 1) * LANES : k * LANES]
+        for i in range(n):
+            e0 = W[i, k - 1]
+            o4 = i * LANES
+            for j in range(LANES):
+                out[o4 + j] += e0 * one[j]

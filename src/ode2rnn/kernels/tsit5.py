@@ -1,0 +1,266 @@
+"""The method of solvers.tsit5, compiled for one trajectory of an ordinary network equation.  Uses: C9."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ode2rnn.kernels.codes import RELU, SIGMOID, SOFTPLUS, TANH
+from ode2rnn.kernels.elementwise import LOOP, SCALAR, relu, sigmoid, softplus, tanh
+from ode2rnn.kernels.forcing import forcing_at, start_segment, start_waves
+from ode2rnn.kernels.linear import add_linear, pack
+from ode2rnn.kernels.taylor import DONE, EPS, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME
+from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, put, spread, store
+
+STAGES, POWERS = 7, 5
+SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
+PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
+BEFORE = 4  # entry of the cursor: the error of the last step
+
+
+@njit(**LOOP)
+def _warp(code: int, W: int, s: int, r: int, width: int) -> None:
+    """W[r :] = G of W[s :]."""
+    if code == TANH:
+        for i in range(width):
+            put(W, r + i, tanh(get(W, s + i)))
+    elif code == SIGMOID:
+        for i in range(width):
+            put(W, r + i, sigmoid(get(W, s + i)))
+    elif code == RELU:
+        for i in range(width):
+            put(W, r + i, relu(get(W, s + i)))
+    elif code == SOFTPLUS:
+        for i in range(width):
+            put(W, r + i, softplus(get(W, s + i)))
+    else:
+        for i in range(width):
+            put(W, r + i, get(W, s + i))
+
+
+@njit(**LOOP)
+def _rate(
+    code: int,
+    A_kind: int,
+    A: int,
+    B_kind: int,
+    B: int,
+    d: int,
+    t: float,
+    u: float,
+    F: int,
+    K: int,
+    waves: int,
+    omega: int,
+    count: int,
+    W: int,
+    s: int,
+    r: int,
+    rate: int,
+    width: int,
+) -> None:
+    """W[rate :] = ds/dt at the time t, u after the start of the segment, for the state W[s :]."""
+    start_waves(omega, count, t, waves, 0 * count)
+    forcing_at(u, F, K, waves, count, 0 * count, W, rate, width)
+    if B_kind:
+        _warp(code, W, s, r, width)
+    add_linear(A_kind, A, B_kind, B, d, W, s, r, rate, width)
+
+
+@njit(**SCALAR)
+def _combine(weights: Any, row: int, n: int, h: float, W: int, base: int, k: int, to: int, width: int) -> None:
+    """W[to :] = W[base :] + h sum_j weights[row, j] W[k + j width :] over n stages."""
+    for o in range(0, width, WIDTH):
+        total = load(W, base + o)
+        for j in range(n):
+            total = fma(spread(h * weights[row, j]), load(W, k + j * width + o), total)
+        store(W, to + o, total)
+
+
+@njit(**SCALAR)
+def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
+    """Root mean square of (W[at :] - W[less :]) / W[scale :]; ``less`` below 0 for nothing to take away."""
+    total = 0.0
+    for i in range(d):
+        value = get(W, at + i)
+        if less >= 0:
+            value -= get(W, less + i)
+        value /= get(W, scale + i)
+        total += value * value
+    return math.sqrt(total / d)
+
+
+@njit(**LOOP)
+def steps(
+    code: int,
+    tableau: np.ndarray,
+    nodes: np.ndarray,
+    dense: np.ndarray,
+    A: np.ndarray,
+    B: np.ndarray,
+    C: np.ndarray,
+    phi: np.ndarray,
+    edges: np.ndarray,
+    pieces: np.ndarray,
+    omega: np.ndarray,
+    sine: np.ndarray,
+    cosine: np.ndarray,
+    lane: int,
+    rtol: float,
+    atol: float,
+    cursor: np.ndarray,
+    s: np.ndarray,
+    breaks: np.ndarray,
+    out: np.ndarray,
+) -> tuple[int, int]:
+    """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).
+
+    Args:
+        code: the activation.
+        tableau: weights of the seven stages, and the weights of the error as an eighth row, (8, 7).
+        nodes: times of the stages, (7,).
+        dense: the interpolant: coefficients of theta^1 .. theta^4 in the slopes, (4, 7).
+        cursor: time, length of the next step (0: find one), segment, rejected steps, error of the last step.
+
+    The others as in kernels.taylor; ``out`` is (N, 5, width).
+    """
+    d, width, K, count = phi.shape[0], s.shape[0], pieces.shape[1], omega.shape[0]
+    F_array = np.zeros((K + 2 * count) * width)
+    W_array = np.zeros((STAGES + 4) * width + 3 * count)
+    A_array, B_array = np.zeros(max(16, A.shape[0] * width)), np.zeros(max(16, B.shape[0] * width))
+    A_kind, B_kind = pack(A, width, A_array), pack(B, width, B_array)
+    W, F, A_at, B_at, to = address(W_array), address(F_array), address(A_array), address(B_array), address(out)
+    waves = W + 8 * (STAGES + 4) * width
+    frequencies = waves + 16 * count
+    for i in range(count):
+        put(frequencies, i, omega[i, lane])
+    at, k, point, r, scale = 0 * width, width, 8 * width, 9 * width, 10 * width
+    t, h, segment, rejected, before = (
+        cursor[TIME],
+        cursor[SCALE],
+        int(cursor[SEGMENT]),
+        cursor[REJECTED],
+        cursor[BEFORE],
+    )
+    for i in range(width):
+        put(W, at + i, s[i])
+        put(W, scale + i, 1.0)
+    n, status, fresh = 0, FULL, True
+    while n < out.shape[0]:
+        a, b = edges[segment], edges[segment + 1]
+        if fresh:
+            start_segment(C, phi, pieces, segment, sine, cosine, lane, F_array, width)
+            _rate(code, A_kind, A_at, B_kind, B_at, d, t, t - a, F, K, waves, frequencies, count, W, at, r, k, width)
+            fresh = False
+        if h == 0.0:  # the first step (Hairer, Norsett and Wanner, II.4)
+            for i in range(d):
+                put(W, scale + i, atol + rtol * abs(get(W, at + i)))
+            d0, d1 = _norm(W, at, -1, scale, d), _norm(W, k, -1, scale, d)
+            guess = min(b - a, 1e-6 if min(d0, d1) < 1e-5 else 0.01 * d0 / d1)
+            for i in range(width):
+                put(W, point + i, get(W, at + i) + guess * get(W, k + i))
+            second = k + width
+            u = t - a + guess
+            _rate(
+                code,
+                A_kind,
+                A_at,
+                B_kind,
+                B_at,
+                d,
+                t + guess,
+                u,
+                F,
+                K,
+                waves,
+                frequencies,
+                count,
+                W,
+                point,
+                r,
+                second,
+                width,
+            )
+            worst = max(d1, _norm(W, second, k, scale, d) / guess)
+            h = guess
+            if worst < np.inf:
+                best = max(1e-6, guess * 1e-3) if worst <= 1e-15 else (0.01 / worst) ** (1 / 5)
+                h = min(100 * guess, best, b - a)
+        step = h
+        if h >= (b - t) * (1 - 1e-12):
+            step = b - t
+        elif h > 0.5 * (b - t):
+            step = 0.5 * (b - t)
+        last = step >= (b - t) * (1 - 1e-12)
+        end = b if last else t + step
+        length = end - t
+        for j in range(1, STAGES):
+            _combine(tableau, j, j, length, W, at, k, point, width)
+            time = end if j > 4 else t + nodes[j] * length
+            now = k + j * width
+            _rate(
+                code,
+                A_kind,
+                A_at,
+                B_kind,
+                B_at,
+                d,
+                time,
+                time - a,
+                F,
+                K,
+                waves,
+                frequencies,
+                count,
+                W,
+                point,
+                r,
+                now,
+                width,
+            )
+        size = 0.0
+        for i in range(d):
+            total = 0.0
+            for j in range(STAGES):
+                total += tableau[STAGES, j] * get(W, k + j * width + i)
+            worst = max(abs(get(W, at + i)), abs(get(W, point + i)))
+            total *= length / (atol + rtol * worst)
+            size += total * total
+        size = math.sqrt(size / d)
+        if not size <= 1.0:
+            rejected += 1.0
+            h = step * (max(SHRINK, SAFETY * size ** (-0.2)) if size < np.inf else SHRINK)
+            if h <= 4.0 * EPS * max(abs(t), abs(a), 1e-300):
+                status = FAILED
+                break
+            continue
+        start = n * POWERS * width
+        for o in range(0, width, WIDTH):
+            store(to, start + o, load(W, at + o))
+            for p in range(1, POWERS):
+                total_v = spread(0.0)
+                for j in range(STAGES):
+                    total_v = fma(spread(length * dense[p - 1, j]), load(W, k + j * width + o), total_v)
+                store(to, start + p * width + o, total_v)
+            store(W, at + o, load(W, point + o))
+            store(W, k + o, load(W, k + (STAGES - 1) * width + o))
+        n += 1
+        breaks[n] = end
+        factor = SAFETY * max(size, 1e-10) ** -PROPORTIONAL * max(before, 1e-4) ** INTEGRAL
+        best = step * min(GROW, max(SHRINK, factor))
+        h = best if step >= h else max(h, best)
+        before, t = size, end
+        if last:
+            segment += 1
+            fresh, before = True, 1.0
+            if segment == edges.shape[0] - 1:
+                status = DONE
+                break
+    for i in range(width):
+        s[i] = get(W, at + i)
+    W_array[0], F_array[0], A_array[0], B_array[0] = 0.0, 0.0, 0.0, 0.0  # the memory is in use up to here
+    cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED], cursor[BEFORE] = t, h, segment, rejected, before
+    return n, status

@@ -1,0 +1,165 @@
+"""Four float64 numbers as one value inside a kernel: a vector register where the processor has one.
+
+numba leaves short inner loops scalar, asks at run time of every longer one whether its arrays overlap, and counts
+references to arrays inside inlined functions. A Vector says at once what is meant: ``load`` and ``store`` move four
+neighbouring entries, ``get`` and ``put`` one, of an array that is known by its ``address``; ``fma(a, b, c)`` is
+a b + c, ``times(a, b)`` a b, ``plus(a, b)`` a + b and ``spread(x)`` four times x.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic as numba_intrinsic
+from numba.extending import models, register_model
+
+WIDTH = 4
+LANES = ir.VectorType(ir.DoubleType(), WIDTH)
+FLAGS = ("contract", "nsz")
+intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
+
+
+class VectorType(types.Type):
+    """The type of a Vector."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Vector")
+
+
+vector = VectorType()
+
+
+@register_model(VectorType)
+class VectorModel(models.PrimitiveModel):
+    """A Vector is four doubles in a register."""
+
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, LANES)
+
+
+@intrinsic
+def address(typing: Any, array: Any) -> Any:
+    """Where the entries of a contiguous array begin. Whoever asks keeps the array alive."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=given[0]).data
+        return builder.ptrtoint(data, ir.IntType(64))
+
+    return types.int64(array), build
+
+
+def _pointer(builder: Any, start: Any, index: Any, kind: Any) -> Any:
+    entries = builder.inttoptr(start, ir.DoubleType().as_pointer())
+    return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
+
+
+@intrinsic
+def get(typing: Any, start: Any, index: Any) -> Any:
+    """Entry ``index`` of the array that begins at ``start``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.load(_pointer(builder, given[0], given[1], ir.DoubleType()))
+
+    return types.float64(types.int64, types.int64), build
+
+
+@intrinsic
+def put(typing: Any, start: Any, index: Any, value: Any) -> Any:
+    """Set entry ``index`` of the array that begins at ``start``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        builder.store(given[2], _pointer(builder, given[0], given[1], ir.DoubleType()))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.float64), build
+
+
+@intrinsic
+def load(typing: Any, start: Any, index: Any) -> Any:
+    """The four entries from ``index`` on."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        found = builder.load(_pointer(builder, given[0], given[1], LANES))
+        found.align = 8
+        return found
+
+    return vector(types.int64, types.int64), build
+
+
+@intrinsic
+def store(typing: Any, start: Any, index: Any, value: Any) -> Any:
+    """Put a Vector into the four entries from ``index`` on."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        builder.store(given[2], _pointer(builder, given[0], given[1], LANES)).align = 8
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, vector), build
+
+
+def _splat(builder: Any, value: Any) -> Any:
+    zero = ir.Constant(ir.IntType(32), 0)
+    one = builder.insert_element(ir.Constant(LANES, ir.Undefined), value, zero)
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
+    return builder.shuffle_vector(one, ir.Constant(LANES, ir.Undefined), mask)
+
+
+@intrinsic
+def spread(typing: Any, value: Any) -> Any:
+    """Four times one number."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return _splat(builder, given[0])
+
+    return vector(types.float64), build
+
+
+@intrinsic
+def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+    """a b + c."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        product = builder.fmul(given[0], given[1], flags=FLAGS)
+        return builder.fadd(product, given[2], flags=FLAGS)
+
+    return vector(vector, vector, vector), build
+
+
+@intrinsic
+def times(typing: Any, a: Any, b: Any) -> Any:
+    """a b."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.fmul(given[0], given[1], flags=FLAGS)
+
+    return vector(vector, vector), build
+
+
+@intrinsic
+def plus(typing: Any, a: Any, b: Any) -> Any:
+    """a + b."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.fadd(given[0], given[1], flags=FLAGS)
+
+    return vector(vector, vector), build
+
+
+def _lane(j: int) -> Any:
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [j] * WIDTH)
+
+    def lane(typing: Any, value: Any) -> Any:
+        """Four times one entry of a Vector."""
+
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            return builder.shuffle_vector(given[0], ir.Constant(LANES, ir.Undefined), mask)
+
+        return vector(vector), build
+
+    return intrinsic(lane)
+
+
+lane_0, lane_1, lane_2, lane_3 = (_lane(j) for j in range(WIDTH))

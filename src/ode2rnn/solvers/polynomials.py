@@ -1,0 +1,88 @@
+"""Dense output of a Taylor method: on every step the Taylor polynomial itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ode2rnn import kernels
+from ode2rnn.solvers.problem import Problem, Solution, check_step
+
+NODES = 4  # nodes a step hands out
+
+
+@dataclass(frozen=True, eq=False)
+class Polynomials:
+    """Polynomials sum_k c[k] theta^k on consecutive steps, theta from 0 to 1 on each.
+
+    Attributes:
+        breaks: ends of the steps, (P + 1,).
+        coefficients: (P, K, width), width >= d; columns from d on are empty.
+        d: number of states.
+    """
+
+    breaks: np.ndarray
+    coefficients: np.ndarray
+    d: int
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """Values at the times ``t`` (T,), as (T, d); the outer polynomials serve past the ends."""
+        if kernels.compiled():
+            from ode2rnn.kernels.taylor import evaluate
+
+            values = np.empty((len(t), self.d))
+            evaluate(self.breaks, self.coefficients, np.ascontiguousarray(t), values)
+            return values
+        return self._plain(t)
+
+    def _plain(self, t: np.ndarray) -> np.ndarray:
+        step = np.clip(np.searchsorted(self.breaks, t, side="right") - 1, 0, len(self.breaks) - 2)
+        left, right = self.breaks[step], self.breaks[step + 1]
+        theta = ((t - left) / (right - left))[:, None]
+        values = self.coefficients[step, -1, : self.d]
+        for k in range(self.coefficients.shape[1] - 2, -1, -1):
+            values = values * theta + self.coefficients[step, k, : self.d]
+        return values
+
+    def nodes(self) -> np.ndarray:
+        """Times to keep where none were asked for: the ends of the steps, and three between each two."""
+        left, right = self.breaks[:-1, None], self.breaks[1:, None]
+        inner = left + (right - left) * (np.arange(NODES) / NODES)
+        return np.append(inner.ravel(), self.breaks[-1])
+
+
+@dataclass(frozen=True, eq=False)
+class Bundle:
+    """The dense outputs of a batch whose trajectories took steps of their own.
+
+    Attributes:
+        members: one for each trajectory of the flattened batch.
+        batch: shape of the batch.
+    """
+
+    members: tuple[Polynomials, ...]
+    batch: tuple[int, ...]
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """Values at the times ``t`` (T,), as (T, ..., d)."""
+        values = np.stack([member(t) for member in self.members], axis=1)
+        return values.reshape((len(t), *self.batch, values.shape[-1]))
+
+    def nodes(self) -> np.ndarray:
+        """The nodes of the trajectory that took the most steps."""
+        return max(self.members, key=lambda m: len(m.breaks)).nodes()
+
+
+def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batch: tuple[int, ...]) -> None:
+    """Make the trajectories of a batch the solution, up to where the first of them stopped.
+
+    Raises:
+        StepError: one of them stopped before the end.
+    """
+    ends = [float(member.breaks[-1]) for member in members]
+    end, whole = min(ends), Bundle(tuple(members), batch) if batch else members[0]
+    if end > problem.span[0]:
+        solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
+    if end < problem.span[1]:
+        check_step(end, end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)
