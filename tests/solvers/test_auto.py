@@ -11,7 +11,8 @@ from ode2rnn import AdditiveModel, ContinuousRNN, integrate
     [
         (ContinuousRNN(-1.0, 0.5, None, None, tau=0.5), "spectral"),
         (AdditiveModel(state=[(-1.0, 0.5)]), "spectral"),
-        (ContinuousRNN(-1.0, 0.5, None, None), "tsit5"),
+        (ContinuousRNN(-1.0, 0.5, None, None), "taylor"),
+        (ContinuousRNN(-1.0, 0.5, None, None, activation="softplus"), "tsit5"),
         (AdditiveModel(state=[(-1.0, 0.0)], readout=[(0.5, 0.0), (0.5, 1.0)]), "tsit5"),
         (ContinuousRNN(-1e6, 0.5, None, None), "Radau"),
         (ContinuousRNN(-1.0, -2e4, None, None, activation="identity"), "Radau"),
