@@ -152,11 +152,11 @@ def _bar(span: tuple[float, float], solution: Solution) -> Any:
 
 def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
     met = int(np.sum(problem.points < solution.end))
-    return Stats(method.name, solution.evaluations, len(solution.values), solution.rejected, met)
+    return Stats(method.name, solution.evaluations, solution.steps, solution.rejected, met)
 
 
 def _trajectory(problem: Problem, solution: Solution, method: Method) -> Trajectory:
-    if not solution.values:  # the first step failed: s(t0) is all that is valid
+    if not solution.steps:  # the first step failed: s(t0) is all that is valid
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
     dense = solution.piecewise()

@@ -25,7 +25,10 @@ class StepError(Exception):
 
 @dataclass
 class Solution:
-    """The solution so far: one polynomial a step, by its values at the relative nodes ``theta``."""
+    """The solution so far: one polynomial a step, by its values at the relative nodes ``theta``.
+
+    A method that solves many steps in one call leaves them together in ``whole``, and ``values`` empty.
+    """
 
     t0: float
     theta: np.ndarray
@@ -33,6 +36,7 @@ class Solution:
     evaluations: int = 0
     rejected: int = 0
     values: list[Array] = field(default_factory=list)
+    whole: Piecewise | None = None
 
     def __post_init__(self) -> None:
         self._breaks = np.empty(64)
@@ -42,7 +46,12 @@ class Solution:
     @property
     def end(self) -> float:
         """The time reached."""
-        return float(self._breaks[len(self.values)])
+        return float(self._breaks[len(self.values)] if self.whole is None else self.whole.breaks[-1])
+
+    @property
+    def steps(self) -> int:
+        """The number of steps taken."""
+        return len(self.values) if self.whole is None else len(self.whole.breaks) - 1
 
     def append(self, end: float, values: Array) -> None:
         """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
@@ -81,12 +90,16 @@ class Solution:
 
     def cut(self, activation: Activation) -> None:
         """Keep the steps before the first one whose readout is not finite."""
+        if self.whole is not None:
+            self._breaks, self.values, self.whole = self.whole.breaks, list(self.whole.values), None
         finite = [all_finite(activation.value(values)) for values in self.values]
         if not all(finite):
             del self.values[finite.index(False) :]
 
     def piecewise(self) -> Piecewise:
         """The whole as one dense output."""
+        if self.whole is not None:
+            return self.whole
         return Piecewise(self._breaks[: len(self.values) + 1].copy(), self.theta, stack(self.values))
 
 

@@ -1,0 +1,403 @@
+"""The spectral method of steps, panel after panel.
+
+Uses: C7.  A panel of one trajectory is a block of d rows of K = 16 values, one row a component, one column a Radau
+node; the constant length of the rows is what the compiler turns into vector instructions. Nothing here knows a model:
+the equation comes in the coordinates z of the modes of A, s = V z, where its linear part is diagonal or made of
+2 x 2 rotations. The plain twin is solvers.spectral.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ode2rnn.kernels.elementwise import LOOP, warp
+
+K = 16
+DONE, REJECTED, REPLAN = range(3)
+SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
+ROUNDING = 64 * 2.220446049250313e-16
+EPS = 2.220446049250313e-16
+
+
+@njit(**LOOP)
+def panel_length(a, b, start, target):
+    """The largest of (b - a) / 2^n that is at most ``target`` and takes a panel at ``start`` onto the dyadic grid."""
+    h, n = b - a, 1.0
+    while h > target * (1.0 + 1e-9) and n < 1e15:
+        h *= 0.5
+        n *= 2.0
+    place = (start - a) / (b - a)
+    while abs(place * n - np.round(place * n)) > 0.01 and n < 1e12:
+        h *= 0.5
+        n *= 2.0
+    return h
+
+
+@njit(**LOOP)
+def next_target(target, h, error):
+    """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
+    factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
+    if error > 1.0:
+        return h * min(factor, 0.5)
+    if h <= 0.5 * target and factor >= 1.0:
+        return max(target, h * factor)  # the end of its segment made the panel short
+    return h * max(factor, 1.0)
+
+
+@njit(**LOOP)
+def plan(bounds, segment, start, target, count, lengths, known, close):
+    """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each.
+
+    lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
+    """
+    segments = np.empty(count, np.int64)
+    starts, ends = np.empty(count), np.empty(count)
+    tables = np.empty(count, np.int64)
+    last = bounds.shape[0] - 1
+    n = 0
+    while n < count and segment < last:
+        a, b = bounds[segment], bounds[segment + 1]
+        h = panel_length(a, b, start, target)
+        table = 0
+        while table < known and abs(lengths[table] - h) > max(close, 1e-12 * h):
+            table += 1
+        if table == known:
+            if known == lengths.shape[0]:
+                break
+            lengths[known] = h
+            known += 1
+        end = start + h
+        if abs(end - b) <= 1e-9 * h:
+            end = b
+        segments[n], starts[n], ends[n], tables[n] = segment, start, end, table
+        n += 1
+        start = end
+        if end == b:
+            segment += 1
+    return segments[:n], starts[:n], ends[:n], tables[:n], known
+
+
+@njit(**LOOP)
+def add_product(W, Z, out):
+    """out += W Z for blocks of rows of K; W is packed as W[p, i] = (row i, columns 4 p to 4 p + 3)."""
+    for p in range(W.shape[0]):
+        for i in range(0, W.shape[1], 4):
+            a00, a01, a02, a03 = W[p, i, 0], W[p, i, 1], W[p, i, 2], W[p, i, 3]
+            a10, a11, a12, a13 = W[p, i + 1, 0], W[p, i + 1, 1], W[p, i + 1, 2], W[p, i + 1, 3]
+            a20, a21, a22, a23 = W[p, i + 2, 0], W[p, i + 2, 1], W[p, i + 2, 2], W[p, i + 2, 3]
+            a30, a31, a32, a33 = W[p, i + 3, 0], W[p, i + 3, 1], W[p, i + 3, 2], W[p, i + 3, 3]
+            o = i * K
+            z = 4 * p * K
+            for k in range(K):
+                z0, z1, z2, z3 = Z[z + k], Z[z + K + k], Z[z + 2 * K + k], Z[z + 3 * K + k]
+                out[o + k] += a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
+                out[o + K + k] += a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
+                out[o + 2 * K + k] += a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
+                out[o + 3 * K + k] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+
+
+@njit(**LOOP)
+def _respond(operator, sign, start, forcing, out):
+    """out += sign (operator[0] start + sum_j operator[1 + j] forcing[j]) for one row."""
+    first = sign * start
+    for k in range(K):
+        out[k] += first * operator[0, k]
+    for j in range(0, K, 4):
+        f0, f1, f2, f3 = sign * forcing[j], sign * forcing[j + 1], sign * forcing[j + 2], sign * forcing[j + 3]
+        for k in range(K):
+            out[k] += (f0 * operator[j + 1, k] + f1 * operator[j + 2, k]) + (
+                f2 * operator[j + 3, k] + f3 * operator[j + 4, k]
+            )
+
+
+@njit(**LOOP)
+def solve_modes(real, turned, start, forcing, out):
+    """The panel of every mode: real modes first, then the pairs, all first members before all second members.
+
+    Args:
+        real: responses (reals + pairs, 1 + K, K) to the start value and to the forcing at each node.
+        turned: the imaginary parts for the pairs, (pairs, 1 + K, K).
+    """
+    out[:] = 0.0
+    pairs = turned.shape[0]
+    reals = real.shape[0] - pairs
+    for c in range(reals):
+        row = slice(c * K, (c + 1) * K)
+        _respond(real[c], 1.0, start[c], forcing[row], out[row])
+    for c in range(reals, reals + pairs):
+        i, j = c, c + pairs
+        one, two = slice(i * K, (i + 1) * K), slice(j * K, (j + 1) * K)
+        _respond(real[c], 1.0, start[i], forcing[one], out[one])
+        _respond(turned[c - reals], -1.0, start[j], forcing[two], out[one])
+        _respond(real[c], 1.0, start[j], forcing[two], out[two])
+        _respond(turned[c - reals], 1.0, start[i], forcing[one], out[two])
+
+
+@njit(**LOOP)
+def solve_dense(matrix, start, forcing, out):
+    """The panel by one matrix of responses, (d + K d, K d), a row for each start value and each node of the forcing."""
+    out[:] = 0.0
+    d = matrix.shape[1] // K
+    for i in range(d):
+        f = start[i]
+        row = matrix[i]
+        for n in range(d * K):
+            out[n] += f * row[n]
+    for i in range(0, d * K, 4):
+        f0, f1, f2, f3 = forcing[i], forcing[i + 1], forcing[i + 2], forcing[i + 3]
+        rows = matrix[d + i : d + i + 4]
+        for n in range(d * K):
+            out[n] += (f0 * rows[0, n] + f1 * rows[1, n]) + (f2 * rows[2, n] + f3 * rows[3, n])
+
+
+# Reassociation is allowed in sums that only estimate an error or interpolate: they may be taken in any order.
+SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
+
+
+@njit(**SUMS)
+def tail_error(tail, start, s, d, rtol, atol):
+    """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN.
+
+    tail (2, 1 + K) takes the start value (strided in ``start``) and the K values of a component to the two.
+    """
+    worst = 0.0
+    for c in range(d):
+        first = start[c]
+        one, two, size, bad = tail[0, 0] * first, tail[1, 0] * first, abs(first), 0.0
+        for k in range(K):
+            v = s[c * K + k]
+            one += tail[0, k + 1] * v
+            two += tail[1, k + 1] * v
+            size = max(size, abs(v))
+            bad += 0.0 * v
+        error = max(abs(one), abs(two)) / max(atol + rtol * size, ROUNDING * size)
+        if not bad == 0.0 or not error < np.inf:
+            return np.inf
+        worst = max(worst, error)
+    return worst
+
+
+@njit(**LOOP)
+def find(breaks, count, t):
+    """The interval i of ``count`` with breaks[i] <= t < breaks[i + 1], the outer ones reaching past the ends."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if breaks[middle] <= t:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(**LOOP)
+def barycentric(theta, weights, at, row):
+    """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
+    total = 0.0
+    for j in range(K + 1):
+        difference = at - theta[j]
+        if abs(difference) <= 1e-300:
+            row[:] = 0.0
+            row[j] = 1.0
+            return
+        row[j] = weights[j] / difference
+        total += row[j]
+    for j in range(K + 1):
+        row[j] /= total
+
+
+@njit(**LOOP)
+def locate(breaks, count, start, end, delay, theta, weights, sources, rows):
+    """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
+
+    Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
+    rows[n, j, k] is the weight of value j of panel sources[n] at node k.
+    """
+    a, b = start - delay, end - delay
+    q = find(breaks, count, 0.5 * (a + b))
+    slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
+    if abs(breaks[q] - a) <= slack and abs(breaks[q + 1] - b) <= slack:
+        sources[0] = q
+        return 0
+    row = np.empty(K + 1)
+    number = 0
+    for k in range(K):
+        t = a + (b - a) * theta[k + 1]
+        q = find(breaks, count, t)
+        if number == 0 or sources[number - 1] != q:
+            sources[number] = q
+            rows[number] = 0.0
+            number += 1
+        barycentric(theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
+        for j in range(K + 1):
+            rows[number - 1, j, k] = row[j]
+    return number
+
+
+@njit(**LOOP)
+def gather(values, sources, number, batch, rows, out, d):
+    """The delayed state of one trajectory at the nodes, from the panels that `locate` found."""
+    if number == 0:
+        same = values[sources[0] + 1, batch]
+        for i in range(d * K):
+            out[i] = same[i]
+        return
+    out[: d * K] = 0.0
+    for n in range(number):
+        before, source, weight = values[sources[n], batch], values[sources[n] + 1, batch], rows[n]
+        for c in range(d):
+            line = out[c * K : (c + 1) * K]
+            v = before[c * K + K - 1]
+            for k in range(K):
+                line[k] += v * weight[0, k]
+            for j in range(0, K, 4):
+                v0, v1 = source[c * K + j], source[c * K + j + 1]
+                v2, v3 = source[c * K + j + 2], source[c * K + j + 3]
+                for k in range(K):
+                    line[k] += (v0 * weight[j + 1, k] + v1 * weight[j + 2, k]) + (
+                        v2 * weight[j + 3, k] + v3 * weight[j + 4, k]
+                    )
+
+
+@njit(**LOOP)
+def run(
+    bounds,
+    segments,
+    starts,
+    ends,
+    tables,
+    inputs,
+    extra,
+    breaks,
+    values,
+    count,
+    modes,
+    t0,
+    target,
+    rtol,
+    atol,
+    code,
+    theta,
+    weights,
+    tail,
+    terms,
+    delays,
+    warped,
+    to_modes,
+    bias,
+    basis,
+    real,
+    turned,
+    dense,
+):
+    """Solve the planned panels in turn, until one is rejected or the target asks for another plan.
+
+    Args:
+        bounds, segments, starts, ends, tables: the plan, as :func:`plan` makes it.
+        inputs: x at the nodes, (panels, 1 or batch, m, K), the delayed inputs side by side.
+        extra: further known forcing of the first panels in the coordinates of the modes, (n, batch, rows, K).
+        breaks, values: the panels solved so far, ``count`` of them; values[0] ends with s(t0), values[i + 1] is
+            panel i, (batch, d K) each. There is room for the plan.
+        modes: the state in the coordinates of the modes, (batch, rows); changed in place.
+        terms, delays, warped: the delayed terms: packed matrices into the modes; delays; whether of r = G(s).
+        to_modes: the input matrices (rows, m) and bias (rows,) in the modes; basis: V packed, empty where it is 1.
+        real, turned: operators of the modes for each length; dense: the whole operator, empty where modes are used.
+
+    Returns:
+        (how many panels were solved, what stopped the run, target, error of the last panel).
+    """
+    batch, rows = modes.shape
+    d = values.shape[2] // K
+    known = np.zeros(rows * K)
+    forcing = np.zeros(rows * K)
+    delayed = np.zeros(rows * K)
+    solved = np.zeros((batch, rows * K))
+    state = np.zeros(rows * K)
+    first = np.empty(d)
+    weight = np.empty((delays.shape[0], K, K + 1, K))
+    sources = np.empty((delays.shape[0], K), np.int64)
+    number = np.empty(delays.shape[0], np.int64)
+    error = 0.0
+    for p in range(len(starts)):
+        start, end, table = starts[p], ends[p], tables[p]
+        if p > 0:
+            a, b = bounds[segments[p]], bounds[segments[p] + 1]
+            if abs(panel_length(a, b, start, target) - (end - start)) > 1e-6 * (end - start):
+                return p, REPLAN, target, error
+        for n in range(delays.shape[0]):
+            number[n] = -1  # the history, which the extra forcing holds
+            if 0.5 * (start + end) - delays[n] >= t0:
+                number[n] = locate(breaks, count, start, end, delays[n], theta, weights, sources[n], weight[n])
+        error = 0.0
+        for b in range(batch):
+            if b == 0 or inputs.shape[1] > 1:
+                x = inputs[p, b]
+                for c in range(rows):
+                    line = known[c * K : (c + 1) * K]
+                    line[:] = bias[c]
+                    for i in range(x.shape[0]):
+                        for k in range(K):
+                            line[k] += to_modes[c, i] * x[i, k]
+            forcing[:] = known
+            if p < extra.shape[0]:
+                for i in range(rows * K):
+                    forcing[i] += extra[p, b, i]
+            for n in range(delays.shape[0]):
+                if number[n] >= 0:
+                    gather(values, sources[n], number[n], b, weight[n], delayed, d)
+                    if warped[n]:
+                        warp(code, delayed[: d * K], delayed[: d * K])
+                    add_product(terms[n], delayed, forcing)
+            if dense.shape[0] > 0:
+                solve_dense(dense[table], modes[b], forcing[: d * K], solved[b, : d * K])
+            else:
+                solve_modes(real[table], turned[table], modes[b], forcing, solved[b])
+            out = values[count + 1, b]
+            if basis.shape[0] > 0:
+                state[:] = 0.0
+                add_product(basis, solved[b], state)
+                out[:] = state[: d * K]
+            else:
+                out[:] = solved[b, : d * K]
+            for c in range(d):
+                first[c] = values[count, b, c * K + K - 1]
+            error = max(error, tail_error(tail, first, out, d, rtol, atol))
+            if not error < np.inf:
+                break
+        target = next_target(target, end - start, error)
+        if error > 1.0:
+            return p, REJECTED, target, error
+        for b in range(batch):
+            for c in range(d):
+                modes[b, c] = solved[b, c * K + K - 1]
+        count += 1
+        breaks[count] = end
+    return len(starts), DONE, target, error
+
+
+@njit(**SUMS)
+def sample(breaks, values, theta, weights, times, out):
+    """The solution at ``times`` (T,) into out (T, batch, d); values as in :func:`run`."""
+    count = breaks.shape[0] - 1
+    row = np.empty(K + 1)
+    batch, d = out.shape[1], out.shape[2]
+    for n in range(times.shape[0]):
+        t = times[n]
+        q = find(breaks, count, t)
+        length = breaks[q + 1] - breaks[q]
+        at = 1.0 if t == breaks[q + 1] else (t - breaks[q]) / length
+        # a time that was handed out as a node is that node, whatever rounding makes of it here
+        near = 4e-16 * max(1.0, abs(t) / length)
+        for j in range(K + 1):
+            if abs(at - theta[j]) <= near:
+                at = theta[j]
+                break
+        barycentric(theta, weights, at, row)
+        for b in range(batch):
+            before, source = values[q, b], values[q + 1, b]
+            for c in range(d):
+                total = row[0] * before[c * K + K - 1]
+                for k in range(K):
+                    total += row[k + 1] * source[c * K + k]
+                out[n, b, c] = total
