@@ -58,6 +58,9 @@ class Signal:
         """The smooth pieces that hold at the times ``inside`` (P,), increasing, at the times ``t`` (P, K) of each:
         (P, K, ..., m).
         """
+        if not len(self.knots):
+            values = self.piece(inside[0], inside[0])(t.ravel())
+            return values.reshape((*t.shape, *values.shape[1:]))
         number = np.searchsorted(self.knots, inside)
         starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(inside)]
         parts = [self.piece(inside[a], inside[a])(t[a:b].ravel()) for a, b in zip(starts[:-1], starts[1:], strict=True)]

@@ -46,11 +46,29 @@ def next_target(target, h, error):
 
 
 @njit(**LOOP)
-def plan(bounds, segment, start, target, count, lengths, known, close):
-    """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each.
+def segment_ends(ends, delay):
+    """The increasing ``ends`` and, between them, points ``delay`` apart."""
+    n = 1
+    for i in range(len(ends) - 1):
+        n += max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))
+    out = np.empty(n)
+    n = 0
+    for i in range(len(ends) - 1):
+        for part in range(max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))):
+            out[n] = ends[i] + part * delay if part else ends[i]
+            n += 1
+    out[n] = ends[-1]
+    return out
+
+
+@njit(**LOOP)
+def plan(bounds, segment, start, target, count, lengths, known, close, theta):
+    """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each,
+    the number of lengths, and the middles (n,) and nodes (n, K).
 
     lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
     """
+    middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)
     tables = np.empty(count, np.int64)
@@ -71,44 +89,64 @@ def plan(bounds, segment, start, target, count, lengths, known, close):
         if abs(end - b) <= 1e-9 * h:
             end = b
         segments[n], starts[n], ends[n], tables[n] = segment, start, end, table
+        middles[n] = 0.5 * (start + end)
+        for k in range(K):
+            nodes[n, k] = start + (end - start) * theta[k + 1]
         n += 1
         start = end
         if end == b:
             segment += 1
-    return segments[:n], starts[:n], ends[:n], tables[:n], known
+    return segments[:n], starts[:n], ends[:n], tables[:n], known, middles[:n], nodes[:n]
+
+
+# The loops over a row have a constant length and slices for operands, whose indices cannot be negative, and bodies
+# too long to be unrolled: otherwise the compiler leaves them scalar.
 
 
 @njit(**LOOP)
 def add_product(W, Z, out):
     """out += W Z for blocks of rows of K; W is packed as W[p, i] = (row i, columns 4 p to 4 p + 3)."""
     for p in range(W.shape[0]):
+        z = Z[4 * p * K : (4 * p + 4) * K]
         for i in range(0, W.shape[1], 4):
             a00, a01, a02, a03 = W[p, i, 0], W[p, i, 1], W[p, i, 2], W[p, i, 3]
             a10, a11, a12, a13 = W[p, i + 1, 0], W[p, i + 1, 1], W[p, i + 1, 2], W[p, i + 1, 3]
             a20, a21, a22, a23 = W[p, i + 2, 0], W[p, i + 2, 1], W[p, i + 2, 2], W[p, i + 2, 3]
             a30, a31, a32, a33 = W[p, i + 3, 0], W[p, i + 3, 1], W[p, i + 3, 2], W[p, i + 3, 3]
-            o = i * K
-            z = 4 * p * K
+            o = out[i * K : (i + 4) * K]
             for k in range(K):
-                z0, z1, z2, z3 = Z[z + k], Z[z + K + k], Z[z + 2 * K + k], Z[z + 3 * K + k]
-                out[o + k] += a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
-                out[o + K + k] += a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
-                out[o + 2 * K + k] += a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
-                out[o + 3 * K + k] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
+                z0, z1, z2, z3 = z[k], z[K + k], z[2 * K + k], z[3 * K + k]
+                o[k] += a00 * z0 + a01 * z1 + a02 * z2 + a03 * z3
+                o[K + k] += a10 * z0 + a11 * z1 + a12 * z2 + a13 * z3
+                o[2 * K + k] += a20 * z0 + a21 * z1 + a22 * z2 + a23 * z3
+                o[3 * K + k] += a30 * z0 + a31 * z1 + a32 * z2 + a33 * z3
 
 
 @njit(**LOOP)
-def _respond(operator, sign, start, forcing, out):
-    """out += sign (operator[0] start + sum_j operator[1 + j] forcing[j]) for one row."""
-    first = sign * start
-    for k in range(K):
-        out[k] += first * operator[0, k]
-    for j in range(0, K, 4):
-        f0, f1, f2, f3 = sign * forcing[j], sign * forcing[j + 1], sign * forcing[j + 2], sign * forcing[j + 3]
+def add_row(weights, f, out):
+    """out += sum_j f[j] weights[j], rows of K, for f of K numbers; weights is flat."""
+    for j in range(0, K, 8):
+        f0, f1, f2, f3 = f[j], f[j + 1], f[j + 2], f[j + 3]
+        f4, f5, f6, f7 = f[j + 4], f[j + 5], f[j + 6], f[j + 7]
+        w = weights[j * K : (j + 8) * K]
         for k in range(K):
-            out[k] += (f0 * operator[j + 1, k] + f1 * operator[j + 2, k]) + (
-                f2 * operator[j + 3, k] + f3 * operator[j + 4, k]
-            )
+            low = (f0 * w[k] + f1 * w[K + k]) + (f2 * w[2 * K + k] + f3 * w[3 * K + k])
+            high = (f4 * w[4 * K + k] + f5 * w[5 * K + k]) + (f6 * w[6 * K + k] + f7 * w[7 * K + k])
+            out[k] += low + high
+
+
+@njit(**LOOP)
+def add_pair(real, turned, f, g, one, two):
+    """one += f real - g turned and two += g real + f turned, as :func:`add_row`."""
+    for j in range(0, K, 4):
+        f0, f1, f2, f3 = f[j], f[j + 1], f[j + 2], f[j + 3]
+        g0, g1, g2, g3 = g[j], g[j + 1], g[j + 2], g[j + 3]
+        u, v = real[j * K : (j + 4) * K], turned[j * K : (j + 4) * K]
+        for k in range(K):
+            u0, u1, u2, u3 = u[k], u[K + k], u[2 * K + k], u[3 * K + k]
+            v0, v1, v2, v3 = v[k], v[K + k], v[2 * K + k], v[3 * K + k]
+            one[k] += ((f0 * u0 + f1 * u1) + (f2 * u2 + f3 * u3)) - ((g0 * v0 + g1 * v1) + (g2 * v2 + g3 * v3))
+            two[k] += ((g0 * u0 + g1 * u1) + (g2 * u2 + g3 * u3)) + ((f0 * v0 + f1 * v1) + (f2 * v2 + f3 * v3))
 
 
 @njit(**LOOP)
@@ -116,22 +154,25 @@ def solve_modes(real, turned, start, forcing, out):
     """The panel of every mode: real modes first, then the pairs, all first members before all second members.
 
     Args:
-        real: responses (reals + pairs, 1 + K, K) to the start value and to the forcing at each node.
-        turned: the imaginary parts for the pairs, (pairs, 1 + K, K).
+        real: responses (reals + pairs, (1 + K) K) to the start value and to the forcing at each node.
+        turned: the imaginary parts for the pairs, (pairs, (1 + K) K).
     """
-    out[:] = 0.0
     pairs = turned.shape[0]
     reals = real.shape[0] - pairs
     for c in range(reals):
-        row = slice(c * K, (c + 1) * K)
-        _respond(real[c], 1.0, start[c], forcing[row], out[row])
+        row, s = out[c * K : (c + 1) * K], start[c]
+        for k in range(K):
+            row[k] = s * real[c, k]
+        add_row(real[c, K:], forcing[c * K : (c + 1) * K], row)
     for c in range(reals, reals + pairs):
         i, j = c, c + pairs
-        one, two = slice(i * K, (i + 1) * K), slice(j * K, (j + 1) * K)
-        _respond(real[c], 1.0, start[i], forcing[one], out[one])
-        _respond(turned[c - reals], -1.0, start[j], forcing[two], out[one])
-        _respond(real[c], 1.0, start[j], forcing[two], out[two])
-        _respond(turned[c - reals], 1.0, start[i], forcing[one], out[two])
+        u, v = real[c], turned[c - reals]
+        one, two = out[i * K : (i + 1) * K], out[j * K : (j + 1) * K]
+        s, t = start[i], start[j]
+        for k in range(K):
+            one[k] = s * u[k] - t * v[k]
+            two[k] = t * u[k] + s * v[k]
+        add_pair(u[K:], v[K:], forcing[i * K : (i + 1) * K], forcing[j * K : (j + 1) * K], one, two)
 
 
 @njit(**LOOP)
@@ -212,7 +253,7 @@ def locate(breaks, count, start, end, delay, theta, weights, sources, rows):
     """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
 
     Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
-    rows[n, j, k] is the weight of value j of panel sources[n] at node k.
+    rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
     """
     a, b = start - delay, end - delay
     q = find(breaks, count, 0.5 * (a + b))
@@ -231,7 +272,7 @@ def locate(breaks, count, start, end, delay, theta, weights, sources, rows):
             number += 1
         barycentric(theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
         for j in range(K + 1):
-            rows[number - 1, j, k] = row[j]
+            rows[number - 1, j * K + k] = row[j]
     return number
 
 
@@ -247,17 +288,10 @@ def gather(values, sources, number, batch, rows, out, d):
     for n in range(number):
         before, source, weight = values[sources[n], batch], values[sources[n] + 1, batch], rows[n]
         for c in range(d):
-            line = out[c * K : (c + 1) * K]
-            v = before[c * K + K - 1]
+            line, v = out[c * K : (c + 1) * K], before[c * K + K - 1]
             for k in range(K):
-                line[k] += v * weight[0, k]
-            for j in range(0, K, 4):
-                v0, v1 = source[c * K + j], source[c * K + j + 1]
-                v2, v3 = source[c * K + j + 2], source[c * K + j + 3]
-                for k in range(K):
-                    line[k] += (v0 * weight[j + 1, k] + v1 * weight[j + 2, k]) + (
-                        v2 * weight[j + 3, k] + v3 * weight[j + 4, k]
-                    )
+                line[k] += v * weight[k]
+            add_row(weight[K:], source[c * K : (c + 1) * K], line)
 
 
 @njit(**LOOP)
@@ -315,7 +349,7 @@ def run(
     solved = np.zeros((batch, rows * K))
     state = np.zeros(rows * K)
     first = np.empty(d)
-    weight = np.empty((delays.shape[0], K, K + 1, K))
+    weight = np.empty((delays.shape[0], K, (K + 1) * K))
     sources = np.empty((delays.shape[0], K), np.int64)
     number = np.empty(delays.shape[0], np.int64)
     error = 0.0

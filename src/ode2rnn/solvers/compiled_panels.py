@@ -12,20 +12,29 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.core.dense import Piecewise, barycentric_weights
+from ode2rnn.core.dense import Piecewise
 from ode2rnn.kernels import compiled
 from ode2rnn.solvers.panel_tables import Tables, tables_of
 from ode2rnn.solvers.problem import Problem, Solution, check_step
 
 # The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
-FIRST, FASTER, MOST = 16, 4, 2**22
+FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22
+
+EPS = float(np.finfo(float).eps)
 
 
 class Panels(Piecewise):
     """The dense output of the kernel: its blocks (P + 1, batch, d K), of which the first ends with s(t0)."""
 
-    def __init__(self, breaks: np.ndarray, theta: np.ndarray, blocks: np.ndarray, shape: tuple[int, ...]) -> None:
-        self.__dict__.update(breaks=breaks, theta=theta, blocks=blocks, shape=shape)
+    def __init__(
+        self,
+        breaks: np.ndarray,
+        theta: np.ndarray,
+        weights: np.ndarray,
+        blocks: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> None:
+        self.__dict__.update(breaks=breaks, theta=theta, _weights=weights, blocks=blocks, shape=shape)
 
     @cached_property
     def values(self) -> np.ndarray:  # type: ignore[override]
@@ -48,7 +57,7 @@ class Panels(Piecewise):
         return out.reshape((len(t), *shape))
 
 
-def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
+def solve(problem: Problem, solution: Solution) -> bool:
     """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
     if not compiled() or is_torch(problem.s0):
         return False
@@ -57,7 +66,8 @@ def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
         return False
     from ode2rnn.kernels import spectral as kernels
 
-    assert kernels.K == len(solution.theta) - 1
+    points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
+    bounds = kernels.segment_ends(points, problem.shortest_delay)
     shape = tuple(problem.s0.shape)
     d, rows, k = shape[-1], tables.rows, kernels.K
     start_value = problem.s0.reshape((-1, d))
@@ -68,17 +78,16 @@ def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
     blocks[0].reshape((batch, d, k))[..., -1] = start_value
     modes = np.zeros((batch, rows))
     modes[:, :d] = start_value if tables.inverse is None else start_value @ tables.inverse.T
-    theta, weights = solution.theta, barycentric_weights(solution.theta)
-    tail = np.ascontiguousarray(tables.nodes.to_legendre[-2:])
-    close = 4 * np.finfo(float).eps * max(abs(bounds[0]), abs(bounds[-1]))
+    theta, weights = tables.nodes.theta, tables.weights
+    close = 4 * EPS * max(abs(problem.span[0]), abs(problem.span[1]))
     most = max(1, MOST // (batch * rows * k))
     count, segment, start, target, size = 0, 0, bounds[0], np.inf, FIRST
     try:
         while segment < len(bounds) - 1:
             size = min(size, most)
             with tables.lock:
-                plan = kernels.plan(bounds, segment, start, target, size, tables.lengths, tables.known, close)
-                segments, starts, ends, places, tables.known = plan
+                plan = kernels.plan(bounds, segment, start, target, size, tables.lengths, tables.known, close, theta)
+                segments, starts, ends, places, tables.known, middle, nodes = plan
                 if not len(starts):
                     tables.forget()
                     continue
@@ -87,8 +96,6 @@ def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
             if count + len(starts) >= len(breaks):
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
-            nodes = starts[:, None] + (ends - starts)[:, None] * theta[1:]
-            middle = 0.5 * (starts + ends)
             done, status, target, _ = kernels.run(
                 bounds,
                 segments,
@@ -108,7 +115,7 @@ def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
                 tables.code,
                 theta,
                 weights,
-                tail,
+                tables.tail,
                 tables.terms,
                 tables.delays,
                 tables.warped,
@@ -124,13 +131,13 @@ def solve(problem: Problem, solution: Solution, bounds: np.ndarray) -> bool:
                 count, start, segment = count + done, ends[done - 1], segments[done - 1]
                 segment += bool(start == bounds[segment + 1])
                 solution.on_step(start)
-            size = FASTER * size if status == kernels.DONE else FIRST
+            size = FASTER * size if status == kernels.DONE else CAREFUL
             if rejected:
                 last = blocks[count].reshape((batch, d, k))[..., -1]
                 check_step(bounds[segment], start, ends[done] - starts[done], last)
     finally:
         if count:
-            solution.whole = Panels(breaks[: count + 1], theta, blocks[: count + 1], shape)
+            solution.whole = Panels(breaks[: count + 1], theta, weights, blocks[: count + 1], shape)
     return True
 
 
@@ -153,6 +160,8 @@ def _inputs(problem: Problem, middle: np.ndarray, nodes: np.ndarray, batch: int)
 
 def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.ndarray, batch: int) -> np.ndarray:
     """What the history adds to the forcing of the first panels, in the modes, (n, batch, rows, K) flat in the end."""
+    if not tables.terms_of or middle[0] - tables.delays[-1] >= problem.span[0]:
+        return np.empty((0, batch, tables.rows * nodes.shape[1]))
     known = [int(np.searchsorted(middle - delay, problem.span[0])) for delay in tables.delays]
     total = np.zeros((max(known, default=0), batch, tables.rows * nodes.shape[1]))
     model, shape = problem.model, (batch, tables.rows, nodes.shape[1])

@@ -9,6 +9,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
+from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.collocation import WORST_CONDITION, Nodes, radau_nodes
 
@@ -35,6 +36,8 @@ class Tables:
         self.key, self.code = key, activation_code(model.activation)
         d = model.width
         self.nodes: Nodes = radau_nodes(16)
+        self.weights = barycentric_weights(self.nodes.theta)
+        self.tail = np.ascontiguousarray(self.nodes.to_legendre[-2:])
         self.inverse = None if V is None else np.linalg.inv(V)
         self.basis = np.zeros((0, 0, 4)) if V is None else packed(V)
         self._A = A if values.size == 0 else None
@@ -71,10 +74,10 @@ class Tables:
         k = len(self.nodes.integral)
         if self._A is not None:
             d = len(self._A)
-            shapes = [(0, 0, k + 1, k), (0, 0, k + 1, k), (number, d + d * k, d * k)]
+            shapes = [(0, 0, 0), (0, 0, 0), (number, d + d * k, d * k)]
         else:
             pairs = len(self._pairs)
-            shapes = [(number, len(self._real) + pairs, k + 1, k), (number, pairs, k + 1, k), (0, 0, 0)]
+            shapes = [(number, n, k * (k + 1)) for n in (len(self._real) + pairs, pairs)] + [(0, 0, 0)]
         arrays = [np.empty(shape) for shape in shapes]
         if self._built:
             for new, old in zip(arrays, (self.real, self.turned, self.dense), strict=True):
@@ -100,11 +103,11 @@ class Tables:
 
 
 def _responses(values: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:
-    """(modes, 1 + K, K): how the nodes respond to the start value and to the forcing at each node."""
+    """(modes, (1 + K) K): how the nodes respond to the start value and to the forcing at each node."""
     k = len(integral)
     solved = np.linalg.inv(np.eye(k) - h * values[:, None, None] * integral)
     start = solved.sum(axis=2)[:, None]
-    return np.concatenate([start, (solved @ (h * integral)).swapaxes(1, 2)], axis=1)
+    return np.concatenate([start, (solved @ (h * integral)).swapaxes(1, 2)], axis=1).reshape((len(values), -1))
 
 
 def _whole(A: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:

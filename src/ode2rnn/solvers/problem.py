@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -41,7 +42,10 @@ class Solution:
     def __post_init__(self) -> None:
         self._breaks = np.empty(64)
         self._breaks[0] = self.t0
-        self._weights = barycentric_weights(self.theta)
+
+    @cached_property
+    def _weights(self) -> np.ndarray:
+        return barycentric_weights(self.theta)
 
     @property
     def end(self) -> float:

@@ -29,7 +29,7 @@ KEPT = 32
 
 def solve(problem: Problem, solution: Solution) -> None:
     """Solve panel by panel from t0 to t1, in compiled code where there is a kernel for the model."""
-    if not compiled_panels.solve(problem, solution, segment_ends(problem)):
+    if not compiled_panels.solve(problem, solution):
         solve_plainly(problem, solution)
 
 
