@@ -212,7 +212,7 @@ def tail_error(tail, start, s, d, rtol, atol):
             two += tail[1, k + 1] * v
             size = max(size, abs(v))
             bad += 0.0 * v
-        error = max(abs(one), abs(two)) / max(atol + rtol * size, ROUNDING * size)
+        error = max(max(abs(one), abs(two)) - ROUNDING * size, 0.0 * size) / max(atol + rtol * size, ROUNDING * size)
         if not bad == 0.0 or not error < np.inf:
             return np.inf
         worst = max(worst, error)

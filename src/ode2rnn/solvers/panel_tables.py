@@ -107,7 +107,7 @@ def _responses(values: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray
     k = len(integral)
     solved = np.linalg.inv(np.eye(k) - h * values[:, None, None] * integral)
     start = solved.sum(axis=2)[:, None]
-    return np.concatenate([start, (solved @ (h * integral)).swapaxes(1, 2)], axis=1).reshape((len(values), -1))
+    return np.concatenate([start, (solved @ (h * integral)).swapaxes(1, 2)], axis=1).reshape((len(values), (k + 1) * k))
 
 
 def _whole(A: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:

@@ -115,5 +115,6 @@ def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
     panel = to_numpy(values)
     tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
     size = np.abs(panel).max(axis=0)
-    error = (tail / np.maximum(atol + rtol * size, ROUNDING * precision(values) * size)).max()
+    rounding = ROUNDING * precision(values) * size  # what is below it says nothing about the length of the panel
+    error = (np.maximum(tail - rounding, 0.0) / np.maximum(atol + rtol * size, rounding)).max()
     return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers
