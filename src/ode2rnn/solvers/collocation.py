@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, is_torch
+from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
+from ode2rnn.solvers.modes import WORST_CONDITION
 
 # Beyond this many unknowns a panel is solved in the eigenbasis of A instead of by one dense matrix.
 DENSE_UNKNOWNS = 400
-# A basis worse than this would cost more digits than the accuracy asked of closed forms.
-WORST_CONDITION = 1e3
 
 
 class Nodes(NamedTuple):
@@ -53,16 +52,17 @@ Solve = Callable[[Array], Array]
 def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
     """The solution operator of S - h Q S A' = R for R of shape (K, ..., d).
 
-    One dense matrix where it is small (always in torch, so that gradients with respect to A flow), else the
-    eigenbasis of A, unless that is ill-conditioned.
+    One dense matrix where it is small, else the eigenbasis of A, unless that is ill-conditioned. In torch gradients
+    flow to R and A.
     """
     if A is None:
         return lambda R: R
     k, d = len(integral), A.shape[0]
     if is_torch(A):
-        import torch
+        from ode2rnn.solvers.adjoint_solve import PanelOperator, solve
 
-        return _dense(torch.kron, torch.linalg.lu_factor, lambda f, b: torch.linalg.lu_solve(*f, b), A, h, integral)
+        operator = PanelOperator(A, h, integral)
+        return lambda R: solve(R, A, operator)
     if k * d > DENSE_UNKNOWNS:
         values, vectors = np.linalg.eig(A) if np.any(A - np.diag(np.diag(A))) else (np.diag(A), None)
         if vectors is None or np.linalg.cond(vectors) < WORST_CONDITION:
@@ -70,17 +70,12 @@ def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
     from scipy.linalg import lu_factor, lu_solve
 
     # values that are not finite go through, to be told by the error estimate
-    return _dense(np.kron, lu_factor, partial(lu_solve, check_finite=False), A, h, integral)
+    factors = lu_factor(np.eye(k * d) - h * np.kron(integral, A))
 
-
-def _dense(kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray) -> Solve:
-    k, d = len(integral), A.shape[0]
-    factors = factor(as_like(np.eye(k * d), A) - h * kron(as_like(integral, A), A))
-
-    def solver(R: Array) -> Array:
+    def solver(R: np.ndarray) -> np.ndarray:
         # (K, ..., d) -> (K d, batch) and back
         columns = R.reshape((k, -1, d)).swapaxes(1, 2).reshape((k * d, -1))
-        return solve(factors, columns).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
+        return lu_solve(factors, columns, check_finite=False).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
 
     return solver
 

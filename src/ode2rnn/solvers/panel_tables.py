@@ -11,7 +11,8 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.codes import activation_code
-from ode2rnn.solvers.collocation import WORST_CONDITION, Nodes, radau_nodes
+from ode2rnn.solvers.collocation import Nodes, radau_nodes
+from ode2rnn.solvers.modes import real_modes
 
 # Beyond this width a convolution is cheaper by the Fourier transform, in the plain method.
 WIDEST_CIRCULANT = 256
@@ -140,23 +141,10 @@ def tables_of(model: AdditiveModel) -> Tables | None:
     if tables is None or tables.key != key:
         term = model.undelayed("state")
         A = np.zeros((model.width, model.width)) if term is None else np.asarray(term.dense())
-        modes = _modes(A)
+        modes = real_modes(A)
         if modes is None:
-            return None
+            if model.width > WIDEST_DENSE:
+                return None
+            modes = np.zeros(0), None
         tables = _TABLES[model] = Tables(model, key, A, *modes)
     return tables
-
-
-def _modes(A: np.ndarray) -> tuple[np.ndarray, np.ndarray | None] | None:
-    """Eigenvalues of A, one of each pair, and a real basis: real vectors, then the real and the imaginary parts of
-    the pairs. No values where the whole operator is to be used; None where neither serves.
-    """
-    diagonal = np.diag(A)
-    if not np.any(A - np.diag(diagonal)):
-        return diagonal.astype(complex), None
-    values, vectors = np.linalg.eig(A)
-    upper = values.imag > 0
-    basis = np.concatenate([vectors[:, values.imag == 0].real, vectors[:, upper].real, vectors[:, upper].imag], axis=1)
-    if np.linalg.cond(basis) < WORST_CONDITION:
-        return values[values.imag >= 0], basis
-    return (np.zeros(0), None) if len(A) <= WIDEST_DENSE else None

@@ -11,9 +11,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, as_like, concatenate, to_numpy
+from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
 from ode2rnn.solvers import compiled_panels
-from ode2rnn.solvers.collocation import Nodes, Solve, panel_solver, radau_nodes
+from ode2rnn.solvers.collocation import Solve, panel_solver, radau_nodes
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
 # A panel of so many nodes serves every tolerance: more digits are cheaper by more nodes than by more panels, and the
@@ -38,6 +38,8 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
     nodes = radau_nodes(len(solution.theta) - 1)
     term = problem.model.undelayed("state")
     A = None if term is None else term.dense()
+    Q = as_like(nodes.integral, problem.s0)
+    tail = as_like(nodes.to_legendre[-2:], problem.s0)
     solvers: dict[float, Solve] = {}
     s, target = problem.s0, np.inf
     for a, b in pairwise(segment_ends(problem).tolist()):
@@ -51,14 +53,16 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
                     solvers.clear()
                 solvers[key] = panel_solver(A, h, nodes.integral)
             end = b if abs(start + h - b) <= 1e-9 * h else start + h
-            values = _panel(segment, s, start, h, nodes, solvers[key])
-            error = tail_error(values, nodes, problem.rtol, problem.atol)
+            forcing = segment.forcing(start + h * nodes.theta[1:], (start, end))
+            integral = (Q @ forcing.reshape((K, -1))).reshape(forcing.shape)
+            values = concatenate([s[None], solvers[key](s + h * integral)])
+            error = tail_error(values, tail, problem.rtol, problem.atol)
             target = next_target(target, h, error)
             if error > 1.0:
                 solution.rejected += 1
                 check_step(a, start, h, s)
                 continue
-            solution.append(end, values)
+            solution.append(end, values, checked=True)
             s, start = values[-1], end
 
 
@@ -101,20 +105,15 @@ def next_target(target: float, h: float, error: float) -> float:
     return h * max(factor, 1.0)
 
 
-def _panel(segment: Segment, s: Array, start: float, h: float, nodes: Nodes, solve_linear: Solve) -> Array:
-    forcing = segment.forcing(start + h * nodes.theta[1:])
-    flat = forcing.reshape((forcing.shape[0], -1))
-    integral = (as_like(h * nodes.integral, s) @ flat).reshape(forcing.shape)
-    return concatenate([s[None], solve_linear(s + integral)])
+def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float:
+    """The last two Legendre coefficients of a panel over its tolerance, the largest over components.
 
-
-def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
-    """The last two Legendre coefficients of a panel over its tolerance, the largest over components."""
-    if not all_finite(values):
-        return np.inf
-    panel = to_numpy(values)
-    tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
-    size = np.abs(panel).max(axis=0)
+    Infinite where a value is not finite. In torch all is done where the tensors are, but for the result.
+    """
+    panel = values.detach() if is_torch(values) else values
+    tail = abs(to_tail @ panel.reshape((K + 1, -1)))
+    size = abs(panel.reshape((K + 1, -1)))
+    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, size))
     rounding = ROUNDING * precision(values) * size  # what is below it says nothing about the length of the panel
-    error = (np.maximum(tail - rounding, 0.0) / np.maximum(atol + rtol * size, rounding)).max()
-    return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers
+    error = float(((tail - rounding).clip(min=0.0) / (atol + rtol * size).clip(min=rounding)).max())
+    return error if np.isfinite(error) else np.inf
