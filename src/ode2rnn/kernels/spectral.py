@@ -16,8 +16,8 @@ from ode2rnn.kernels.elementwise import LOOP, warp
 K = 16
 DONE, REJECTED, REPLAN = range(3)
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
-ROUNDING = 64 * 2.220446049250313e-16
 EPS = 2.220446049250313e-16
+ROUNDING = 64 * EPS
 
 
 @njit(**LOOP)
@@ -200,20 +200,26 @@ SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
 def tail_error(tail, start, s, d, rtol, atol):
     """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN.
 
-    tail (2, 1 + K) takes the start value (strided in ``start``) and the K values of a component to the two.
+    tail (2, 1 + K) takes the start value and the K values of a component to the two.
     """
-    worst = 0.0
+    largest, bad = 0.0, 0.0
+    for i in range(d * K):
+        largest = max(largest, abs(s[i]))
+        bad += 0.0 * s[i]
+    if not bad == 0.0:
+        return np.inf
+    worst, rounding = 0.0, ROUNDING * largest
     for c in range(d):
         first = start[c]
-        one, two, size, bad = tail[0, 0] * first, tail[1, 0] * first, abs(first), 0.0
+        one, two, size = tail[0, 0] * first, tail[1, 0] * first, abs(first)
+        row = s[c * K : (c + 1) * K]
         for k in range(K):
-            v = s[c * K + k]
+            v = row[k]
             one += tail[0, k + 1] * v
             two += tail[1, k + 1] * v
             size = max(size, abs(v))
-            bad += 0.0 * v
-        error = max(max(abs(one), abs(two)) - ROUNDING * size, 0.0 * size) / max(atol + rtol * size, ROUNDING * size)
-        if not bad == 0.0 or not error < np.inf:
+        error = max(max(abs(one), abs(two)) - rounding, 0.0) / max(atol + rtol * size, rounding)
+        if not abs(one) + abs(two) < np.inf:
             return np.inf
         worst = max(worst, error)
     return worst

@@ -6,6 +6,7 @@ Gradients: R_bar solves the transposed equation for S_bar, and A_bar = h sum (Q'
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,11 @@ DENSE_UNKNOWNS = 64
 class PanelOperator:
     """(I - h Q (x) A)^-1 for one A and h, and its transpose, acting on tensors (K, ..., d)."""
 
-    def __init__(self, A: torch.Tensor, h: float, integral: np.ndarray) -> None:
+    def __init__(
+        self, A: torch.Tensor, h: float, integral: np.ndarray, modes: tuple[np.ndarray, np.ndarray | None] | None
+    ) -> None:
         self.h, k, d = h, len(integral), A.shape[0]
         self.integral = as_like(integral, A)
-        matrix = to_numpy(A)
-        modes = real_modes(matrix) if k * d > DENSE_UNKNOWNS else None
         self.whole: torch.Tensor | None = None
         if modes is None:
             self.whole = torch.linalg.inv(
@@ -98,3 +99,14 @@ class _Solve(torch.autograd.Function):
 def solve(R: torch.Tensor, A: torch.Tensor, operator: PanelOperator, transposed: bool = False) -> torch.Tensor:
     """S with S - h Q S A' = R for R (K, ..., d), differentiable, also twice; transposed: S - h Q' S A = R."""
     return _Solve.apply(R, A, operator, transposed)  # type: ignore[no-untyped-call]
+
+
+def panel_operators(A: torch.Tensor, integral: np.ndarray) -> Callable[[float], Callable[[torch.Tensor], torch.Tensor]]:
+    """For a length h, the solution S of S - h Q S A' = R as a function of R."""
+    modes = real_modes(to_numpy(A)) if len(integral) * A.shape[0] > DENSE_UNKNOWNS else None
+
+    def of_length(h: float) -> Callable[[torch.Tensor], torch.Tensor]:
+        operator = PanelOperator(A, h, integral, modes)
+        return lambda R: solve(R, A, operator)
+
+    return of_length

@@ -49,31 +49,33 @@ def radau_nodes(k: int) -> Nodes:
 Solve = Callable[[Array], Array]
 
 
-def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
-    """The solution operator of S - h Q S A' = R for R of shape (K, ..., d).
+def panel_solvers(A: Array | None, integral: np.ndarray) -> Callable[[float], Solve]:
+    """For a length h, the solution operator of S - h Q S A' = R for R of shape (K, ..., d).
 
     One dense matrix where it is small, else the eigenbasis of A, unless that is ill-conditioned. In torch gradients
     flow to R and A.
     """
     if A is None:
-        return lambda R: R
-    k, d = len(integral), A.shape[0]
+        return lambda h: lambda R: R
     if is_torch(A):
-        from ode2rnn.solvers.adjoint_solve import PanelOperator, solve
+        from ode2rnn.solvers.adjoint_solve import panel_operators
 
-        operator = PanelOperator(A, h, integral)
-        return lambda R: solve(R, A, operator)
-    if k * d > DENSE_UNKNOWNS:
+        return panel_operators(A, integral)
+    if len(integral) * A.shape[0] > DENSE_UNKNOWNS:
         values, vectors = np.linalg.eig(A) if np.any(A - np.diag(np.diag(A))) else (np.diag(A), None)
         if vectors is None or np.linalg.cond(vectors) < WORST_CONDITION:
-            return _by_modes(values, vectors, h, integral)
+            return lambda h: _by_modes(values, vectors, h, integral)
+    return lambda h: _dense(A, h, integral)
+
+
+def _dense(A: np.ndarray, h: float, integral: np.ndarray) -> Solve:
     from scipy.linalg import lu_factor, lu_solve
 
-    # values that are not finite go through, to be told by the error estimate
+    k, d = len(integral), len(A)
     factors = lu_factor(np.eye(k * d) - h * np.kron(integral, A))
 
     def solver(R: np.ndarray) -> np.ndarray:
-        # (K, ..., d) -> (K d, batch) and back
+        # (K, ..., d) -> (K d, batch) and back; values that are not finite go through, to be told by the error
         columns = R.reshape((k, -1, d)).swapaxes(1, 2).reshape((k * d, -1))
         return lu_solve(factors, columns, check_finite=False).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
 

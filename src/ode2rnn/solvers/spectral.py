@@ -13,7 +13,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
 from ode2rnn.solvers import compiled_panels
-from ode2rnn.solvers.collocation import Solve, panel_solver, radau_nodes
+from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
 # A panel of so many nodes serves every tolerance: more digits are cheaper by more nodes than by more panels, and the
@@ -21,7 +21,8 @@ from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, prec
 K = 16
 SAFETY = 0.9
 SHRINK, GROW = 0.15, 3.0
-# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value.
+# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest component (the
+# products mix components), in units of the precision.
 ROUNDING = 64
 # lengths of panels whose factorization is kept
 KEPT = 32
@@ -38,6 +39,7 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
     nodes = radau_nodes(len(solution.theta) - 1)
     term = problem.model.undelayed("state")
     A = None if term is None else term.dense()
+    of_length = panel_solvers(A, nodes.integral)
     Q = as_like(nodes.integral, problem.s0)
     tail = as_like(nodes.to_legendre[-2:], problem.s0)
     solvers: dict[float, Solve] = {}
@@ -51,7 +53,7 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
             if key not in solvers:
                 if len(solvers) == KEPT:
                     solvers.clear()
-                solvers[key] = panel_solver(A, h, nodes.integral)
+                solvers[key] = of_length(h)
             end = b if abs(start + h - b) <= 1e-9 * h else start + h
             forcing = segment.forcing(start + h * nodes.theta[1:], (start, end))
             integral = (Q @ forcing.reshape((K, -1))).reshape(forcing.shape)
@@ -110,10 +112,10 @@ def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float
 
     Infinite where a value is not finite. In torch all is done where the tensors are, but for the result.
     """
-    panel = values.detach() if is_torch(values) else values
-    tail = abs(to_tail @ panel.reshape((K + 1, -1)))
-    size = abs(panel.reshape((K + 1, -1)))
-    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, size))
-    rounding = ROUNDING * precision(values) * size  # what is below it says nothing about the length of the panel
+    panel = (values.detach() if is_torch(values) else values).reshape((K + 1, -1, values.shape[-1]))
+    tail = abs((to_tail @ panel.reshape((K + 1, -1))).reshape((2, *panel.shape[1:])))
+    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, abs(panel)))
+    largest = size.amax(-1, keepdim=True) if is_torch(size) else size.max(axis=-1, keepdims=True)
+    rounding = ROUNDING * precision(values) * largest  # what is below it says nothing about the length of the panel
     error = float(((tail - rounding).clip(min=0.0) / (atol + rtol * size).clip(min=rounding)).max())
     return error if np.isfinite(error) else np.inf
