@@ -1,7 +1,8 @@
 """The spectral method of steps, panel after panel.
 
-Uses: C7.  A panel of one trajectory is a block of d rows of K = 16 values, one row a component, one column a Radau
-node; the constant length of the rows is what the compiler turns into vector instructions. Nothing here knows a model:
+Uses: C7.  A panel of one trajectory is a block of d rows of K values, one row a component, one column a Radau node. K
+comes as the length of a tuple, ``width``: so it is part of a type, every K gives code of its own, and the constant
+length of the rows is what the compiler turns into vector instructions. Nothing here knows a model:
 the equation comes in the coordinates z of the modes of A, s = V z, where its linear part is diagonal or made of
 2 x 2 rotations. The plain twin is solvers.spectral.
 """
@@ -13,7 +14,8 @@ from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP, warp
 
-K = 16
+Array = np.ndarray
+Width = tuple[int, ...]
 DONE, REJECTED, REPLAN = range(3)
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
 EPS = 2.220446049250313e-16
@@ -21,7 +23,7 @@ ROUNDING = 64 * EPS
 
 
 @njit(**LOOP)
-def panel_length(a, b, start, target):
+def panel_length(a: float, b: float, start: float, target: float) -> float:
     """The largest of (b - a) / 2^n that is at most ``target`` and takes a panel at ``start`` onto the dyadic grid."""
     h, n = b - a, 1.0
     while h > target * (1.0 + 1e-9) and n < 1e15:
@@ -35,8 +37,9 @@ def panel_length(a, b, start, target):
 
 
 @njit(**LOOP)
-def next_target(target, h, error):
+def next_target(width: Width, target: float, h: float, error: float) -> float:
     """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
+    K = len(width)
     factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
     if error > 1.0:
         return h * min(factor, 0.5)
@@ -46,7 +49,7 @@ def next_target(target, h, error):
 
 
 @njit(**LOOP)
-def segment_ends(ends, delay):
+def segment_ends(ends: Array, delay: float) -> Array:
     """The increasing ``ends`` and, between them, points ``delay`` apart."""
     n = 1
     for i in range(len(ends) - 1):
@@ -62,12 +65,24 @@ def segment_ends(ends, delay):
 
 
 @njit(**LOOP)
-def plan(bounds, segment, start, target, count, lengths, known, close, theta):
+def plan(
+    width: Width,
+    bounds: Array,
+    segment: int,
+    start: float,
+    target: float,
+    count: int,
+    lengths: Array,
+    known: int,
+    close: float,
+    theta: Array,
+) -> tuple:
     """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each,
     the number of lengths, and the middles (n,) and nodes (n, K).
 
     lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
     """
+    K = len(width)
     middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)
@@ -104,8 +119,9 @@ def plan(bounds, segment, start, target, count, lengths, known, close, theta):
 
 
 @njit(**LOOP)
-def add_product(W, Z, out):
+def add_product(width: Width, W: Array, Z: Array, out: Array) -> None:
     """out += W Z for blocks of rows of K; W is packed as W[p, i] = (row i, columns 4 p to 4 p + 3)."""
+    K = len(width)
     for p in range(W.shape[0]):
         z = Z[4 * p * K : (4 * p + 4) * K]
         for i in range(0, W.shape[1], 4):
@@ -123,8 +139,9 @@ def add_product(W, Z, out):
 
 
 @njit(**LOOP)
-def add_row(weights, f, out):
+def add_row(width: Width, weights: Array, f: Array, out: Array) -> None:
     """out += sum_j f[j] weights[j], rows of K, for f of K numbers; weights is flat."""
+    K = len(width)
     for j in range(0, K, 8):
         f0, f1, f2, f3 = f[j], f[j + 1], f[j + 2], f[j + 3]
         f4, f5, f6, f7 = f[j + 4], f[j + 5], f[j + 6], f[j + 7]
@@ -136,8 +153,9 @@ def add_row(weights, f, out):
 
 
 @njit(**LOOP)
-def add_pair(real, turned, f, g, one, two):
+def add_pair(width: Width, real: Array, turned: Array, f: Array, g: Array, one: Array, two: Array) -> None:
     """one += f real - g turned and two += g real + f turned, as :func:`add_row`."""
+    K = len(width)
     for j in range(0, K, 4):
         f0, f1, f2, f3 = f[j], f[j + 1], f[j + 2], f[j + 3]
         g0, g1, g2, g3 = g[j], g[j + 1], g[j + 2], g[j + 3]
@@ -150,20 +168,21 @@ def add_pair(real, turned, f, g, one, two):
 
 
 @njit(**LOOP)
-def solve_modes(real, turned, start, forcing, out):
+def solve_modes(width: Width, real: Array, turned: Array, start: Array, forcing: Array, out: Array) -> None:
     """The panel of every mode: real modes first, then the pairs, all first members before all second members.
 
     Args:
         real: responses (reals + pairs, (1 + K) K) to the start value and to the forcing at each node.
         turned: the imaginary parts for the pairs, (pairs, (1 + K) K).
     """
+    K = len(width)
     pairs = turned.shape[0]
     reals = real.shape[0] - pairs
     for c in range(reals):
         row, s = out[c * K : (c + 1) * K], start[c]
         for k in range(K):
             row[k] = s * real[c, k]
-        add_row(real[c, K:], forcing[c * K : (c + 1) * K], row)
+        add_row(width, real[c, K:], forcing[c * K : (c + 1) * K], row)
     for c in range(reals, reals + pairs):
         i, j = c, c + pairs
         u, v = real[c], turned[c - reals]
@@ -172,12 +191,13 @@ def solve_modes(real, turned, start, forcing, out):
         for k in range(K):
             one[k] = s * u[k] - t * v[k]
             two[k] = t * u[k] + s * v[k]
-        add_pair(u[K:], v[K:], forcing[i * K : (i + 1) * K], forcing[j * K : (j + 1) * K], one, two)
+        add_pair(width, u[K:], v[K:], forcing[i * K : (i + 1) * K], forcing[j * K : (j + 1) * K], one, two)
 
 
 @njit(**LOOP)
-def solve_dense(matrix, start, forcing, out):
+def solve_dense(width: Width, matrix: Array, start: Array, forcing: Array, out: Array) -> None:
     """The panel by one matrix of responses, (d + K d, K d), a row for each start value and each node of the forcing."""
+    K = len(width)
     out[:] = 0.0
     d = matrix.shape[1] // K
     for i in range(d):
@@ -197,16 +217,17 @@ SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
 
 
 @njit(**SUMS)
-def tail_error(tail, start, s, d, rtol, atol):
+def tail_error(width: Width, tail: Array, start: Array, s: Array, d: int, rtol: float, atol: float) -> float:
     """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN.
 
     tail (2, 1 + K) takes the start value and the K values of a component to the two.
     """
+    K = len(width)
     largest, bad = 0.0, 0.0
     for i in range(d * K):
         largest = max(largest, abs(s[i]))
         bad += 0.0 * s[i]
-    if not bad == 0.0:
+    if bad != 0.0:  # true for NaN, too
         return np.inf
     worst, rounding = 0.0, ROUNDING * largest
     for c in range(d):
@@ -226,7 +247,7 @@ def tail_error(tail, start, s, d, rtol, atol):
 
 
 @njit(**LOOP)
-def find(breaks, count, t):
+def find(breaks: Array, count: int, t: float) -> int:
     """The interval i of ``count`` with breaks[i] <= t < breaks[i + 1], the outer ones reaching past the ends."""
     low, high = 0, count
     while high - low > 1:
@@ -239,8 +260,9 @@ def find(breaks, count, t):
 
 
 @njit(**LOOP)
-def barycentric(theta, weights, at, row):
+def barycentric(width: Width, theta: Array, weights: Array, at: float, row: Array) -> None:
     """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
+    K = len(width)
     total = 0.0
     for j in range(K + 1):
         difference = at - theta[j]
@@ -255,12 +277,24 @@ def barycentric(theta, weights, at, row):
 
 
 @njit(**LOOP)
-def locate(breaks, count, start, end, delay, theta, weights, sources, rows):
+def locate(
+    width: Width,
+    breaks: Array,
+    count: int,
+    start: float,
+    end: float,
+    delay: float,
+    theta: Array,
+    weights: Array,
+    sources: Array,
+    rows: Array,
+) -> int:
     """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
 
     Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
     rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
     """
+    K = len(width)
     a, b = start - delay, end - delay
     q = find(breaks, count, 0.5 * (a + b))
     slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
@@ -276,15 +310,25 @@ def locate(breaks, count, start, end, delay, theta, weights, sources, rows):
             sources[number] = q
             rows[number] = 0.0
             number += 1
-        barycentric(theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
+        barycentric(width, theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
         for j in range(K + 1):
             rows[number - 1, j * K + k] = row[j]
     return number
 
 
 @njit(**LOOP)
-def gather(values, sources, number, batch, rows, out, d):
+def gather(
+    width: Width,
+    values: Array,
+    sources: Array,
+    number: int,
+    batch: int,
+    rows: Array,
+    out: Array,
+    d: int,
+) -> None:
     """The delayed state of one trajectory at the nodes, from the panels that `locate` found."""
+    K = len(width)
     if number == 0:
         same = values[sources[0] + 1, batch]
         for i in range(d * K):
@@ -297,40 +341,41 @@ def gather(values, sources, number, batch, rows, out, d):
             line, v = out[c * K : (c + 1) * K], before[c * K + K - 1]
             for k in range(K):
                 line[k] += v * weight[k]
-            add_row(weight[K:], source[c * K : (c + 1) * K], line)
+            add_row(width, weight[K:], source[c * K : (c + 1) * K], line)
 
 
 @njit(**LOOP)
 def run(
-    bounds,
-    segments,
-    starts,
-    ends,
-    tables,
-    inputs,
-    extra,
-    breaks,
-    values,
-    count,
-    modes,
-    t0,
-    target,
-    rtol,
-    atol,
-    code,
-    theta,
-    weights,
-    tail,
-    terms,
-    delays,
-    warped,
-    to_modes,
-    bias,
-    basis,
-    real,
-    turned,
-    dense,
-):
+    width: Width,
+    bounds: Array,
+    segments: Array,
+    starts: Array,
+    ends: Array,
+    tables: Array,
+    inputs: Array,
+    extra: Array,
+    breaks: Array,
+    values: Array,
+    count: int,
+    modes: Array,
+    t0: float,
+    target: float,
+    rtol: float,
+    atol: float,
+    code: int,
+    theta: Array,
+    weights: Array,
+    tail: Array,
+    terms: Array,
+    delays: Array,
+    warped: Array,
+    to_modes: Array,
+    bias: Array,
+    basis: Array,
+    real: Array,
+    turned: Array,
+    dense: Array,
+) -> tuple:
     """Solve the planned panels in turn, until one is rejected or the target asks for another plan.
 
     Args:
@@ -347,6 +392,7 @@ def run(
     Returns:
         (how many panels were solved, what stopped the run, target, error of the last panel).
     """
+    K = len(width)
     batch, rows = modes.shape
     d = values.shape[2] // K
     known = np.zeros(rows * K)
@@ -368,7 +414,7 @@ def run(
         for n in range(delays.shape[0]):
             number[n] = -1  # the history, which the extra forcing holds
             if 0.5 * (start + end) - delays[n] >= t0:
-                number[n] = locate(breaks, count, start, end, delays[n], theta, weights, sources[n], weight[n])
+                number[n] = locate(width, breaks, count, start, end, delays[n], theta, weights, sources[n], weight[n])
         error = 0.0
         for b in range(batch):
             if b == 0 or inputs.shape[1] > 1:
@@ -385,27 +431,27 @@ def run(
                     forcing[i] += extra[p, b, i]
             for n in range(delays.shape[0]):
                 if number[n] >= 0:
-                    gather(values, sources[n], number[n], b, weight[n], delayed, d)
+                    gather(width, values, sources[n], number[n], b, weight[n], delayed, d)
                     if warped[n]:
                         warp(code, delayed[: d * K], delayed[: d * K])
-                    add_product(terms[n], delayed, forcing)
+                    add_product(width, terms[n], delayed, forcing)
             if dense.shape[0] > 0:
-                solve_dense(dense[table], modes[b], forcing[: d * K], solved[b, : d * K])
+                solve_dense(width, dense[table], modes[b], forcing[: d * K], solved[b, : d * K])
             else:
-                solve_modes(real[table], turned[table], modes[b], forcing, solved[b])
+                solve_modes(width, real[table], turned[table], modes[b], forcing, solved[b])
             out = values[count + 1, b]
             if basis.shape[0] > 0:
                 state[:] = 0.0
-                add_product(basis, solved[b], state)
+                add_product(width, basis, solved[b], state)
                 out[:] = state[: d * K]
             else:
                 out[:] = solved[b, : d * K]
             for c in range(d):
                 first[c] = values[count, b, c * K + K - 1]
-            error = max(error, tail_error(tail, first, out, d, rtol, atol))
+            error = max(error, tail_error(width, tail, first, out, d, rtol, atol))
             if not error < np.inf:
                 break
-        target = next_target(target, end - start, error)
+        target = next_target(width, target, end - start, error)
         if error > 1.0:
             return p, REJECTED, target, error
         for b in range(batch):
@@ -417,8 +463,17 @@ def run(
 
 
 @njit(**SUMS)
-def sample(breaks, values, theta, weights, times, out):
+def sample(
+    width: Width,
+    breaks: Array,
+    values: Array,
+    theta: Array,
+    weights: Array,
+    times: Array,
+    out: Array,
+) -> None:
     """The solution at ``times`` (T,) into out (T, batch, d); values as in :func:`run`."""
+    K = len(width)
     count = breaks.shape[0] - 1
     row = np.empty(K + 1)
     batch, d = out.shape[1], out.shape[2]
@@ -433,7 +488,7 @@ def sample(breaks, values, theta, weights, times, out):
             if abs(at - theta[j]) <= near:
                 at = theta[j]
                 break
-        barycentric(theta, weights, at, row)
+        barycentric(width, theta, weights, at, row)
         for b in range(batch):
             before, source = values[q, b], values[q + 1, b]
             for c in range(d):

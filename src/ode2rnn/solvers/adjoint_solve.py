@@ -82,7 +82,7 @@ class _Solve(torch.autograd.Function):
         return S
 
     @staticmethod
-    def backward(ctx: Any, S_bar: torch.Tensor) -> tuple[Any, ...]:  # type: ignore[override]
+    def backward(ctx: Any, S_bar: torch.Tensor) -> tuple[Any, ...]:
         A, S = ctx.saved_tensors
         operator, d = ctx.operator, A.shape[0]
         R_bar = solve(S_bar, A, operator, not ctx.transposed)
@@ -98,7 +98,7 @@ class _Solve(torch.autograd.Function):
 
 def solve(R: torch.Tensor, A: torch.Tensor, operator: PanelOperator, transposed: bool = False) -> torch.Tensor:
     """S with S - h Q S A' = R for R (K, ..., d), differentiable, also twice; transposed: S - h Q' S A = R."""
-    return _Solve.apply(R, A, operator, transposed)  # type: ignore[no-untyped-call]
+    return _Solve.apply(R, A, operator, transposed)
 
 
 def panel_operators(A: torch.Tensor, integral: np.ndarray) -> Callable[[float], Callable[[torch.Tensor], torch.Tensor]]:

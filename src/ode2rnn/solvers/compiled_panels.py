@@ -37,7 +37,7 @@ class Panels(Piecewise):
         self.__dict__.update(breaks=breaks, theta=theta, _weights=weights, blocks=blocks, shape=shape)
 
     @cached_property
-    def values(self) -> np.ndarray:  # type: ignore[override]
+    def values(self) -> np.ndarray:
         """The polynomials at the nodes, (P, K + 1, ..., d)."""
         count, k = len(self.breaks), len(self.theta) - 1
         blocks = self.__dict__["blocks"].reshape((count, -1, self.__dict__["shape"][-1], k))
@@ -53,7 +53,9 @@ class Panels(Piecewise):
 
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
-        kernels.sample(self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out)
+        kernels.sample(
+            (0,) * (len(self.theta) - 1), self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out
+        )
         return out.reshape((len(t), *shape))
 
 
@@ -61,7 +63,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
     """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
     if not compiled() or is_torch(problem.s0):
         return False
-    tables = tables_of(problem.model)
+    tables = tables_of(problem.model, len(solution.theta) - 1)
     if tables is None:
         return False
     from ode2rnn.kernels import spectral as kernels
@@ -69,7 +71,8 @@ def solve(problem: Problem, solution: Solution) -> bool:
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
     bounds = kernels.segment_ends(points, problem.shortest_delay)
     shape = tuple(problem.s0.shape)
-    d, rows, k = shape[-1], tables.rows, kernels.K
+    d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
+    width = (0,) * k
     start_value = problem.s0.reshape((-1, d))
     batch = len(start_value)
     room = len(bounds) + FIRST
@@ -86,7 +89,9 @@ def solve(problem: Problem, solution: Solution) -> bool:
         while segment < len(bounds) - 1:
             size = min(size, most)
             with tables.lock:
-                plan = kernels.plan(bounds, segment, start, target, size, tables.lengths, tables.known, close, theta)
+                plan = kernels.plan(
+                    width, bounds, segment, start, target, size, tables.lengths, tables.known, close, theta
+                )
                 segments, starts, ends, places, tables.known, middle, nodes = plan
                 if not len(starts):
                     tables.forget()
@@ -97,6 +102,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
             done, status, target, _ = kernels.run(
+                width,
                 bounds,
                 segments,
                 starts,

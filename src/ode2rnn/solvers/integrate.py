@@ -160,7 +160,9 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
     dense = solution.piecewise()
-    if solution.whole is None and not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
+    if (
+        solution.whole is None and not is_torch(problem.s0) and is_torch(dense.values)
+    ):  # torchdiffeq served a NumPy model
         dense = Piecewise(dense.breaks, dense.theta, dense.values.detach().numpy())
     if problem.samples is None:
         times, states = dense.nodes()

@@ -33,10 +33,12 @@ class Tables:
         lengths, known: the lengths of panels for which there are operators: real, turned, dense.
     """
 
-    def __init__(self, model: AdditiveModel, key: bytes, A: np.ndarray, values: np.ndarray, V: np.ndarray | None) -> None:
+    def __init__(
+        self, model: AdditiveModel, key: bytes, k: int, A: np.ndarray, values: np.ndarray, V: np.ndarray | None
+    ) -> None:
         self.key, self.code = key, activation_code(model.activation)
         d = model.width
-        self.nodes: Nodes = radau_nodes(16)
+        self.nodes: Nodes = radau_nodes(k)
         self.weights = barycentric_weights(self.nodes.theta)
         self.tail = np.ascontiguousarray(self.nodes.to_legendre[-2:])
         self.inverse = None if V is None else np.linalg.inv(V)
@@ -58,6 +60,9 @@ class Tables:
         self.bias = np.zeros(self.rows)
         self.bias[:d] = self._in_modes(model.phi[:, None])[:, 0]
         self.lock = threading.Lock()
+        self.real: np.ndarray
+        self.turned: np.ndarray
+        self.dense: np.ndarray
         self.forget()
 
     def _in_modes(self, matrix: np.ndarray) -> np.ndarray:
@@ -126,18 +131,19 @@ def packed(matrix: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape((rows, columns // 4, 4)).swapaxes(0, 1))
 
 
-_TABLES: WeakKeyDictionary[AdditiveModel, Tables] = WeakKeyDictionary()
+_TABLES: WeakKeyDictionary[AdditiveModel, dict[int, Tables]] = WeakKeyDictionary()
 
 
-def tables_of(model: AdditiveModel) -> Tables | None:
-    """The tables of a NumPy model; None where the compiled method has no kernel for it."""
+def tables_of(model: AdditiveModel, k: int) -> Tables | None:
+    """The tables of a NumPy model for panels of k nodes; None where the compiled method has no kernel for it."""
     if activation_code(model.activation) is None:
         return None
     terms = (*model.state, *model.readout, *model.input)
     if model.width > WIDEST_CIRCULANT and any(isinstance(term.matrix, Circulant) for term in terms):
         return None
     key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
-    tables = _TABLES.get(model)
+    kept = _TABLES.setdefault(model, {})
+    tables = kept.get(k)
     if tables is None or tables.key != key:
         term = model.undelayed("state")
         A = np.zeros((model.width, model.width)) if term is None else np.asarray(term.dense())
@@ -146,5 +152,5 @@ def tables_of(model: AdditiveModel) -> Tables | None:
             if model.width > WIDEST_DENSE:
                 return None
             modes = np.zeros(0), None
-        tables = _TABLES[model] = Tables(model, key, A, *modes)
+        tables = kept[k] = Tables(model, key, k, A, *modes)
     return tables

@@ -16,9 +16,6 @@ from ode2rnn.solvers import compiled_panels
 from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
-# A panel of so many nodes serves every tolerance: more digits are cheaper by more nodes than by more panels, and the
-# length suits the registers of a processor.
-K = 16
 SAFETY = 0.9
 SHRINK, GROW = 0.15, 3.0
 # Legendre coefficients of smooth data cannot be told from rounding below this share of the largest component (the
@@ -26,6 +23,11 @@ SHRINK, GROW = 0.15, 3.0
 ROUNDING = 64
 # lengths of panels whose factorization is kept
 KEPT = 32
+
+
+def node_count(rtol: float) -> int:
+    """Nodes on a panel: more digits are cheaper by more nodes; both numbers fill the registers of a processor."""
+    return 8 if rtol > 1e-5 else 16
 
 
 def solve(problem: Problem, solution: Solution) -> None:
@@ -56,10 +58,10 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
                 solvers[key] = of_length(h)
             end = b if abs(start + h - b) <= 1e-9 * h else start + h
             forcing = segment.forcing(start + h * nodes.theta[1:], (start, end))
-            integral = (Q @ forcing.reshape((K, -1))).reshape(forcing.shape)
+            integral = (Q @ forcing.reshape((len(Q), -1))).reshape(forcing.shape)
             values = concatenate([s[None], solvers[key](s + h * integral)])
             error = tail_error(values, tail, problem.rtol, problem.atol)
-            target = next_target(target, h, error)
+            target = next_target(target, h, error, len(Q))
             if error > 1.0:
                 solution.rejected += 1
                 check_step(a, start, h, s)
@@ -97,9 +99,9 @@ def panel_length(a: float, b: float, start: float, target: float) -> float:
     return h
 
 
-def next_target(target: float, h: float, error: float) -> float:
+def next_target(target: float, h: float, error: float, k: int) -> float:
     """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
-    factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
+    factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / k), SHRINK), GROW)
     if error > 1.0:
         return h * min(factor, 0.5)
     if h <= 0.5 * target and factor >= 1.0:
@@ -112,8 +114,8 @@ def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float
 
     Infinite where a value is not finite. In torch all is done where the tensors are, but for the result.
     """
-    panel = (values.detach() if is_torch(values) else values).reshape((K + 1, -1, values.shape[-1]))
-    tail = abs((to_tail @ panel.reshape((K + 1, -1))).reshape((2, *panel.shape[1:])))
+    panel = (values.detach() if is_torch(values) else values).reshape((len(values), -1, values.shape[-1]))
+    tail = abs((to_tail @ panel.reshape((len(values), -1))).reshape((2, *panel.shape[1:])))
     tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, abs(panel)))
     largest = size.amax(-1, keepdim=True) if is_torch(size) else size.max(axis=-1, keepdims=True)
     rounding = ROUNDING * precision(values) * largest  # what is below it says nothing about the length of the panel
