@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import Activation, AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate, signals
-from ode2rnn.kernels import plain
-from ode2rnn.kernels import spectral as kernels
+from ode2rnn.kernels import panel_plan, plain
 from ode2rnn.solvers import spectral
 from ode2rnn.solvers.compiled_panels import Panels
 
@@ -186,11 +185,13 @@ def test_the_rule_for_lengths_is_the_same_in_both() -> None:
     for _ in range(300):
         a, length, target = rng.normal(), rng.uniform(0.1, 2), 10 ** rng.uniform(-4, 1)
         start = a + length * rng.integers(16) / 16
-        assert kernels.panel_length(a, a + length, start, target) == spectral.panel_length(a, a + length, start, target)
+        assert panel_plan.panel_length(a, a + length, start, target) == spectral.panel_length(
+            a, a + length, start, target
+        )
         h, error = 10 ** rng.uniform(-3, 0), 10 ** rng.uniform(-20, 4)
         for k in (8, 16):
             known = spectral.next_target(target, h, error, k)
-            assert kernels.next_target((0,) * k, target, h, error) == pytest.approx(known, rel=1e-14)
+            assert panel_plan.next_target((0,) * k, target, h, error) == pytest.approx(known, rel=1e-14)
     ends = np.array([0.0, 0.3, 1.0, 4.1])
-    cut = kernels.segment_ends(ends, 0.7)
+    cut = panel_plan.segment_ends(ends, 0.7)
     np.testing.assert_allclose(cut, [0, 0.3, 1.0, 1.7, 2.4, 3.1, 3.8, 4.1], rtol=1e-15)

@@ -33,9 +33,12 @@ class Nodes(NamedTuple):
 @lru_cache
 def radau_nodes(k: int) -> Nodes:
     """Right Radau points: collocation there is stiffly accurate and damps fast modes (Hairer and Wanner, IV.5)."""
-    from scipy.special import roots_jacobi
-
-    interior = roots_jacobi(k - 1, 1, 0)[0]
+    # zeros of the Jacobi polynomial (1, 0) of degree k - 1, eigenvalues of the matrix of its recurrence
+    n = np.arange(k - 1)
+    beside = np.sqrt(n[1:] * (n[1:] + 1.0)) / (2 * n[1:] + 1.0)
+    interior = np.linalg.eigvalsh(
+        np.diag(-1.0 / ((2 * n + 1.0) * (2 * n + 3.0))) + np.diag(beside, 1) + np.diag(beside, -1)
+    )
     points = np.concatenate([0.5 * (1 + interior), [1.0]])
     theta = np.concatenate([[0.0], points])
     gauss, weights = np.polynomial.legendre.leggauss(k)

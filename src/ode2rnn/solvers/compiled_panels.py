@@ -49,11 +49,11 @@ class Panels(Piecewise):
     def __call__(self, t: np.ndarray) -> np.ndarray:
         if not compiled():
             return super().__call__(t)
-        from ode2rnn.kernels import spectral as kernels
+        from ode2rnn.kernels.panel_past import sample
 
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
-        kernels.sample(
+        sample(
             (0,) * (len(self.theta) - 1), self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out
         )
         return out.reshape((len(t), *shape))
@@ -66,10 +66,11 @@ def solve(problem: Problem, solution: Solution) -> bool:
     tables = tables_of(problem.model, len(solution.theta) - 1)
     if tables is None:
         return False
+    from ode2rnn.kernels import panel_plan
     from ode2rnn.kernels import spectral as kernels
 
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    bounds = kernels.segment_ends(points, problem.shortest_delay)
+    bounds = panel_plan.segment_ends(points, problem.shortest_delay)
     shape = tuple(problem.s0.shape)
     d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
     width = (0,) * k
@@ -89,7 +90,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
         while segment < len(bounds) - 1:
             size = min(size, most)
             with tables.lock:
-                plan = kernels.plan(
+                plan = panel_plan.plan(
                     width, bounds, segment, start, target, size, tables.lengths, tables.known, close, theta
                 )
                 segments, starts, ends, places, tables.known, middle, nodes = plan

@@ -92,7 +92,7 @@ class Tables:
         self._room = number
 
     def build(self) -> None:
-        """The operators of the lengths that :func:`ode2rnn.kernels.spectral.plan` has added."""
+        """The operators of the lengths that :func:`ode2rnn.kernels.panel_plan.plan` has added."""
         while self._built < self.known:
             if self._built == self._room:
                 self._reserve(min(2 * self._room, len(self.lengths)))
