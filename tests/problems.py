@@ -162,28 +162,31 @@ def wave_slope(t: Any) -> np.ndarray:
     return np.stack([1.3 * np.cos(1.3 * t), -0.72 * np.sin(0.9 * t + 0.4), third], axis=-1)
 
 
-def driven(readout: list[tuple[np.ndarray, float]], end: float = 4.0) -> Case:
-    """s' = A s + sum_k B_k tanh(s(t - tau_k)) + x(t) + phi, whose solution is ``wave``."""
+def driven(readout: list[tuple[np.ndarray, float]], end: float = 4.0, speed: float = 1.0) -> Case:
+    """s' = A s + sum_k B_k tanh(s(t - tau_k)) + x(t) + phi, whose solution is wave(speed t)."""
+
+    def exact(t: Any) -> np.ndarray:
+        return wave(speed * np.asarray(t, dtype=float))
 
     def x(t: Any) -> np.ndarray:
         t = np.asarray(t, dtype=float)
-        known = sum(np.tanh(wave(t - tau)) @ matrix.T for matrix, tau in readout)
-        return wave_slope(t) - wave(t) @ A.T - known - PHI
+        known = sum(np.tanh(exact(t - tau)) @ matrix.T for matrix, tau in readout)
+        return speed * wave_slope(speed * t) - exact(t) @ A.T - known - PHI
 
     model = AdditiveModel(state=[(A, 0.0)], readout=readout, input=[(np.eye(3), 0.0)], phi=PHI)
-    return Case(model, (0.0, end), wave, x, exact=wave)
+    return Case(model, (0.0, end), exact, x, exact=exact)
 
 
-def driven_ode(end: float = 4.0) -> Case:
+def driven_ode(end: float = 4.0, speed: float = 1.0) -> Case:
     """A smooth nonlinear network without delay."""
-    return driven([(B, 0.0)], end)
+    return driven([(B, 0.0)], end, speed)
 
 
-def driven_dde(tau: float = 0.5, end: float = 4.0) -> Case:
+def driven_dde(tau: float = 0.5, end: float = 4.0, speed: float = 1.0) -> Case:
     """A smooth nonlinear network with a delayed readout."""
-    return driven([(B, tau)], end)
+    return driven([(B, tau)], end, speed)
 
 
-def driven_two_delays(end: float = 4.0) -> Case:
+def driven_two_delays(taus: tuple[float, float] = (0.5, 0.75), end: float = 4.0, speed: float = 1.0) -> Case:
     """Two delays and an undelayed readout."""
-    return driven([(B, 0.0), (B_LATE, 0.5), (B_LATE.T, 0.75)], end)
+    return driven([(B, 0.0), (B_LATE, taus[0]), (B_LATE.T, taus[1])], end, speed)

@@ -59,7 +59,7 @@ def reproduce(
 
         with tqdm(total=report.steps(), desc="reproduce", unit="check", file=sys.stderr) as bar:
             rows = report.reproduce(values, out, lambda what: bar.update())
-    typer.echo(report.table(rows))
+    typer.echo(f"{report.summary(values)}\n\n{report.table(rows)}")
     typer.echo(f"\nwrote {out / 'report.md'} and its figures")
     failed = sum(not row.finding.holds for row in rows)
     if failed:

@@ -207,7 +207,7 @@ def refuses(t: Any) -> Any:
         (lambda t: np.zeros(1 + (t > 5)), "one kind and shape"),
         (lambda t: torch.zeros(1) if t > 5 else 0.0, "one kind and shape"),
         (lambda t: math.nan, "NaN or infinity at t = 0 or 10"),
-        (lambda t: 1.0 / t, "raised ZeroDivisionError"),
+        (lambda t: 1.0 / float(t), "raised ZeroDivisionError"),
         (lambda t: math.inf, "NaN or infinity"),
     ],
 )
@@ -241,3 +241,23 @@ def test_times_that_are_no_times_are_refused_by_name(signal: signals.Signal, t: 
     for evaluate in (signal, signal.left, signal.right):
         with pytest.raises(ValueError, match=r"^t: "):
             evaluate(t)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.sin,
+        math.sin,
+        torch.sin,
+        lambda t: np.sin(np.asarray(t)[..., None]),
+        lambda t: np.sin(t[:, None]),
+        lambda t: [math.sin(t)],
+        lambda t: torch.sin(t)[:, None],
+        lambda t: np.sin(t).astype(np.float64),
+    ],
+    ids=["ufunc", "math", "torch", "column", "arrays only", "list", "tensors only", "method of arrays"],
+)
+def test_a_function_may_take_numbers_arrays_or_tensors(function: Any) -> None:
+    times = np.linspace(0.0, 3.0, 7)
+    values = np.asarray(as_signal("x", function, 1, (0.0, 3.0))(times))
+    np.testing.assert_allclose(values, np.sin(times)[:, None], rtol=1e-15)

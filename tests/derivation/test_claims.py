@@ -76,3 +76,13 @@ def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]
     assert f"1 of {len(rows)} claims FAIL" in report(noise, bad)
+
+
+def test_a_figure_that_cannot_be_drawn_fails_and_loses_nothing(tmp_path):
+    x = np.array([[1.0], [2.0], [1e308], [-1e308], [5.0], [6.0]])  # the range of the raw series overflows
+    rows = reproduce(signals.Series("wild", np.arange(6.0), x, "sample"), tmp_path)
+    assert [row.claim.statement for row in rows if not row.finding.holds] == ["trajectory"]
+    text = (tmp_path / "report.md").read_text()
+    assert f"1 of {len(rows)} claims FAIL" in text
+    assert "trajectory.png" not in text
+    assert "convergence.png" in text

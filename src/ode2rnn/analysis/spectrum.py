@@ -16,7 +16,7 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import as_activation
-from ode2rnn.core.arrays import check_array, check_count, check_positive, check_shape, to_numpy
+from ode2rnn.core.arrays import brief, check_array, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
@@ -40,6 +40,7 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     """
     from scipy.optimize import root
 
+    _check_model(model)
     start = np.zeros(model.width) if guess is None else to_numpy(check_array("guess", guess))
     check_shape("guess", start, (model.width,))
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
@@ -79,6 +80,7 @@ def characteristic_roots(model: AdditiveModel, s: Any = None, count: int = 6, no
         >>> characteristic_roots(lag, count=2).round(6)
         array([-0.318132+1.337236j, -0.318132-1.337236j])
     """
+    _check_model(model)
     d, count = model.width, check_count("count", count)
     at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
     matrices = _linearized(model, at)
@@ -103,14 +105,16 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
         >>> float(pole_image(-2.0, 0.5).real)
         0.5
     """
-    dt = check_positive("dt", dt)
+    dt, poles = check_positive("dt", dt), np.asarray(pole)
+    if poles.dtype.kind not in "iufc" or not np.isfinite(poles).all():
+        raise ValueError(f"pole: expected finite complex numbers, got {brief(pole)}")
     images = []
-    for value in np.atleast_1d(np.asarray(pole, dtype=complex)):
+    for value in poles.astype(complex).ravel():
         # a real 2 x 2 block with this eigenvalue and its conjugate goes through the scheme itself
         A = np.array([[value.real, -value.imag], [value.imag, value.real]])
         W = as_tapped(discretize(ContinuousRNN(A, np.zeros((2, 2)), None, None, tau=dt), dt, scheme)).W_s[1]
         images.append(complex(W[0, 0], W[1, 0]))
-    return np.array(images).reshape(np.shape(pole))
+    return np.array(images).reshape(poles.shape)
 
 
 def multipliers(cell: CanonicalRNN | TappedRNN, s: Any = None) -> np.ndarray:
@@ -136,6 +140,11 @@ def multipliers(cell: CanonicalRNN | TappedRNN, s: Any = None) -> np.ndarray:
     companion[:d] = np.hstack([now @ block for block in blocks[1:]])
     values = np.linalg.eigvals(companion)
     return values[np.argsort(-np.abs(values))]
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, AdditiveModel):
+        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {brief(model)}")
 
 
 def _linearized(model: AdditiveModel, s: np.ndarray) -> dict[float, np.ndarray]:

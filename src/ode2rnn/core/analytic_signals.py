@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -91,8 +92,9 @@ class Analytic(Signal):
     """A function of time of the user's own, with the times where it is not smooth.
 
     Args:
-        function: t -> (..., m) (a number stands for m = 1). It is called with an array of times (T,) where
-            that gives (T, ..., m), else once per time.
+        function: t -> (..., m) (a number stands for m = 1). It is called with an array, or in torch a tensor, of
+            times (T,) where that gives (T, ..., m), else once per time with a number. A torch.nn.Module is such a
+            function too; its parameters get gradients.
         knots: times where the function or a derivative jumps; an integration steps onto them, never over.
 
     A function without declared knots is taken to be smooth: a pulse that it hides can be stepped over.
@@ -111,12 +113,41 @@ class Analytic(Signal):
             raise ValueError(f"function: expected a function of time, got {brief(function)}")
         self.function = function
         self.knots = check_increasing("knots", knots, least=0)
-        self._vectorized: bool | None = None
+        self._form: str | None = None
 
     def _values(self, t: np.ndarray) -> Array:
-        if len(t) >= 2 and self._vectorized is None:
-            self._vectorized = self._try_vectorized(t)
-        return self._all_at_once(t) if self._vectorized else self._one_by_one(t)
+        if self._form is None:
+            form = self._find_form(t)
+            if t.min() < t.max():  # one time alone does not tell a time axis from a feature axis
+                self._form = form
+            return self._called(form, t)
+        return self._called(self._form, t)
+
+    def _called(self, form: str, t: np.ndarray) -> Array:
+        if form == "number":
+            return self._one_by_one(t)
+        array = self._call(t if form == "array" else sys.modules["torch"].as_tensor(t))
+        return array[:, None] if array.ndim == 1 else array
+
+    def _find_form(self, t: np.ndarray) -> str:
+        """How the function takes its times: "array" (T,), "tensor" (T,), or one "number" at a time."""
+        # five uneven times tell a time axis from a feature axis that happens to be as long
+        times = t.min() + (t.max() - t.min()) * np.array([0.0, 0.11, 0.42, 0.73, 1.0])
+        one_by_one, failure = None, None
+        try:
+            one_by_one = self._one_by_one(times)
+        except ValueError as error:
+            failure = error
+        for form in ("array", "tensor") if "torch" in sys.modules else ("array",):
+            try:
+                together = self._called(form, times)
+                if together.shape[0] == len(times) and (one_by_one is None or _same(together, one_by_one)):
+                    return form
+            except Exception:
+                continue
+        if failure is not None:
+            raise failure
+        return "number"
 
     def _one_by_one(self, t: np.ndarray) -> Array:
         values = []
@@ -131,31 +162,18 @@ class Analytic(Signal):
                 )
         return stack(values)
 
-    def _all_at_once(self, t: np.ndarray) -> Array:
-        array = self._call(t)
-        return array[:, None] if array.ndim == 1 else array
-
     def _call(self, t: Any) -> Array:
         try:
             value = self.function(t)
         except Exception as error:
-            raise ValueError(f"function: expected values at t = {t}, but it raised {error!r:.200}") from error
+            raise ValueError(
+                f"function: expected values at t = {t}, but it raised {error!r:.200}; it may take a number, or times"
+                " (T,) as an array or a tensor"
+            ) from error
         try:
             return check_array("function", value, finite=False)
         except ValueError as error:
             raise ValueError(f"{error} at t = {t}") from None
-
-    def _try_vectorized(self, t: np.ndarray) -> bool:
-        # five uneven times tell a time axis from a feature axis that happens to be as long
-        times = t.min() + (t.max() - t.min()) * np.array([0.0, 0.11, 0.42, 0.73, 1.0])
-        one_by_one = self._one_by_one(times)
-        try:
-            together = self._all_at_once(times)
-            difference = abs(together - one_by_one)
-        except Exception:
-            return False
-        same_shape = tuple(together.shape) == tuple(one_by_one.shape)
-        return same_shape and bool((difference <= 1e-12 * (1.0 + abs(one_by_one))).all())
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         if not len(self.knots):
@@ -169,6 +187,12 @@ class Analytic(Signal):
     def parameters(self) -> tuple[Array, ...]:
         named = getattr(self.function, "parameters", None)
         return tuple(named()) if callable(named) else ()
+
+
+def _same(one: Array, other: Array) -> bool:
+    if tuple(one.shape) != tuple(other.shape):
+        return False
+    return bool((abs(one - other) <= 1e-12 * (1.0 + abs(other))).all())
 
 
 def _at_least_vector(array: Array) -> Array:

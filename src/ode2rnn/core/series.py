@@ -58,7 +58,7 @@ class Series:
         if np.ptp(values) <= 8 * np.finfo(float).eps:
             raise ValueError(
                 f"x: expected values that vary, got the constant series {self.name!r} ({self.x[0, 0]:g}); "
-                "choose another column, or use it unscaled"
+                "choose another column"
             )
         for _ in range(2):  # the second pass removes the round-off of a mean that is large beside the spread
             values = values - values.mean()

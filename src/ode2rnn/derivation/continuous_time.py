@@ -78,7 +78,7 @@ def _bounded(experiment: Experiment) -> Finding:
     drive = np.abs(model.B).sum(axis=1) + np.abs(model.C) @ np.abs(experiment.x).max(axis=0) + np.abs(model.phi)
     step = 0.01
     total, power, factor = np.zeros_like(model.A), np.eye(len(model.A)), expm(step * model.A)
-    for _ in range(int(40 / (step * -poles.real.max()) / 10)):
+    for _ in range(int(20 / (step * -poles.real.max()))):  # up to e^-20 of the slowest mode
         after = power @ factor
         total, power = total + 0.5 * step * (np.abs(power) + np.abs(after)), after
     bound = total @ drive

@@ -105,7 +105,7 @@ def _standard(experiment: Experiment) -> Finding:
 def _fixed_point(experiment: Experiment) -> Finding:
     """The standard RNN with the input held, run until it rests, against the equilibrium of C9."""
     m = experiment.model
-    # half the feedback: the fixed-point iteration contracts, whatever the input
+    # a weaker feedback: the fixed-point iteration contracts, whatever the input
     calm = ContinuousRNN(m.A, 0.3 * m.B, m.C, m.phi, tau=m.tau)
     held = experiment.x[len(experiment.x) // 2]
     end = run(quasi_static(calm), np.tile(held, (200, 1))).s[-1]
@@ -185,7 +185,11 @@ DISCRETIZATION: tuple[Claim, ...] = (
     Claim("D6", "poles go to 1 / (1 - dT lambda), inside the unit circle for every dT", _images),
     Claim("D7", "the weights tend to 0, -A^-1 B, -A^-1 C, -A^-1 phi like 1 / dT", _long_step),
     Claim("D8", "dropping W_s s[n-1] changes the run by O(1 / dT): the standard RNN", _standard),
-    Claim("D8", "with the input held, the standard RNN finds the equilibrium of the equation", _fixed_point),
+    Claim(
+        "D8",
+        "input held, B reduced to 0.3 B so that it contracts: the standard RNN finds the equilibrium",
+        _fixed_point,
+    ),
     Claim("D9", "tau_0 = dT -> 0: first order, to the ordinary equation", _tied),
     Claim("D9", "tau_0 fixed, dT -> 0: first order, to the delay equation", _fixed),
     Claim("D10", "the trapezoidal rule samples the same equation to second order", _tustin),

@@ -68,7 +68,7 @@ def draw_trajectory(data: dict[str, Any]) -> Any:
     plot_samples(bottom, data["t"], data["s"], data["samples"])
     bottom.set_ylabel("state $s_1$")
     bottom.set_xlabel(f"time ({data['unit']})")
-    add_legend(bottom, ncols=4, loc="lower left", bbox_to_anchor=(0, 1.0))
+    add_legend(bottom, ncols=2, loc="lower left", bbox_to_anchor=(0, 1.0))
     return figure
 
 
@@ -108,7 +108,7 @@ def poles_data(experiment: Experiment) -> dict[str, Any]:
     dts = np.geomspace(1e-2, 1e2, 200)
     return {
         "poles": poles,
-        "roots": characteristic_roots(model, rest, count=12),
+        "roots": characteristic_roots(model, rest, count=13),
         "paths": np.array([pole_image(poles, float(dt)) for dt in dts]),
         "images": pole_image(poles, 1.0),
         "multipliers": multipliers(discretize(model, 1.0), rest),
@@ -176,7 +176,10 @@ PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "poles",
-        "Poles in the s-plane and their images in the z-plane (D6), inside the unit circle for every dT.",
+        "Circles: the eigenvalues of A in the s-plane and their images 1 / (1 - dT lambda) in the z-plane (D6), inside"
+        " the unit circle for every dT (grey). Squares: the whole loop linearized at rest, left as the delay equation,"
+        " right as its recursion at dT = 1. At so long a step the two need not agree: here the equation leaves rest"
+        " (roots right of the axis), while its recursion is stable.",
         poles_data,
         draw_poles,
     ),

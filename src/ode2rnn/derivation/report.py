@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ode2rnn.core.series import Series
 from ode2rnn.core.trajectory import write_whole
 from ode2rnn.derivation import CLAIMS
 from ode2rnn.derivation.claim import Claim, Experiment, Finding
-from ode2rnn.derivation.figures import PICTURES
+from ode2rnn.derivation.figures import PICTURES, Picture
 
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 
@@ -49,10 +50,9 @@ def table(rows: Iterable[Row]) -> str:
 def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda what: None) -> list[Row]:
     """Check every claim on ``series``, draw every figure, and write report.md, all into the folder ``out``.
 
-    ``on_step`` is told what was just finished, once for each claim and each figure.
+    ``on_step`` is told what was just finished, once for each claim and each figure. A figure that cannot be drawn
+    is a row that fails, like a check that breaks.
     """
-    from ode2rnn.plotting import save_figure
-
     experiment = Experiment(series)
     rows = []
     for claim in CLAIMS:
@@ -60,7 +60,8 @@ def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda
         on_step(f"{claim.id}: {claim.statement}")
     out.mkdir(parents=True, exist_ok=True)
     for picture in PICTURES:
-        save_figure(picture.draw(picture.data(experiment)), out / f"{picture.name}.png")
+        drawn = check(Claim("figure", picture.name, partial(_draw, picture, out)), experiment)
+        rows += [] if drawn.finding.holds else [drawn]
         on_step(f"figure {picture.name}")
     write_whole(out / "report.md", lambda path: _write(path, report(experiment, rows)))
     return rows
@@ -71,20 +72,25 @@ def steps() -> int:
     return len(CLAIMS) + len(PICTURES)
 
 
+def summary(series: Series) -> str:
+    """What the claims were checked on, in a line."""
+    experiment = Experiment(series)
+    count = f"{experiment.samples} of {len(series.t)}" if experiment.samples < len(series.t) else str(len(series.t))
+    return (
+        f"Series: {series.name}, {count} values (one {series.unit_of_time} apart), standardized to mean 0 and"
+        f" deviation 1; the studies of the step size take the first {int(experiment.window[1]) + 1} of them."
+    )
+
+
 def report(experiment: Experiment, rows: list[Row]) -> str:
     """report.md: what was run, the table, the figures."""
     series = experiment.series
     failed = sum(not row.finding.holds for row in rows)
     verdict = "Every claim holds." if not failed else f"{failed} of {len(rows)} claims FAIL."
-    used = (
-        f"{experiment.samples} of {len(series.t)} values"
-        if experiment.samples < len(series.t)
-        else f"{len(series.t)} values"
-    )
     lines = [
         "# From the differential equation to the canonical RNN",
         "",
-        f"Series: {series.name}, {used} (one {series.unit_of_time} apart), standardized to mean 0 and deviation 1.",
+        summary(series),
         f"The network is C9 with three states and tau = dT = 1 {series.unit_of_time}. {verdict}",
         "",
         "| " + " | ".join(COLUMNS) + " |",
@@ -92,10 +98,19 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
         *("| " + " | ".join(cell.replace("|", "\\|") for cell in row.cells) + " |" for row in rows),
         "",
     ]
+    missing = {row.claim.statement for row in rows if row.claim.id == "figure"}
     for picture in PICTURES:
-        lines += [f"![{picture.caption}]({picture.name}.png)", "", picture.caption, ""]
+        if picture.name not in missing:
+            lines += [f"![{picture.caption}]({picture.name}.png)", "", picture.caption, ""]
     lines += ["Written by `ode2rnn reproduce`. The ids are those of the package's documentation.", ""]
     return "\n".join(lines)
+
+
+def _draw(picture: Picture, out: Path, experiment: Experiment) -> Finding:
+    from ode2rnn.plotting import save_figure
+
+    path = save_figure(picture.draw(picture.data(experiment)), out / f"{picture.name}.png")
+    return Finding("a picture", path.name, True)
 
 
 def _write(path: Path, text: str) -> None:

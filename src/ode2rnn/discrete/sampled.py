@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_positive, stack
+from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_divides, check_positive, stack
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant
@@ -104,6 +104,8 @@ class Sampled:
         self._options: dict[str, Any] = {"method": method, "rtol": rtol, "atol": atol}
         if fixed:
             self._options["dt"] = self.dt / substeps
+            for delay in model.delays:
+                check_divides(self._options["dt"], delay)
         self._kept = int(np.ceil(max(model.delays, default=0.0) / self.dt - 1e-9))
 
     @property

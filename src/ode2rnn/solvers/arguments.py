@@ -8,6 +8,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import (
+    MOST_STEPS,
     Array,
     as_like,
     broadcast_to,
@@ -23,6 +24,8 @@ from ode2rnn.solvers.breaking import breaking_points
 from ode2rnn.solvers.problem import Problem
 
 SMALLEST_RTOL = 1e-14
+# the shortest time that a method can follow, as a share of the largest time: ten thousand roundings
+RESOLVED = 1e4 * np.finfo(float).eps
 
 
 def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, atol: Any, dt: Any) -> Problem:
@@ -39,6 +42,7 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
         raise ValueError(f"rtol: expected a number in [{SMALLEST_RTOL:g}, 1), got {rtol:g}")
     atol = check_positive("atol", atol)
     dt = None if dt is None else check_positive("dt", dt)
+    _check_scales(span, model.delays, dt)
     signal = _input(model, x, span)
     past = _history(model, history, span)
     before = past.value if isinstance(past, Constant) else past.left(span[0])
@@ -57,6 +61,24 @@ def _times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
         return (t0, t1), None
     samples = check_increasing("t", t, least=2)
     return (float(samples[0]), float(samples[-1])), samples
+
+
+def _check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float | None) -> None:
+    length, largest = span[1] - span[0], max(abs(span[0]), abs(span[1]))
+    if not np.isfinite(length):
+        raise ValueError(f"t: expected a range of finite length, got ({span[0]:g}, {span[1]:g})")
+    shortest = min((*delays, length))
+    if shortest < RESOLVED * largest:
+        raise ValueError(
+            f"t: numbers near {largest:g} are too far apart to resolve a time of {shortest:g}; shift t towards 0"
+        )
+    if length / shortest > MOST_STEPS:
+        raise ValueError(
+            f"t: expected at most {MOST_STEPS:g} intervals of the shortest delay {shortest:g}, got"
+            f" {length / shortest:.3g}; leave out a delay this short"
+        )
+    if dt is not None and length / dt > MOST_STEPS:
+        raise ValueError(f"dt: expected at most {MOST_STEPS:g} steps from t0 to t1, got {length / dt:.3g} (dt {dt:g})")
 
 
 def _input(model: AdditiveModel, x: Any, span: tuple[float, float]) -> Signal | None:
@@ -87,7 +109,15 @@ def _history(model: AdditiveModel, history: Any, span: tuple[float, float]) -> S
     earliest = span[0] - max(model.delays, default=0.0)
     if isinstance(history, Trajectory):
         if history.dense is None:
-            raise ValueError("history: this trajectory was loaded from a file, which keeps no dense output")
+            raise ValueError(
+                "history: expected a trajectory with dense output; one that was loaded from a file, or solved with"
+                " adjoint=True, keeps none"
+            )
+        if history.start > earliest or history.end < span[0]:
+            raise ValueError(
+                f"history: expected a trajectory that covers [{earliest:g}, {span[0]:g}], the longest delay before t0,"
+                f" got one on [{history.start:g}, {history.end:g}]; go on from a run at least as long as that delay"
+            )
         history = _Past(history)
     if callable(history):
         return as_signal("history", history, model.width, (earliest, span[0]))
@@ -130,8 +160,9 @@ def _seeds(
     reach = max(model.delays, default=0.0)
     seeds += [(float(k), past.order) for k in past.knots if span[0] - reach <= k < span[0]]
     if x is not None:
-        seeds += [(float(k) + delay, x.order + 1) for delay in model.input_delays for k in x.knots]
-    return [seed for seed in seeds if seed[0] < span[1]]
+        arrivals = [float(k) + delay for delay in model.input_delays for k in x.knots]
+        seeds += [(time, x.order + 1) for time in arrivals if span[0] <= time < span[1]]
+    return seeds
 
 
 def _deepest(rtol: float) -> int:

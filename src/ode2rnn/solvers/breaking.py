@@ -1,15 +1,18 @@
 """Breaking points: where the solution of a delay equation is less smooth, so that every step ends there.
 
-A jump of a derivative at p comes back, one derivative higher, at p + tau for every delay tau; the source of
+A jump of a derivative at p comes back, one derivative higher, at p + tau for every delay tau; the sources of
 jumps are the start t0, the knots of the history and the knots of the input (Bellen and Zennaro 2003, ch. 2).
 """
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterable
 
 import numpy as np
+
+# Several delays make many points. Beyond this many for each delay interval and each source of jumps, the jumps of
+# higher derivatives are left to the error control; those of the derivatives up to LEAST are always met.
+MOST, LEAST = 20, 3
 
 
 def breaking_points(
@@ -35,17 +38,21 @@ def breaking_points(
     t0, t1 = span
     size = min((*delays, t1 - t0))
     close = max(1e-12 * size, 16 * np.finfo(float).eps * max(abs(t0), abs(t1)))
-    heap = [seed for seed in seeds if seed[1] <= order]
-    heapq.heapify(heap)
-    found: list[float] = []
-    while heap:
-        time, jump = heapq.heappop(heap)
-        while heap and heap[0][0] - time <= close:
-            jump = min(jump, heapq.heappop(heap)[1])
-        if t0 + close < time < t1 - close:
-            found.append(time)
-        if jump < order:
-            for delay in delays:
-                if time + delay < t1 - close:
-                    heapq.heappush(heap, (time + delay, jump + 1))
-    return np.array(found)
+    sources = list(seeds)
+    most = MOST * (len(sources) + (t1 - t0) / size)
+    found = _merge([time for time, _ in sources], close)
+    jumps = np.zeros(0)  # where this derivative jumps
+    for derivative in range(order + 1):
+        later = (jumps[:, None] + np.array(delays)).ravel()
+        jumps = _merge([*later[later < t1 - close], *(time for time, n in sources if n == derivative)], close)
+        more = _merge([*found, *jumps], close)
+        if derivative > LEAST and len(more) > most:
+            break
+        found = more
+    return found[(found > t0 + close) & (found < t1 - close)]
+
+
+def _merge(times: list[float], close: float) -> np.ndarray:
+    """The times in order; of those closer than ``close`` to one another, the first."""
+    ordered = np.sort(np.array(times, dtype=float))
+    return ordered[np.diff(ordered, prepend=-np.inf) > close]

@@ -93,6 +93,12 @@ def choose(problem: Problem) -> Method:
 
 
 def fastest_rate(problem: Problem) -> float:
-    """The largest |eigenvalue| of the undelayed linear part, per unit of time."""
-    term = problem.model.undelayed("state")
-    return 0.0 if term is None else float(np.abs(np.linalg.eigvals(to_numpy(term.dense()))).max())
+    """The largest |eigenvalue| of A + B diag G'(s0), A and B the undelayed matrices, per unit of time."""
+    linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
+    start = problem.s0.reshape((-1, problem.model.width))[0]
+    jacobian = np.zeros((len(start), len(start)))
+    if linear is not None:
+        jacobian += to_numpy(linear.dense())
+    if feedback is not None:
+        jacobian += to_numpy(feedback.dense()) * problem.model.activation.slope(start)
+    return float(np.abs(np.linalg.eigvals(jacobian)).max()) if np.isfinite(jacobian).all() else np.inf

@@ -88,7 +88,7 @@ class StepStudy:
             return [*notes, "|z|: not known, because no equilibrium was found for the mean input."]
         about = "about the equilibrium for the mean input"
         notes.append(f"|z|: the largest multiplier of the recursion {about}; stable below 1.")
-        notes.append(f"The equation itself grows there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
+        notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
         if any(np.isnan(moduli).any() for moduli in self.moduli.values()):
             notes.append(f"|z| is left out where the recursion remembers more than {MOST_MULTIPLIERS} values.")
         return notes
