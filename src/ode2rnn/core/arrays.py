@@ -110,8 +110,11 @@ def check_array(name: str, value: Any, like: Array | None = None, finite: bool =
             raise ValueError(f"{name}: expected an array of numbers, got {brief(value)} ({error})") from None
         if raw.dtype.kind not in "biuf":
             raise ValueError(f"{name}: expected an array of real numbers, got {brief(value)}")
-        with np.errstate(all="ignore"):
-            array = np.array(raw, dtype=np.float64)
+        if raw.dtype == np.float64:
+            array = np.array(raw)
+        else:
+            with np.errstate(all="ignore"):
+                array = np.array(raw, dtype=np.float64)
     if like is not None and is_torch(like):
         array = as_like(array, like)
     if finite and not all_finite(array):
@@ -136,8 +139,8 @@ def check_shape(name: str, array: Array, shape: tuple[int | str, ...]) -> Array:
 
 def check_number(name: str, value: Any) -> float:
     """``value`` as a finite float."""
-    if type(value) is float and math.isfinite(value):
-        return value
+    if type(value) in (int, float) and abs(value) <= sys.float_info.max:
+        return float(value)
     array = to_numpy(check_array(name, value))
     if array.ndim != 0:
         raise ValueError(f"{name}: expected one number, got an array of shape {array.shape}")

@@ -73,6 +73,11 @@ class SampledSeries(Signal):
         j = self._piece_of(np.array([0.5 * (a + b)]), self._at_knots)
         return lambda t: self._polynomial(t, np.repeat(j, len(t)))
 
+    def on_pieces(self, inside: np.ndarray, t: np.ndarray) -> Array:
+        j = np.repeat(self._piece_of(inside, self._at_knots), t.shape[1])
+        values = self._polynomial(t.ravel(), j)
+        return values.reshape((*t.shape, *values.shape[1:]))
+
     def parameters(self) -> tuple[Array, ...]:
         return (self.x,) if is_torch(self.x) else ()
 

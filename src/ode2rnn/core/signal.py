@@ -11,7 +11,17 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, brief, broadcast_to, check_array, is_torch, stack, to_numpy
+from ode2rnn.core.arrays import (
+    Array,
+    as_like,
+    brief,
+    broadcast_to,
+    check_array,
+    concatenate,
+    is_torch,
+    stack,
+    to_numpy,
+)
 
 NO_KNOTS = np.zeros(0)
 Side: TypeAlias = Literal["left", "right"]
@@ -62,6 +72,19 @@ class Signal:
         No knot may lie inside (a, b). At the ends, and an ulp past them, the function goes on smoothly.
         """
         raise NotImplementedError
+
+    def on_pieces(self, inside: np.ndarray, t: np.ndarray) -> Array:
+        """The smooth pieces that hold at the times ``inside`` (P,), increasing, at the times ``t`` (P, K) of each:
+        (P, K, ..., m).
+        """
+        if not len(self.knots):
+            values = self.piece(inside[0], inside[0])(t.ravel())
+            return values.reshape((*t.shape, *values.shape[1:]))
+        number = np.searchsorted(self.knots, inside)
+        starts = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(inside)]
+        parts = [self.piece(inside[a], inside[a])(t[a:b].ravel()) for a, b in zip(starts[:-1], starts[1:], strict=True)]
+        values = parts[0] if len(parts) == 1 else concatenate(parts)
+        return values.reshape((*t.shape, *values.shape[1:]))
 
     def parameters(self) -> tuple[Array, ...]:
         """The torch tensors that the signal's values depend on."""

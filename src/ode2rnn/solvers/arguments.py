@@ -48,7 +48,7 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     past = _history(model, history, span)
     before = past.value if isinstance(past, Constant) else past.left(span[0])
     start = before if s0 is None else _state("s0", s0, model.width)
-    model, start = _one_kind(model, probe, past, start, span[0])
+    model, start = _one_kind(model, probe, before, start, span[0])
     points = NO_KNOTS
     if model.delays or (signal is not None and len(signal.knots)):
         seeds = _seeds(model, signal, past, span, jumps=s0 is not None)
@@ -138,12 +138,12 @@ def _state(name: str, value: Any, width: int) -> Array:
 
 
 def _one_kind(
-    model: AdditiveModel, x: Array | None, past: Signal, start: Array, t0: float
+    model: AdditiveModel, x: Array | None, before: Array, start: Array, t0: float
 ) -> tuple[AdditiveModel, Array]:
     """The model and s(t0), all NumPy or all torch, s(t0) with the batch shape that history and input share."""
     known = {"s0": start}
     if model.delays:
-        known["history"] = past.left(t0)
+        known["history"] = before
     if x is not None:
         known["x"] = x[0]
     like = next((v for v in (model.phi, *known.values()) if is_torch(v)), model.phi)

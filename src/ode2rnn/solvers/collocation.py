@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, is_torch
+from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
+from ode2rnn.solvers.modes import WORST_CONDITION
 
 # Beyond this many unknowns a panel is solved in the eigenbasis of A instead of by one dense matrix.
 DENSE_UNKNOWNS = 400
-# A basis worse than this would cost more digits than the accuracy asked of closed forms.
-WORST_CONDITION = 1e3
 
 
 class Nodes(NamedTuple):
@@ -34,9 +33,12 @@ class Nodes(NamedTuple):
 @lru_cache
 def radau_nodes(k: int) -> Nodes:
     """Right Radau points: collocation there is stiffly accurate and damps fast modes (Hairer and Wanner, IV.5)."""
-    from scipy.special import roots_jacobi
-
-    interior = roots_jacobi(k - 1, 1, 0)[0]
+    # zeros of the Jacobi polynomial (1, 0) of degree k - 1, eigenvalues of the matrix of its recurrence
+    n = np.arange(k - 1)
+    beside = np.sqrt(n[1:] * (n[1:] + 1.0)) / (2 * n[1:] + 1.0)
+    interior = np.linalg.eigvalsh(
+        np.diag(-1.0 / ((2 * n + 1.0) * (2 * n + 3.0))) + np.diag(beside, 1) + np.diag(beside, -1)
+    )
     points = np.concatenate([0.5 * (1 + interior), [1.0]])
     theta = np.concatenate([[0.0], points])
     gauss, weights = np.polynomial.legendre.leggauss(k)
@@ -50,37 +52,35 @@ def radau_nodes(k: int) -> Nodes:
 Solve = Callable[[Array], Array]
 
 
-def panel_solver(A: Array | None, h: float, integral: np.ndarray) -> Solve:
-    """The solution operator of S - h Q S A' = R for R of shape (K, ..., d).
+def panel_solvers(A: Array | None, integral: np.ndarray) -> Callable[[float], Solve]:
+    """For a length h, the solution operator of S - h Q S A' = R for R of shape (K, ..., d).
 
-    One dense matrix where it is small (always in torch, so that gradients with respect to A flow), else the
-    eigenbasis of A, unless that is ill-conditioned.
+    One dense matrix where it is small, else the eigenbasis of A, unless that is ill-conditioned. In torch gradients
+    flow to R and A.
     """
     if A is None:
-        return lambda R: R
-    k, d = len(integral), A.shape[0]
+        return lambda h: lambda R: R
     if is_torch(A):
-        import torch
+        from ode2rnn.solvers.adjoint_solve import panel_operators
 
-        return _dense(torch.kron, torch.linalg.lu_factor, lambda f, b: torch.linalg.lu_solve(*f, b), A, h, integral)
-    if k * d > DENSE_UNKNOWNS:
+        return panel_operators(A, integral)
+    if len(integral) * A.shape[0] > DENSE_UNKNOWNS:
         values, vectors = np.linalg.eig(A) if np.any(A - np.diag(np.diag(A))) else (np.diag(A), None)
         if vectors is None or np.linalg.cond(vectors) < WORST_CONDITION:
-            return _by_modes(values, vectors, h, integral)
+            return lambda h: _by_modes(values, vectors, h, integral)
+    return lambda h: _dense(A, h, integral)
+
+
+def _dense(A: np.ndarray, h: float, integral: np.ndarray) -> Solve:
     from scipy.linalg import lu_factor, lu_solve
 
-    # values that are not finite go through, to be told by the error estimate
-    return _dense(np.kron, lu_factor, partial(lu_solve, check_finite=False), A, h, integral)
+    k, d = len(integral), len(A)
+    factors = lu_factor(np.eye(k * d) - h * np.kron(integral, A))
 
-
-def _dense(kron: Callable, factor: Callable, solve: Callable, A: Array, h: float, integral: np.ndarray) -> Solve:
-    k, d = len(integral), A.shape[0]
-    factors = factor(as_like(np.eye(k * d), A) - h * kron(as_like(integral, A), A))
-
-    def solver(R: Array) -> Array:
-        # (K, ..., d) -> (K d, batch) and back
+    def solver(R: np.ndarray) -> np.ndarray:
+        # (K, ..., d) -> (K d, batch) and back; values that are not finite go through, to be told by the error
         columns = R.reshape((k, -1, d)).swapaxes(1, 2).reshape((k * d, -1))
-        return solve(factors, columns).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
+        return lu_solve(factors, columns, check_finite=False).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
 
     return solver
 

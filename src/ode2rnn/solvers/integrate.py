@@ -174,9 +174,8 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
     dense: Any = solution.piecewise() if solution.whole is None else solution.whole
-    if (
-        not is_torch(problem.s0) and solution.whole is None and is_torch(dense.values)
-    ):  # torchdiffeq served a NumPy model
+    ready = solution.whole is not None or solution.panels is not None
+    if not ready and not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
         dense = Piecewise(dense.breaks, dense.theta, dense.values.detach().numpy())
     if problem.samples is None and solution.whole is None:
         times, states = dense.nodes()

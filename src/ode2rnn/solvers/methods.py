@@ -66,7 +66,7 @@ def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
-        _own("spectral", 12, True, spectral.solve, lambda rtol: radau_nodes(spectral.node_count(rtol)).theta),
+        _own("spectral", 12, True, spectral.solve, lambda _: radau_nodes(spectral.NODES).theta),
         _own("taylor", 12, True, taylor.solve, lambda _: tsit5.THETA),
         _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
         _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),

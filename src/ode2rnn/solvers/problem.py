@@ -13,11 +13,13 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, einsum, is_torch, stack, to_numpy
+from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, concatenate, einsum, is_torch, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
 from ode2rnn.core.signal import Signal
 
 Function = Callable[[np.ndarray], Array]
+
+FEW = 4  # steps up to which a product for each costs less than to gather the values of all
 
 
 class StepError(Exception):
@@ -26,7 +28,11 @@ class StepError(Exception):
 
 @dataclass
 class Solution:
-    """The solution so far: one polynomial a step, by its values at the relative nodes ``theta``."""
+    """The solution so far: one polynomial a step, by its values at the relative nodes ``theta``.
+
+    A method that solves many steps in one call leaves them together in ``panels``, or as a dense output of
+    another form in ``whole``, and ``values`` empty.
+    """
 
     t0: float
     theta: np.ndarray
@@ -35,6 +41,7 @@ class Solution:
     rejected: int = 0
     values: list[Array] = field(default_factory=list)
     whole: Any = None
+    panels: Piecewise | None = None
 
     def __post_init__(self) -> None:
         self._breaks = np.empty(64)
@@ -48,24 +55,28 @@ class Solution:
     @property
     def end(self) -> float:
         """The time reached."""
-        return float(self._breaks[len(self.values)]) if self.whole is None else self._adopted[0]
-
-    @property
-    def steps(self) -> int:
-        """The number of accepted steps."""
-        return len(self.values) if self.whole is None else self._adopted[1]
+        if self.whole is not None:
+            return self._adopted[0]
+        return float(self._breaks[len(self.values)] if self.panels is None else self.panels.breaks[-1])
 
     def adopt(self, whole: Any, end: float, steps: int) -> None:
         """Take a dense output of another form, made at once, for the whole solution up to ``end``."""
         self.whole, self._adopted = whole, (end, steps)
 
-    def append(self, end: float, values: Array) -> None:
-        """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
+    @property
+    def steps(self) -> int:
+        """The number of steps taken."""
+        if self.whole is not None:
+            return self._adopted[1]
+        return len(self.values) if self.panels is None else len(self.panels.breaks) - 1
+
+    def append(self, end: float, values: Array, checked: bool = False) -> None:
+        """Add a step that ends at ``end``; values (K, ..., d) at its nodes, checked to be finite here if not before.
 
         Raises:
             StepError: values that are not finite; nothing is added.
         """
-        if not all_finite(values):
+        if not checked and not all_finite(values):
             raise StepError(
                 f"the solution leaves the finite numbers after t = {self.end:.6g}: it diverges, its right-hand side is"
                 " not finite there, or the step is too long for this method"
@@ -81,6 +92,15 @@ class Solution:
         for end, step in zip(ends, values, strict=True):
             self.append(float(end), step)
 
+    def shifted(self, start: float, end: float) -> Array | None:
+        """The values at the nodes (K, ..., d) of the step from ``start`` to ``end``, if there is one."""
+        i = int(np.searchsorted(self._breaks[: len(self.values)], 0.5 * (start + end))) - 1
+        if i < 0:
+            return None
+        slack = max(1e-12 * (end - start), 4 * np.finfo(float).eps * max(abs(start), abs(end)))
+        same = abs(self._breaks[i] - start) <= slack and abs(self._breaks[i + 1] - end) <= slack
+        return self.values[i] if same else None
+
     def __call__(self, t: np.ndarray) -> Array:
         """s at times (T,) in the part that is solved, (T, ..., d)."""
         breaks = self._breaks[: len(self.values) + 1]
@@ -91,17 +111,23 @@ class Solution:
         if (index == first).all():
             return _combine(matrix, self.values[first])
         steps, index = np.unique(index, return_inverse=True)
+        if len(steps) <= FEW and (np.diff(index) >= 0).all():
+            return concatenate([_combine(matrix[index == n], self.values[i]) for n, i in enumerate(steps)])
         values = stack([self.values[i] for i in steps])
         return einsum("tk,tk...->t...", as_like(matrix, values), values[index])
 
     def cut(self, activation: Activation) -> None:
         """Keep the steps before the first one whose readout is not finite."""
+        if self.panels is not None:
+            self._breaks, self.values, self.panels = self.panels.breaks, list(self.panels.values), None
         finite = [all_finite(activation.value(values)) for values in self.values]
         if not all(finite):
             del self.values[finite.index(False) :]
 
     def piecewise(self) -> Piecewise:
         """The whole as one dense output."""
+        if self.panels is not None:
+            return self.panels
         return Piecewise(self._breaks[: len(self.values) + 1].copy(), self.theta, stack(self.values))
 
 
@@ -182,12 +208,17 @@ class Segment:
         if problem.x is not None:
             self._inputs = [(term, problem.x.piece(a - term.delay, b - term.delay)) for term in model.input]
 
-    def forcing(self, t: np.ndarray) -> Array:
-        """All that is known at the times (T,), as (T, ..., d)."""
+    def forcing(self, t: np.ndarray, panel: tuple[float, float] | None = None) -> Array:
+        """All that is known at the times (T,), as (T, ..., d); panel: the times are all but the first node of a step
+        of the solution with these ends.
+        """
         self._solution.evaluations += len(t)
         total = broadcast_to(self._phi, (len(t), *self._shape))
         for term, past, warped in self._delayed:
-            values = as_like(past(t - term.delay), self._phi)
+            same = None
+            if panel is not None and past is self._solution:
+                same = self._solution.shifted(panel[0] - term.delay, panel[1] - term.delay)
+            values = as_like(past(t - term.delay), self._phi) if same is None else same[1:]
             total = total + self._aligned(term.apply(self._activation.value(values) if warped else values))
         for term, signal in self._inputs:
             total = total + self._aligned(term.apply(as_like(signal(t - term.delay), self._phi)))

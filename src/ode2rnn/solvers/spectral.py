@@ -7,77 +7,115 @@ The size of the panels follows the tail of the Legendre coefficients of S.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, as_like, concatenate, to_numpy
-from ode2rnn.solvers.collocation import Nodes, Solve, panel_solver, radau_nodes
+from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
+from ode2rnn.solvers import compiled_panels
+from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
+# Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels, and rows of this
+# length are what the compiled code is fastest with (rows of 8 are slower than these).
+NODES = 16
 SAFETY = 0.9
-GROWTH = (0.15, 3.0)
-# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest value, in
-# units of the precision. What is left of them would keep the panels short where the tolerance is near it.
+SHRINK, GROW = 0.15, 3.0
+# Legendre coefficients of smooth data cannot be told from rounding below this share of the largest component (the
+# products mix components), in units of the precision.
 ROUNDING = 64
 # lengths of panels whose factorization is kept
 KEPT = 32
 
 
-def node_count(rtol: float) -> int:
-    """Nodes on a panel: more digits are cheaper by more nodes than by more panels."""
-    return 10 if rtol > 1e-5 else 12 if rtol > 1e-8 else 16
-
-
 def solve(problem: Problem, solution: Solution) -> None:
+    """Solve panel by panel from t0 to t1, in compiled code where there is a kernel for the model."""
+    if not compiled_panels.solve(problem, solution):
+        solve_plainly(problem, solution)
+
+
+def solve_plainly(problem: Problem, solution: Solution) -> None:
     """Solve panel by panel from t0 to t1, appending each accepted panel to ``solution``."""
     nodes = radau_nodes(len(solution.theta) - 1)
     term = problem.model.undelayed("state")
     A = None if term is None else term.dense()
+    of_length = panel_solvers(A, nodes.integral)
+    Q = as_like(nodes.integral, problem.s0)
+    tail = as_like(nodes.to_legendre[-2:], problem.s0)
     solvers: dict[float, Solve] = {}
-    s, longest = problem.s0, problem.shortest_delay
-    target = np.inf
-    for a, b in problem.segments():
+    s, target = problem.s0, np.inf
+    for a, b in pairwise(segment_ends(problem).tolist()):
         segment = Segment(problem, solution, a, b)
-        start, h = a, 0.0
+        start = a
         while start < b:
-            h = _panel_length(b - start, h, min(target, longest))
+            h = panel_length(a, b, start, target)
             key = float(f"{h:.12e}")  # lengths that differ by rounding share one factorization
             if key not in solvers:
                 if len(solvers) == KEPT:
                     solvers.clear()
-                solvers[key] = panel_solver(A, h, nodes.integral)
+                solvers[key] = of_length(h)
             end = b if abs(start + h - b) <= 1e-9 * h else start + h
-            values = _panel(segment, s, start, h, nodes, solvers[key])
-            error = tail_error(values, nodes, problem.rtol, problem.atol)
-            target = h * float(np.clip(SAFETY * max(error, 1e-30) ** (-1 / len(nodes.integral)), *GROWTH))
+            forcing = segment.forcing(start + h * nodes.theta[1:], (start, end))
+            integral = (Q @ forcing.reshape((len(Q), -1))).reshape(forcing.shape)
+            values = concatenate([s[None], solvers[key](s + h * integral)])
+            error = tail_error(values, tail, problem.rtol, problem.atol)
+            target = next_target(target, h, error, len(Q))
             if error > 1.0:
                 solution.rejected += 1
                 check_step(a, start, h, s)
                 continue
-            solution.append(end, values)
+            solution.append(end, values, checked=True)
             s, start = values[-1], end
 
 
-def _panel_length(rest: float, last: float, target: float) -> float:
-    # equal panels up to the end of the segment; the last length is kept while it is within a factor of two of
-    # the best, because a new length costs a factorization
-    if 0.5 * target < last <= target and abs(rest / last - round(rest / last)) < 1e-9 and rest > 0.5 * last:
-        return last
-    return rest / max(1, int(np.ceil(rest / target - 1e-9)))
+def segment_ends(problem: Problem) -> np.ndarray:
+    """t0, the breaking points, t1, and between them points the shortest delay apart.
+
+    Panels in such segments lie one delay after panels, once the breaking points are past.
+    """
+    ends = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
+    tau = problem.shortest_delay
+    parts = np.maximum(1, np.ceil(np.diff(ends) / tau - 1e-9)).astype(int)
+    if (parts == 1).all():
+        return ends
+    first = np.cumsum(parts) - parts
+    steps = np.arange(parts.sum()) - np.repeat(first, parts)
+    return np.append(np.repeat(ends[:-1], parts) + steps * tau, ends[-1])
 
 
-def _panel(segment: Segment, s: Array, start: float, h: float, nodes: Nodes, solve_linear: Solve) -> Array:
-    forcing = segment.forcing(start + h * nodes.theta[1:])
-    flat = forcing.reshape((forcing.shape[0], -1))
-    integral = (as_like(h * nodes.integral, s) @ flat).reshape(forcing.shape)
-    return concatenate([s[None], solve_linear(s + integral)])
+def panel_length(a: float, b: float, start: float, target: float) -> float:
+    """The largest of (b - a) / 2^n that is at most ``target`` and takes a panel at ``start`` onto the dyadic grid.
+
+    Few lengths occur, so few operators of a panel are needed, and panels lie one delay after panels.
+    """
+    h, n = b - a, 1.0
+    while h > target * (1.0 + 1e-9) and n < 1e15:
+        h, n = 0.5 * h, 2.0 * n
+    place = (start - a) / (b - a)
+    while abs(place * n - round(place * n)) > 0.01 and n < 1e12:
+        h, n = 0.5 * h, 2.0 * n
+    return h
 
 
-def tail_error(values: Array, nodes: Nodes, rtol: float, atol: float) -> float:
-    """The last two Legendre coefficients of a panel over its tolerance, the largest over components."""
-    if not all_finite(values):
-        return np.inf
-    panel = to_numpy(values)
-    tail = np.abs(np.tensordot(nodes.to_legendre[-2:], panel, axes=1)).max(axis=0)
-    size = np.abs(panel).max(axis=0)
-    error = (np.maximum(tail - ROUNDING * precision(values) * size, 0.0) / (atol + rtol * size)).max()
-    return float(error) if np.isfinite(error) else np.inf  # near overflow the coefficients are not numbers
+def next_target(target: float, h: float, error: float, k: int) -> float:
+    """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
+    factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / k), SHRINK), GROW)
+    if error > 1.0:
+        return h * min(factor, 0.5)
+    if h <= 0.5 * target and factor >= 1.0:
+        return max(target, h * factor)  # the end of its segment made the panel short
+    return h * max(factor, 1.0)
+
+
+def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float:
+    """The last two Legendre coefficients of a panel over its tolerance, the largest over components.
+
+    Infinite where a value is not finite. In torch all is done where the tensors are, but for the result.
+    """
+    panel = (values.detach() if is_torch(values) else values).reshape((len(values), -1, values.shape[-1]))
+    tail = abs((to_tail @ panel.reshape((len(values), -1))).reshape((2, *panel.shape[1:])))
+    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, abs(panel)))
+    largest = size.amax(-1, keepdim=True) if is_torch(size) else size.max(axis=-1, keepdims=True)
+    rounding = ROUNDING * precision(values) * largest  # what is below it says nothing about the length of the panel
+    error = float(((tail - rounding).clip(min=0.0) / (atol + rtol * size).clip(min=rounding)).max())
+    return error if np.isfinite(error) else np.inf

@@ -1,0 +1,152 @@
+"""Values of a solution held as panels: one delay before the nodes of a new panel, and at any times.
+
+The plain twins are Solution in solvers.problem and core.dense.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ode2rnn.kernels.elementwise import LOOP
+from ode2rnn.kernels.panel_algebra import INNER, add_row
+
+Array = np.ndarray
+Width = tuple[int, ...]
+EPS = 2.220446049250313e-16
+# Reassociation is allowed in sums that only estimate an error or interpolate: they may be taken in any order.
+SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
+
+
+@njit(**INNER)
+def find(breaks: Array, count: int, t: float) -> int:
+    """The interval i of ``count`` with breaks[i] <= t < breaks[i + 1], the outer ones reaching past the ends."""
+    low, high = 0, count
+    while high - low > 1:
+        middle = (low + high) // 2
+        if breaks[middle] <= t:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(**INNER)
+def barycentric(width: Width, theta: Array, weights: Array, at: float, row: Array) -> None:
+    """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
+    K = len(width)
+    total = 0.0
+    for j in range(K + 1):
+        difference = at - theta[j]
+        if abs(difference) <= 1e-300:
+            row[:] = 0.0
+            row[j] = 1.0
+            return
+        row[j] = weights[j] / difference
+        total += row[j]
+    for j in range(K + 1):
+        row[j] /= total
+
+
+@njit(**INNER)
+def locate(
+    width: Width,
+    breaks: Array,
+    count: int,
+    start: float,
+    end: float,
+    delay: float,
+    theta: Array,
+    weights: Array,
+    sources: Array,
+    rows: Array,
+) -> int:
+    """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
+
+    Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
+    rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
+    """
+    K = len(width)
+    a, b = start - delay, end - delay
+    q = find(breaks, count, 0.5 * (a + b))
+    slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
+    if abs(breaks[q] - a) <= slack and abs(breaks[q + 1] - b) <= slack:
+        sources[0] = q
+        return 0
+    row = np.empty(K + 1)
+    number = 0
+    for k in range(K):
+        t = a + (b - a) * theta[k + 1]
+        q = find(breaks, count, t)
+        if number == 0 or sources[number - 1] != q:
+            sources[number] = q
+            rows[number] = 0.0
+            number += 1
+        barycentric(width, theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
+        for j in range(K + 1):
+            rows[number - 1, j * K + k] = row[j]
+    return number
+
+
+@njit(**INNER)
+def gather(
+    width: Width,
+    values: Array,
+    sources: Array,
+    number: int,
+    batch: int,
+    rows: Array,
+    out: Array,
+    d: int,
+) -> None:
+    """The delayed state of one trajectory at the nodes, from the panels that `locate` found."""
+    K = len(width)
+    if number == 0:
+        same = values[sources[0] + 1, batch]
+        for i in range(d * K):
+            out[i] = same[i]
+        return
+    out[: d * K] = 0.0
+    for n in range(number):
+        before, source, weight = values[sources[n], batch], values[sources[n] + 1, batch], rows[n]
+        for c in range(d):
+            line, v = out[c * K : (c + 1) * K], before[c * K + K - 1]
+            for k in range(K):
+                line[k] += v * weight[k]
+            add_row(width, weight[K:], source[c * K : (c + 1) * K], line)
+
+
+@njit(**SUMS)
+def sample(
+    width: Width,
+    breaks: Array,
+    values: Array,
+    theta: Array,
+    weights: Array,
+    times: Array,
+    out: Array,
+) -> None:
+    """The solution at ``times`` (T,) into out (T, batch, d); values as in :func:`run`."""
+    K = len(width)
+    count = breaks.shape[0] - 1
+    row = np.empty(K + 1)
+    batch, d = out.shape[1], out.shape[2]
+    for n in range(times.shape[0]):
+        t = times[n]
+        q = find(breaks, count, t)
+        length = breaks[q + 1] - breaks[q]
+        at = 1.0 if t == breaks[q + 1] else (t - breaks[q]) / length
+        # a time that was handed out as a node is that node, whatever rounding makes of it here
+        near = 4e-16 * max(1.0, abs(t) / length)
+        for j in range(K + 1):
+            if abs(at - theta[j]) <= near:
+                at = theta[j]
+                break
+        barycentric(width, theta, weights, at, row)
+        for b in range(batch):
+            before, source = values[q, b], values[q + 1, b]
+            for c in range(d):
+                total = row[0] * before[c * K + K - 1]
+                for k in range(K):
+                    total += row[k + 1] * source[c * K + k]
+                out[n, b, c] = total

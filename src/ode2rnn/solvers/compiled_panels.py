@@ -1,0 +1,192 @@
+"""The spectral method of steps in compiled code: plans panels, samples the input on their nodes, runs the kernel.
+
+The input and the history may be any functions of time: they are needed at known times only, the nodes of the planned
+panels, and are called with all of them at once.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.core.dense import Piecewise
+from ode2rnn.kernels import compiled
+from ode2rnn.solvers.panel_tables import Tables, tables_of
+from ode2rnn.solvers.problem import Problem, Solution, check_step
+
+# The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
+FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22
+
+EPS = float(np.finfo(float).eps)
+
+
+class Panels(Piecewise):
+    """The dense output of the kernel: its blocks (P + 1, batch, d K), of which the first ends with s(t0)."""
+
+    def __init__(
+        self,
+        breaks: np.ndarray,
+        theta: np.ndarray,
+        weights: np.ndarray,
+        blocks: np.ndarray,
+        shape: tuple[int, ...],
+    ) -> None:
+        self.__dict__.update(breaks=breaks, theta=theta, _weights=weights, blocks=blocks, shape=shape)
+
+    @cached_property
+    def values(self) -> np.ndarray:
+        """The polynomials at the nodes, (P, K + 1, ..., d)."""
+        count, k = len(self.breaks), len(self.theta) - 1
+        blocks = self.__dict__["blocks"].reshape((count, -1, self.__dict__["shape"][-1], k))
+        values = np.empty((count - 1, k + 1, *blocks.shape[1:3]))
+        values[:, 0] = blocks[:-1, ..., -1]
+        values[:, 1:] = np.moveaxis(blocks[1:], 3, 1)
+        return values.reshape((count - 1, k + 1, *self.__dict__["shape"]))
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        if not compiled():
+            return super().__call__(t)
+        from ode2rnn.kernels.panel_past import sample
+
+        blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
+        out = np.empty((len(t), blocks.shape[1], shape[-1]))
+        sample(
+            (0,) * (len(self.theta) - 1), self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out
+        )
+        return out.reshape((len(t), *shape))
+
+
+def solve(problem: Problem, solution: Solution) -> bool:
+    """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
+    if not compiled() or is_torch(problem.s0):
+        return False
+    tables = tables_of(problem.model, len(solution.theta) - 1)
+    if tables is None:
+        return False
+    from ode2rnn.kernels import panel_plan
+    from ode2rnn.kernels import spectral as kernels
+
+    points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
+    bounds = panel_plan.segment_ends(points, problem.shortest_delay)
+    shape = tuple(problem.s0.shape)
+    d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
+    width = (0,) * k
+    start_value = problem.s0.reshape((-1, d))
+    batch = len(start_value)
+    room = len(bounds) + FIRST
+    breaks, blocks = np.empty(room), np.empty((room, batch, d * k))
+    breaks[0] = problem.span[0]
+    blocks[0].reshape((batch, d, k))[..., -1] = start_value
+    modes = np.zeros((batch, rows))
+    modes[:, :d] = start_value if tables.inverse is None else start_value @ tables.inverse.T
+    theta, weights = tables.nodes.theta, tables.weights
+    close = 4 * EPS * max(abs(problem.span[0]), abs(problem.span[1]))
+    most = max(1, MOST // (batch * rows * k))
+    count, segment, start, target, size = 0, 0, bounds[0], np.inf, FIRST
+    try:
+        while segment < len(bounds) - 1:
+            size = min(size, most)
+            with tables.lock:
+                plan = panel_plan.plan(
+                    width, bounds, segment, start, target, size, tables.lengths, tables.known, close, theta
+                )
+                segments, starts, ends, places, tables.known, middle, nodes = plan
+                if not len(starts):
+                    tables.forget()
+                    continue
+                tables.build()
+                operators = tables.real, tables.turned, tables.dense
+            if count + len(starts) >= len(breaks):
+                room = max(2 * len(breaks), count + len(starts) + 1)
+                breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
+            done, status, target, _ = kernels.run(
+                width,
+                bounds,
+                segments,
+                starts,
+                ends,
+                places,
+                _inputs(problem, middle, nodes, batch),
+                _history(problem, tables, middle, nodes, batch),
+                breaks,
+                blocks,
+                count,
+                modes,
+                problem.span[0],
+                target,
+                problem.rtol,
+                problem.atol,
+                tables.code,
+                theta,
+                weights,
+                tables.tail,
+                tables.terms,
+                tables.delays,
+                tables.warped,
+                tables.to_modes,
+                tables.bias,
+                tables.basis,
+                *operators,
+            )
+            rejected = status == kernels.REJECTED
+            solution.evaluations += (done + rejected) * k
+            solution.rejected += rejected
+            if done:
+                count, start, segment = count + done, ends[done - 1], segments[done - 1]
+                segment += bool(start == bounds[segment + 1])
+                solution.on_step(start)
+            size = FASTER * size if status == kernels.DONE else CAREFUL
+            if rejected:
+                last = blocks[count].reshape((batch, d, k))[..., -1]
+                check_step(bounds[segment], start, ends[done] - starts[done], last)
+    finally:
+        if count:
+            solution.panels = Panels(breaks[: count + 1], theta, weights, blocks[: count + 1], shape)
+    return True
+
+
+def _longer(array: np.ndarray, room: int, count: int) -> np.ndarray:
+    longer = np.empty((room, *array.shape[1:]))
+    longer[: count + 1] = array[: count + 1]
+    return longer
+
+
+def _inputs(problem: Problem, middle: np.ndarray, nodes: np.ndarray, batch: int) -> np.ndarray:
+    """The delayed inputs side by side at the nodes, (panels, 1 or batch, m, K)."""
+    p, k = nodes.shape
+    x, model = problem.x, problem.model
+    if x is None:
+        return np.zeros((p, 1, len(model.input) * model.input_width, k))
+    parts = [to_numpy(x.on_pieces(middle - term.delay, nodes - term.delay)) for term in model.input]
+    values = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=-1)
+    return _batched(values, problem.s0.shape[:-1], batch)
+
+
+def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.ndarray, batch: int) -> np.ndarray:
+    """What the history adds to the forcing of the first panels, in the modes, (n, batch, rows, K) flat in the end."""
+    if not tables.terms_of or middle[0] - tables.delays[-1] >= problem.span[0]:
+        return np.empty((0, batch, tables.rows * nodes.shape[1]))
+    known = [int(np.searchsorted(middle - delay, problem.span[0])) for delay in tables.delays]
+    total = np.zeros((max(known, default=0), batch, tables.rows * nodes.shape[1]))
+    model, shape = problem.model, (batch, tables.rows, nodes.shape[1])
+    for n, (delay, warped, _), matrix in zip(known, tables.terms_of, tables.matrices, strict=True):
+        if n:
+            past = to_numpy(problem.history.on_pieces(middle[:n] - delay, nodes[:n] - delay))
+            values: Any = (model.activation.value(past) if warped else past) @ matrix.T
+            add = _batched(values, problem.s0.shape[:-1], batch)
+            total[:n].reshape((n, *shape))[:, :, : add.shape[2]] += add
+    return total
+
+
+def _batched(values: np.ndarray, shape: tuple[int, ...], batch: int) -> np.ndarray:
+    """Values (P, K, ..., n) as (P, 1 or batch, n, K)."""
+    p, k, n = values.shape[0], values.shape[1], values.shape[-1]
+    if values.size == p * k * n:
+        return np.ascontiguousarray(values.reshape((p, k, n)).swapaxes(1, 2))[:, None]
+    missing = (1,) * (len(shape) + 3 - values.ndim)
+    values = values.reshape((p, k, *missing, *values.shape[2:]))
+    values = np.broadcast_to(values, (p, k, *shape, n)).reshape((p, k, batch, n))
+    return np.ascontiguousarray(values.transpose(0, 2, 3, 1))
