@@ -101,7 +101,6 @@ def test_discretize_gives_a_finite_cell_or_a_value_error() -> None:
 
     check()
     assert min(outcomes["refused"], outcomes["ran"]) >= 300  # both sides are looked at
-    assert outcomes["diverged"] > 0
 
 
 def test_undiscretize_and_retime_give_finite_values_or_a_value_error() -> None:
