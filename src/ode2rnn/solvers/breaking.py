@@ -13,6 +13,7 @@ import numpy as np
 # Several delays make many points. Beyond this many for each delay interval and each source of jumps, the jumps of
 # higher derivatives are left to the error control; those of the derivatives up to LEAST are always met.
 MOST, LEAST = 20, 3
+FEW = 100  # times up to which lists are faster than arrays
 
 
 def breaking_points(
@@ -41,18 +42,21 @@ def breaking_points(
     sources = list(seeds)
     most = MOST * (len(sources) + (t1 - t0) / size)
     found = _merge([time for time, _ in sources], close)
-    jumps = np.zeros(0)  # where this derivative jumps
+    jumps: list[float] = []  # where this derivative jumps
     for derivative in range(order + 1):
-        later = (jumps[:, None] + np.array(delays)).ravel()
-        jumps = _merge([*later[later < t1 - close], *(time for time, n in sources if n == derivative)], close)
+        later = [time + delay for time in jumps for delay in delays if time + delay < t1 - close]
+        jumps = _merge([*later, *(time for time, n in sources if n == derivative)], close)
         more = _merge([*found, *jumps], close)
         if derivative > LEAST and len(more) > most:
             break
         found = more
-    return found[(found > t0 + close) & (found < t1 - close)]
+    return np.array([time for time in found if t0 + close < time < t1 - close])
 
 
-def _merge(times: list[float], close: float) -> np.ndarray:
+def _merge(times: list[float], close: float) -> list[float]:
     """The times in order; of those closer than ``close`` to one another, the first."""
-    ordered = np.sort(np.array(times, dtype=float))
-    return ordered[np.diff(ordered, prepend=-np.inf) > close]
+    if len(times) > FEW:
+        ordered = np.sort(np.array(times))
+        return ordered[np.diff(ordered, prepend=-np.inf) > close].tolist()
+    times = sorted(times)
+    return times[:1] + [time for before, time in zip(times[:-1], times[1:], strict=True) if time - before > close]
