@@ -14,6 +14,7 @@ from ode2rnn.core.arrays import (
     broadcast_to,
     check_choice,
     check_divides,
+    check_flag,
     is_torch,
     times_like,
 )
@@ -75,6 +76,7 @@ def integrate(
         >>> round(float(integrate(lag, t=(0, 10), history=1.0)(10.0)[0]), 9) == round(10493 / 518400, 9)
         True
     """
+    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
@@ -100,10 +102,10 @@ def integrate(
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
-    if name == "auto":
+    if check_choice("method", name, ["auto", *METHODS]) == "auto":
         chosen = METHODS["dopri5"] if adjoint else choose(problem)
     else:
-        chosen = METHODS[check_choice("method", name, ["auto", *METHODS])]
+        chosen = METHODS[name]
     model, dt = problem.model, problem.dt
     if chosen.name == "spectral" and model.undelayed("readout") is not None:
         raise ValueError(
