@@ -66,3 +66,8 @@ def test_anything_ends_in_finite_values_or_in_a_named_refusal(good: dict[str, An
     for array in (trajectory.s, trajectory.r):
         assert torch.is_tensor(array) or is_finite(array)
         assert bool(np.isfinite(np.asarray(array.detach() if torch.is_tensor(array) else array, dtype=float)).all())
+
+
+def test_an_empty_batch_is_refused() -> None:
+    with pytest.raises(ValueError, match="s0, history, x: expected a batch of at least one trajectory"):
+        integrate(NETWORK, signals.Sine(), t=(0.0, 1.0), history=np.zeros((0, 2)))

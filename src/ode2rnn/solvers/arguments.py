@@ -144,11 +144,13 @@ def _one_kind(
         known["x"] = x(t0)
     like = next((v for v in (model.phi, *known.values()) if is_torch(v)), model.phi)
     batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
+    got = ", ".join(f"{name} {shape}" for name, shape in batches.items())
     try:
         batch = np.broadcast_shapes(*batches.values())
     except ValueError:
-        got = ", ".join(f"{name} {shape}" for name, shape in batches.items())
         raise ValueError(f"s0, history, x: expected batch shapes that broadcast, got {got}") from None
+    if 0 in batch:
+        raise ValueError(f"s0, history, x: expected a batch of at least one trajectory, got {got}")
     return model.like(like), broadcast_to(as_like(start, like), (*batch, model.width))
 
 
