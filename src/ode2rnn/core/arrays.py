@@ -170,6 +170,13 @@ def check_count(name: str, value: Any, least: int = 1) -> int:
     return int(value)
 
 
+def check_flag(name: str, value: Any) -> bool:
+    """``value`` as True or False."""
+    if not isinstance(value, bool | np.bool_):
+        raise ValueError(f"{name}: expected True or False, got {brief(value)}")
+    return bool(value)
+
+
 def check_divides(dt: float, delay: float) -> int:
     """The whole number of steps dt in a delay (3 * 0.1 counts as 0.3); at least one in a positive delay."""
     if delay == 0:

@@ -150,11 +150,13 @@ def _one_kind(
     batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
     if not any(batches.values()):
         return model.like(like), as_like(start, like)
+    got = ", ".join(f"{name} {shape}" for name, shape in batches.items())
     try:
         batch = np.broadcast_shapes(*batches.values())
     except ValueError:
-        got = ", ".join(f"{name} {shape}" for name, shape in batches.items())
         raise ValueError(f"s0, history, x: expected batch shapes that broadcast, got {got}") from None
+    if 0 in batch:
+        raise ValueError(f"s0, history, x: expected a batch of at least one trajectory, got {got}")
     return model.like(like), broadcast_to(as_like(start, like), (*batch, model.width))
 
 

@@ -15,6 +15,7 @@ from ode2rnn.core.arrays import (
     broadcast_to,
     check_choice,
     check_divides,
+    check_flag,
     is_torch,
     times_like,
 )
@@ -84,6 +85,7 @@ def integrate(
     if isinstance(model, list | tuple):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, model, history, s0, {**rest, "progress": progress})
+    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
@@ -109,10 +111,10 @@ def integrate(
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
-    if name == "auto":
+    if check_choice("method", name, ["auto", *METHODS]) == "auto":
         chosen = METHODS["dopri5"] if adjoint else choose(problem)
     else:
-        chosen = METHODS[check_choice("method", name, ["auto", *METHODS])]
+        chosen = METHODS[name]
     model, dt = problem.model, problem.dt
     if chosen.name == "spectral" and model.undelayed("readout") is not None:
         raise ValueError(

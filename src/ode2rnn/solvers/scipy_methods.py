@@ -41,13 +41,15 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: np
         while solver.status == "running":
             left, before = solver.t, solver.y
             message = solver.step()
-            if solver.status == "failed":
-                raise ValueError(message)
+            if solver.status == "failed" or solver.t <= left:  # LSODA goes on with steps that do not move the time
+                raise np.linalg.LinAlgError(message or "no step is small enough")
             at = left + (solver.t - left) * THETA
             values = solver.dense_output()(at).T
             values[0], values[-1] = before, solver.y  # the solver's own values: joints are exact
             solution.append(solver.t, values.reshape((len(THETA), *shape)))
-    except (ValueError, np.linalg.LinAlgError) as error:
+    except ValueError as error:
+        if not isinstance(error, np.linalg.LinAlgError) and "infs or NaNs" not in str(error):
+            raise  # not scipy's, but of the user's own function
         raise StepError(
             f"scipy's {method} stopped after t = {solution.end:.6g}: {error}; the solution diverges there, the"
             " right-hand side is not finite, or it is too stiff for this method (try 'Radau')"

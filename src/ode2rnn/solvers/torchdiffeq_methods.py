@@ -11,24 +11,34 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel, Term
 from ode2rnn.continuous.circulant import Circulant
-from ode2rnn.core.arrays import Array, all_finite, is_torch, stack
+from ode2rnn.core.arrays import Array, is_torch, stack
 from ode2rnn.core.signal import Signal
 from ode2rnn.solvers import ensemble
 from ode2rnn.solvers.node_dense import dense_values
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, check_step, precision, step_ends
+from ode2rnn.solvers.problem import (
+    Problem,
+    Segment,
+    Solution,
+    StepError,
+    check_finite,
+    check_step,
+    precision,
+    step_ends,
+)
 
 # torchdiffeq raises the order of its Adams methods up to 12 by default, and the explicit one is then unstable
 # at rates of a hundredth of 1 / dt; with 5 they are Adams-Bashforth 4 and Adams-Moulton 5.
+LARGE = 1e10
 ADAMS = {"explicit_adams": {"max_order": 5}, "implicit_adams": {"max_order": 5, "max_iters": 50}}
 
 
 class _Rate:
     """The right-hand side in the form torchdiffeq calls, of the time since the start of the segment, which
-    is exact enough in single precision too.
+    is exact enough in single precision too. The subclasses record the steps by the names that torchdiffeq calls.
     """
 
-    def __init__(self, segment: Segment) -> None:
-        self.segment = segment
+    def __init__(self, segment: Segment, keep: bool = True) -> None:
+        self.segment, self.keep = segment, keep
         self.times: list[float] = []
         self.states: list[Array] = []
         self.rejected = 0
@@ -37,7 +47,10 @@ class _Rate:
         return self.segment.rate_at(self.segment.a + float(t.detach()), s)
 
     def record(self, t: Any, s: Array, h: Any) -> None:
-        """Keep the start of a step; torchdiffeq calls it by the names below."""
+        """Check the start of a step, and keep it."""
+        check_finite(s, self.segment.a + float(t))
+        if not self.keep:
+            return
         self.times.append(self.segment.a + float(t))
         self.states.append(s)
 
@@ -52,6 +65,10 @@ class _AdaptiveRate(_Rate):
     def callback_reject_step(self, t: Any, s: Array, h: Any) -> None:
         self.rejected += 1
         check_step(self.segment.a, self.segment.a + float(t), float(h), s)
+
+
+def _rate(problem: Problem, segment: Segment, keep: bool = True) -> _Rate:
+    return (_AdaptiveRate if problem.dt is None else _FixedRate)(segment, keep)
 
 
 def solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
@@ -84,7 +101,7 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: Ar
     from torchdiffeq import odeint
 
     a, b = segment.a, segment.b
-    rate: _Rate = _AdaptiveRate(segment) if problem.dt is None else _FixedRate(segment)
+    rate = _rate(problem, segment)
     ends = [b] if problem.dt is None else step_ends(a, b, problem.dt)
     grid = torch.as_tensor(np.array([a, *ends]) - a, device=s.device)
     stopped = None
@@ -133,7 +150,8 @@ def _equal_steps(t: Array, dt: float) -> Array:
 def _norm(error: Array) -> Array:
     # root mean square over the state, the worst over the batch: company makes no trajectory less accurate. Without
     # gradient: the solution does not depend on the steps, and the rate takes its time as a number
-    return error.detach().square().mean(-1).sqrt().max()
+    # and what is no number is a large error, so that the step shrinks.
+    return error.detach().square().mean(-1).sqrt().max().nan_to_num(nan=LARGE, posinf=LARGE).clamp(max=LARGE)
 
 
 def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
@@ -161,12 +179,11 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
             settings["options"]["grid_constructor"] = lambda f, y, t: _equal_steps(t, problem.dt)  # both ways
         ends = torch.tensor([0.0, b - a], dtype=torch.float64, device=s.device)
         try:
-            rate = _Rate(Segment(problem, solution, a, b))
+            rate = _rate(problem, Segment(problem, solution, a, b), keep=False)
             s = odeint_adjoint(rate, s, ends, adjoint_params=parameters, **settings)[-1]
         except AssertionError as error:
             raise StepError(f"torchdiffeq's {method} stopped after t = {a:.6g}: {error}") from None
-        if not all_finite(s):
-            raise StepError(f"torchdiffeq's {method} left the finite numbers before t = {b:.6g}")
+        check_finite(s, a)
         if b in samples:
             kept.append(s)
     return stack(kept)
