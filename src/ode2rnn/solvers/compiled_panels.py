@@ -141,7 +141,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
             size = FASTER * size if status == kernels.DONE else CAREFUL
             if rejected:
                 last = blocks[count].reshape((batch, d, k))[..., -1]
-                check_step(bounds[segment], start, ends[done] - starts[done], last)
+                check_step((bounds[segment], bounds[segment + 1]), start, ends[done] - starts[done], last)
     finally:
         if count:
             solution.panels = Panels(breaks[: count + 1], theta, weights, blocks[: count + 1], shape)

@@ -85,4 +85,4 @@ def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batc
     if end > problem.span[0]:
         solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
     if end < problem.span[1]:
-        check_step(end, end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)
+        check_step((end, end), end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)

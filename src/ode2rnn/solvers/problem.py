@@ -20,6 +20,9 @@ from ode2rnn.core.signal import Signal
 # beyond this share of the largest number a state has left the finite ones; closer to it rounding can hold it there
 HUGE = 1e-4
 
+# a method that needs steps this small, in shares of a segment, does not get to its end
+SMALLEST_SHARE = 1e-15
+
 Function = Callable[[np.ndarray], Array]
 
 FEW = 4  # steps up to which a product for each costs less than to gather the values of all
@@ -277,9 +280,10 @@ def check_finite(values: Array, t: float) -> None:
         )
 
 
-def check_step(segment_start: float, t: float, h: float, s: Any) -> None:
-    """Stop a method whose step has become too small to move the time."""
-    if h <= 4 * np.finfo(float).eps * max(abs(t), abs(segment_start), 1e-300):
+def check_step(segment: tuple[float, float], t: float, h: float, s: Any) -> None:
+    """Stop a method whose step has become too small to move the time, or ever to get to the end of its segment."""
+    a, b = segment
+    if h <= max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a)):
         size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
         raise StepError(
             f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges,"

@@ -62,7 +62,7 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
             target = next_target(target, h, error, len(Q))
             if error > 1.0:
                 solution.rejected += 1
-                check_step(a, start, h, s)
+                check_step((a, b), start, h, s)
                 continue
             solution.append(end, values, checked=True)
             s, start = values[-1], end

@@ -64,7 +64,7 @@ class _AdaptiveRate(_Rate):
 
     def callback_reject_step(self, t: Any, s: Array, h: Any) -> None:
         self.rejected += 1
-        check_step(self.segment.a, self.segment.a + float(t), float(h), s)
+        check_step((self.segment.a, self.segment.b), self.segment.a + float(t), float(h), s)
 
 
 def _rate(problem: Problem, segment: Segment, keep: bool = True) -> _Rate:

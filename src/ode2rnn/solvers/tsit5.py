@@ -110,7 +110,7 @@ def solve(problem: Problem, solution: Solution) -> None:
             if not error <= 1.0:
                 solution.rejected += 1
                 h = step * (SHRINK if not np.isfinite(error) else max(SHRINK, SAFETY * error ** (-1 / 5)))
-                check_step(a, t, h, s)
+                check_step((a, b), t, h, s)
                 continue
             solution.append(end, _dense(s, new, end - t, stages))
             factor = SAFETY * max(error, 1e-10) ** -PROPORTIONAL * max(before, 1e-4) ** INTEGRAL
