@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
+from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch
 from ode2rnn.kernels.codes import IDENTITY, TANH, activation_code
 from ode2rnn.kernels.inputs import InputData, input_data
+from ode2rnn.kernels.panels import pack
 from ode2rnn.solvers.problem import Problem
 
 NONE = np.zeros((0, 0))
@@ -23,6 +26,8 @@ class Network(NamedTuple):
         A, B: matrices (d, d), or (0, 0) where there is none.
         C: the input matrices side by side, (d, M), which take X of ``data``.
         phi: (d,).
+        linear, columns: A and B as kernels.panels packs them.
+        readout: whether there is a B.
         data: the input on the segments of the problem.
     """
 
@@ -31,7 +36,21 @@ class Network(NamedTuple):
     B: np.ndarray
     C: np.ndarray
     phi: np.ndarray
-    data: InputData
+    linear: np.ndarray
+    columns: tuple[int, int]
+    readout: bool
+    data: InputData | None = None
+
+
+class _Kept(NamedTuple):
+    """A model without input as arrays, and the bytes of the model's: a model that was written into is new."""
+
+    key: bytes
+    network: Network
+    C: np.ndarray
+
+
+_KEPT: WeakKeyDictionary[AdditiveModel, _Kept | None] = WeakKeyDictionary()
 
 
 def as_network(problem: Problem) -> Network | None:
@@ -45,10 +64,8 @@ def _as_network(problem: Problem) -> Network | None:
     model = problem.model
     if model.delays or is_torch(problem.s0):
         return None
-    state, readout = (model.state or (None,))[0], (model.readout or (None,))[0]
-    code = TANH if readout is None else activation_code(model.activation)
-    terms = [term for term in (state, readout) if term is not None]
-    if code is None or (model.width > WIDEST_CIRCULANT and any(term.entries is not term.matrix for term in terms)):
+    kept = _kept(model)
+    if kept is None:
         return None
     if len(problem.points):
         edges = np.concatenate([[problem.span[0]], problem.points, [problem.span[1]]])
@@ -58,13 +75,31 @@ def _as_network(problem: Problem) -> Network | None:
     data = input_data(problem.x, delays, edges, model.input_width, problem.s0.shape[:-1])
     if data is None:
         return None
+    return kept.network._replace(C=kept.C if data.pieces.shape[-1] else kept.network.C, data=data)
+
+
+def _kept(model: AdditiveModel) -> _Kept | None:
+    terms = (*model.state, *model.readout, *model.input)
+    key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
+    kept = _KEPT.get(model)
+    if kept is None or kept.key != key:
+        network = _without_input(model)
+        if network is None:
+            return None
+        inputs = [np.asarray(term.dense()) for term in model.input]
+        C = np.concatenate(inputs, axis=1) if inputs else network.C
+        kept = _KEPT[model] = _Kept(key, network, C)
+    return kept
+
+
+def _without_input(model: AdditiveModel) -> Network | None:
+    state, readout = (model.state or (None,))[0], (model.readout or (None,))[0]
+    code = TANH if readout is None else activation_code(model.activation)
+    terms = [term for term in (state, readout) if term is not None]
+    if code is None or (model.width > WIDEST_CIRCULANT and any(term.entries is not term.matrix for term in terms)):
+        return None
     A, B = (NONE if term is None else np.ascontiguousarray(term.dense()) for term in (state, readout))
     if code == IDENTITY and B.size:
         A, B, code = (A + B if A.size else B), NONE, TANH
-    if not data.pieces.shape[-1]:
-        C = np.zeros((model.width, 0))
-    elif len(model.input) == 1:
-        C = np.ascontiguousarray(model.input[0].dense())
-    else:
-        C = np.concatenate([term.dense() for term in model.input], axis=1)
-    return Network(code, A, B, C, model.phi, data)
+    linear, *columns = pack(A, B, model.width)
+    return Network(code, A, B, np.zeros((model.width, 0)), model.phi, linear, (columns[0], columns[1]), B.size > 0)
