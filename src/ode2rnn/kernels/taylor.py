@@ -45,25 +45,20 @@ def _rate(
 
 @njit(**LOOP)
 def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
-    """The step, in units of the scale, at which the last two terms meet the tolerance (Jorba and Zou 2005).
-
-    Infinite where both vanish, NaN where they are not finite.
+    """The step, in units of the scale, at which the last two terms together meet the tolerance (after Jorba and Zou
+    2005); NaN where they are not finite.
     """
-    last, before = 0.0, 0.0
+    total = 0.0
     for i in range(d):
         w = get(W, weight + i)
         a = get(W, S + order * width + i) * w
         b = get(W, S + (order - 1) * width + i) * w
-        last += a * a
-        before += b * b
-    if not (last + before < np.inf):
+        total += a * a + b * b
+    if not total < np.inf:
         return np.nan
-    step = 700.0
-    if last > 0.0:
-        step = min(step, -0.5 * math.log(last / d) / order)
-    if before > 0.0:
-        step = min(step, -0.5 * math.log(before / d) / (order - 1))
-    return math.exp(step)
+    total /= d
+    power = order if total < 1.0 else order - 1
+    return math.exp(-0.5 * math.log(max(total, 1e-300)) / power)
 
 
 @njit(**LOOP)
@@ -89,13 +84,13 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
 
 
 @njit(**LOOP)
-def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> float:
-    """What the slope of the polynomial misses of ds/dt at its end, as an error of the step against the tolerance."""
+def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> bool:
+    """Whether what the slope of the polynomial misses of ds/dt at its end, as an error of the step, is tolerable."""
     total = 0.0
     for i in range(d):
         e = (get(W, slope + i) - h * get(W, rate + i)) * get(W, weight + i)
         total += e * e
-    return math.sqrt(total / d) / (order + 1)
+    return total <= d * (order + 1) ** 2
 
 
 @njit(**LOOP)
@@ -193,7 +188,7 @@ def steps(
             end = b if last else t + h
             _finish(order, ratio, W, S, to, n * rows * width, new, slope, width)
             _rate(code, readout, d, matrices, known, end, end - a, W, new, r)
-            if _defect(order, h, W, slope, rate, weight, d) <= 1.0:
+            if _defect(order, h, W, slope, rate, weight, d):
                 accepted = True
                 break
             rejected += 1.0

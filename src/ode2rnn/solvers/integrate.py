@@ -28,6 +28,8 @@ from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
 
+CHOICES = {"auto", *METHODS}
+
 
 def integrate(
     model: AdditiveModel | Sequence[AdditiveModel],
@@ -111,7 +113,7 @@ def integrate(
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
-    if check_choice("method", name, ["auto", *METHODS]) == "auto":
+    if check_choice("method", name, CHOICES) == "auto":
         chosen = METHODS["dopri5"] if adjoint else choose(problem)
     else:
         chosen = METHODS[name]
@@ -198,9 +200,10 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Sta
         # without knots one piece holds everywhere, and the times are known to be good
         x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
         inputs = as_like(x(times), states)
-        missing = (1,) * (states.ndim - inputs.ndim)
-        inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
-        inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
-    knots = np.array([problem.span[0], *problem.points])
+        if inputs.ndim > 2 or states.ndim > 2:
+            missing = (1,) * (states.ndim - inputs.ndim)
+            inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
+            inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
+    knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
     readouts = problem.model.activation.value(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import is_torch
+from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels.codes import IDENTITY, TANH, activation_code
 from ode2rnn.kernels.inputs import InputData, input_data
 from ode2rnn.kernels.panels import pack
@@ -24,33 +24,35 @@ class Network(NamedTuple):
     Attributes:
         code: the activation, by its number in kernels.codes.
         A, B: matrices (d, d), or (0, 0) where there is none.
-        C: the input matrices side by side, (d, M), which take X of ``data``.
         phi: (d,).
         linear, columns: A and B as kernels.panels packs them.
         readout: whether there is a B.
+        bound: no eigenvalue of the Jacobian is larger, in absolute value.
+        C: the input matrices side by side, (d, M), which take X of ``data``.
         data: the input on the segments of the problem.
     """
 
     code: int
     A: np.ndarray
     B: np.ndarray
-    C: np.ndarray
     phi: np.ndarray
     linear: np.ndarray
     columns: tuple[int, int]
     readout: bool
-    data: InputData | None = None
+    bound: float
+    C: np.ndarray
+    data: InputData
 
 
 class _Kept(NamedTuple):
-    """A model without input as arrays, and the bytes of the model's: a model that was written into is new."""
+    """What a Network takes from the model, and the bytes of the model: one that was written into is new."""
 
     key: bytes
-    network: Network
+    arrays: tuple[Any, ...]
     C: np.ndarray
 
 
-_KEPT: WeakKeyDictionary[AdditiveModel, _Kept | None] = WeakKeyDictionary()
+_KEPT: WeakKeyDictionary[AdditiveModel, _Kept] = WeakKeyDictionary()
 
 
 def as_network(problem: Problem) -> Network | None:
@@ -75,7 +77,7 @@ def _as_network(problem: Problem) -> Network | None:
     data = input_data(problem.x, delays, edges, model.input_width, problem.s0.shape[:-1])
     if data is None:
         return None
-    return kept.network._replace(C=kept.C if data.pieces.shape[-1] else kept.network.C, data=data)
+    return Network(*kept.arrays, kept.C if data.pieces.shape[-1] else kept.C[:, :0], data)
 
 
 def _kept(model: AdditiveModel) -> _Kept | None:
@@ -83,16 +85,16 @@ def _kept(model: AdditiveModel) -> _Kept | None:
     key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
     kept = _KEPT.get(model)
     if kept is None or kept.key != key:
-        network = _without_input(model)
-        if network is None:
+        arrays = _arrays(model)
+        if arrays is None:
             return None
-        inputs = [np.asarray(term.dense()) for term in model.input]
-        C = np.concatenate(inputs, axis=1) if inputs else network.C
-        kept = _KEPT[model] = _Kept(key, network, C)
+        wide = [np.zeros((model.width, 0)), *(term.dense() for term in model.input)]
+        C = np.ascontiguousarray(np.concatenate(wide, axis=1))
+        kept = _KEPT[model] = _Kept(key, arrays, C)
     return kept
 
 
-def _without_input(model: AdditiveModel) -> Network | None:
+def _arrays(model: AdditiveModel) -> tuple[Any, ...] | None:
     state, readout = (model.state or (None,))[0], (model.readout or (None,))[0]
     code = TANH if readout is None else activation_code(model.activation)
     terms = [term for term in (state, readout) if term is not None]
@@ -102,4 +104,13 @@ def _without_input(model: AdditiveModel) -> Network | None:
     if code == IDENTITY and B.size:
         A, B, code = (A + B if A.size else B), NONE, TANH
     linear, *columns = pack(A, B, model.width)
-    return Network(code, A, B, np.zeros((model.width, 0)), model.phi, linear, (columns[0], columns[1]), B.size > 0)
+    bound = norm(state) + norm(readout)  # no registered activation is steeper than 1
+    return code, A, B, model.phi, linear, (columns[0], columns[1]), B.size > 0, bound
+
+
+def norm(term: Term | None) -> float:
+    """The Frobenius norm of the matrix of a term; 0 for none."""
+    if term is None:
+        return 0.0
+    entries = to_numpy(term.dense()).ravel()
+    return float(entries @ entries) ** 0.5
