@@ -7,6 +7,7 @@ one workspace W, known by its address, each ``width`` long.  W[inverse + k] is 1
 from __future__ import annotations
 
 import math
+
 from numba import njit
 
 from ode2rnn.kernels.codes import SIGMOID, TANH

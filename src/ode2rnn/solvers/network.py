@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -44,11 +44,14 @@ class Network(NamedTuple):
     data: InputData
 
 
+_Arrays = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[int, int], bool, float]
+
+
 class _Kept(NamedTuple):
     """What a Network takes from the model, and the bytes of the model: one that was written into is new."""
 
     key: bytes
-    arrays: tuple[Any, ...]
+    arrays: _Arrays
     C: np.ndarray
 
 
@@ -94,7 +97,7 @@ def _kept(model: AdditiveModel) -> _Kept | None:
     return kept
 
 
-def _arrays(model: AdditiveModel) -> tuple[Any, ...] | None:
+def _arrays(model: AdditiveModel) -> _Arrays | None:
     state, readout = (model.state or (None,))[0], (model.readout or (None,))[0]
     code = TANH if readout is None else activation_code(model.activation)
     terms = [term for term in (state, readout) if term is not None]
