@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP
+from ode2rnn.kernels.elementwise import LOOP, SCALAR
 from ode2rnn.kernels.forcing import Known, forcing_at, forcing_coefficients, start_segment
 from ode2rnn.kernels.linear import Matrices, add_linear
 from ode2rnn.kernels.series import coefficients, few_coefficients, warp_rows
@@ -29,7 +29,7 @@ TIME, SCALE, SEGMENT, REJECTED = range(4)  # entries of the cursor
 EPS = float(np.finfo(float).eps)
 
 
-@njit(**LOOP)
+@njit(**SCALAR)
 def _rate(
     code: int, readout: bool, d: int, matrices: Matrices, known: Known, t: float, u: float, W: int, s: int, r: int
 ) -> None:
@@ -43,7 +43,7 @@ def _rate(
     add_linear(matrices, W, s, r, r + 2 * width)
 
 
-@njit(**LOOP)
+@njit(**SCALAR)
 def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
     """The step, in units of the scale, at which the last two terms together meet the tolerance (after Jorba and Zou
     2005); NaN where they are not finite.
@@ -61,7 +61,7 @@ def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -
     return math.exp(-0.5 * math.log(max(total, 1e-300)) / power)
 
 
-@njit(**LOOP)
+@njit(**SCALAR)
 def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: int, slope: int, width: int) -> None:
     """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W.
 
@@ -83,14 +83,14 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
         store(W, slope + o, times(rise, factor))
 
 
-@njit(**LOOP)
+@njit(**SCALAR)
 def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> bool:
     """Whether what the slope of the polynomial misses of ds/dt at its end, as an error of the step, is tolerable."""
     total = 0.0
     for i in range(d):
         e = (get(W, slope + i) - h * get(W, rate + i)) * get(W, weight + i)
         total += e * e
-    return total <= d * (order + 1) ** 2
+    return total <= d * (order + 1) * (order + 1)
 
 
 @njit(**LOOP)

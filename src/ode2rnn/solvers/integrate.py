@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -195,15 +196,21 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
 
 
 def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
-    inputs = None
-    if problem.x is not None:
-        # without knots one piece holds everywhere, and the times are known to be good
-        x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
-        inputs = as_like(x(times), states)
-        if inputs.ndim > 2 or states.ndim > 2:
-            missing = (1,) * (states.ndim - inputs.ndim)
-            inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
-            inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
+    inputs: Any = partial(_inputs, problem, times, states)
+    if problem.facts.get("network") is None:  # else the input is data: nothing can go wrong with it later
+        inputs = inputs()
     knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
     readouts = problem.model.activation.value(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
+
+
+def _inputs(problem: Problem, times: np.ndarray, states: Array) -> Array | None:
+    """x at the times, (T, ..., m)."""
+    if problem.x is None:
+        return None
+    # without knots one piece holds everywhere, and the times are known to be good
+    x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
+    inputs = as_like(x(times), states)
+    missing = (1,) * (states.ndim - inputs.ndim)
+    inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
+    return broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
