@@ -82,8 +82,9 @@ def input_data(
                 pieces[:, : values.shape[1], :, columns] += _lanes(values, width, lanes, batch, lead=2)
     if not waves:
         return InputData(edges, pieces, np.zeros((0, lanes)), np.zeros((0, lanes, total)), np.zeros((0, lanes, total)))
+    omega, sine, cosine = waves[0]
     if len(waves) == 1:
-        return InputData(edges, pieces, *(value[None] for value in waves[0]))
+        return InputData(edges, pieces, omega[None], sine[None], cosine[None])
     return InputData(edges, pieces, *(np.stack(values) for values in zip(*waves, strict=True)))
 
 
