@@ -11,7 +11,6 @@ from numba import njit
 from ode2rnn.kernels.elementwise import LOOP
 
 Array = np.ndarray
-Width = tuple[int, ...]
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
 
 
@@ -30,9 +29,8 @@ def panel_length(a: float, b: float, start: float, target: float) -> float:
 
 
 @njit(**LOOP)
-def next_target(width: Width, target: float, h: float, error: float) -> float:
+def next_target(K: int, target: float, h: float, error: float) -> float:
     """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
-    K = len(width)
     factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
     if error > 1.0:
         return h * min(factor, 0.5)
@@ -59,7 +57,6 @@ def segment_ends(ends: Array, delay: float) -> Array:
 
 @njit(**LOOP)
 def plan(
-    width: Width,
     bounds: Array,
     segment: int,
     start: float,
@@ -75,7 +72,7 @@ def plan(
 
     lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
     """
-    K = len(width)
+    K = theta.shape[0] - 1
     middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)
