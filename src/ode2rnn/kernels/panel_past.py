@@ -10,7 +10,7 @@ from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP
 from ode2rnn.kernels.panel_algebra import INNER, add_row
-from ode2rnn.kernels.vectors import address, spread, store
+from ode2rnn.kernels.vectors import address, fma, get, load, put, spread, store, total
 
 Array = np.ndarray
 EPS = 2.220446049250313e-16
@@ -111,6 +111,7 @@ def sample(
     K = theta.shape[0] - 1
     count = breaks.shape[0] - 1
     row = np.empty(K + 1)
+    block = address(values)
     batch, d = out.shape[1], out.shape[2]
     for n in range(times.shape[0]):
         t = times[n]
@@ -124,10 +125,15 @@ def sample(
                 at = theta[j]
                 break
         barycentric(theta, weights, at, row)
+        first = row[0]
         for b in range(batch):
-            before, source = values[q, b], values[q + 1, b]
+            before, source, to = (
+                block + 8 * (q * batch + b) * d * K,
+                block + 8 * ((q + 1) * batch + b) * d * K,
+                n * batch + b,
+            )
             for c in range(d):
-                total = row[0] * before[c * K + K - 1]
-                for k in range(K):
-                    total += row[k + 1] * source[c * K + k]
-                out[n, b, c] = total
+                sums = spread(0.0)
+                for k in range(0, K, 4):
+                    sums = fma(load(address(row), k + 1), load(source, c * K + k), sums)
+                put(address(out), to * d + c, first * get(before, c * K + K - 1) + total(sums))

@@ -13,6 +13,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.signals import Constant
 from ode2rnn.kernels import compiled
 from ode2rnn.solvers.panel_tables import Tables, tables_of
 from ode2rnn.solvers.problem import Problem, Solution, check_step
@@ -169,7 +170,10 @@ def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.nda
     model, shape = problem.model, (batch, tables.rows, nodes.shape[1])
     for n, (delay, warped, _), matrix in zip(known, tables.terms_of, tables.matrices, strict=True):
         if n:
-            past = to_numpy(problem.history.on_pieces(middle[:n] - delay, nodes[:n] - delay))
+            if isinstance(problem.history, Constant):
+                past = problem.history.value[None, None]
+            else:
+                past = to_numpy(problem.history.on_pieces(middle[:n] - delay, nodes[:n] - delay))
             values: Any = (model.activation.value(past) if warped else past) @ matrix.T
             add = _batched(values, problem.s0.shape[:-1], batch)
             total[:n].reshape((n, *shape))[:, :, : add.shape[2]] += add

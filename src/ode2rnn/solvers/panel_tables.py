@@ -34,7 +34,7 @@ class Tables:
     """
 
     def __init__(
-        self, model: AdditiveModel, key: bytes, k: int, A: np.ndarray, values: np.ndarray, V: np.ndarray | None
+        self, model: AdditiveModel, key: list[bytes], k: int, A: np.ndarray, values: np.ndarray, V: np.ndarray | None
     ) -> None:
         self.key, self.code = key, activation_code(model.activation)
         d = model.width
@@ -141,7 +141,7 @@ def tables_of(model: AdditiveModel, k: int) -> Tables | None:
     terms = (*model.state, *model.readout, *model.input)
     if model.width > WIDEST_CIRCULANT and any(isinstance(term.matrix, Circulant) for term in terms):
         return None
-    key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
+    key = [term.entries.tobytes() for term in terms] + [model.phi.tobytes()]
     kept = _TABLES.setdefault(model, {})
     tables = kept.get(k)
     if tables is None or tables.key != key:
