@@ -49,12 +49,12 @@ def add_product(K: int, W: int, blocks: int, columns: int, Z: int, out: int) -> 
 
 
 @njit(**INNER)
-def add_row(K: int, weights: int, w: int, first: float, f: int, at: int, out: int, to: int) -> None:
-    """Row ``to`` of out += first weights[w :] + sum_j f[at + j] weights[w + (1 + j) K :], for rows of K."""
+def add_row(K: int, weights: int, first: float, f: int, at: int, out: int, to: int) -> None:
+    """out[to :] += first weights[0] + sum_j f[at + j] weights[1 + j], for rows of K."""
     for o in range(0, K, 8):
         a0, a1 = load(out, to + o), load(out, to + o + 4)
-        b0, b1 = times(spread(first), load(weights, w + o)), times(spread(first), load(weights, w + o + 4))
-        n = w + K + o
+        b0, b1 = times(spread(first), load(weights, o)), times(spread(first), load(weights, o + 4))
+        n = K + o
         for j in range(at, at + K, 2):
             x, y = spread(get(f, j)), spread(get(f, j + 1))
             a0, a1 = fma(x, load(weights, n), a0), fma(x, load(weights, n + 4), a1)
@@ -97,14 +97,14 @@ def solve_modes(K: int, reals: int, pairs: int, real: int, turned: int, start: i
         real: responses (reals + pairs, (1 + K) K) to the start value and to the forcing at each node.
         turned: the imaginary parts for the pairs, (pairs, (1 + K) K).
     """
-    size = (K + 1) * K
+    size = (K + 1) * K  # addresses count bytes, 8 a number
     for c in range(reals):
         for o in range(0, K, 4):
             store(out, c * K + o, spread(0.0))
-        add_row(K, real, c * size, get(start, c), f, c * K, out, c * K)
+        add_row(K, real + 8 * c * size, get(start, c), f, c * K, out, c * K)
     for p in range(pairs):
         c = reals + p
-        u, v = real + 8 * c * size, turned + 8 * p * size  # addresses count bytes
+        u, v = real + 8 * c * size, turned + 8 * p * size
         solve_pair(K, u, v, get(start, c), get(start, c + pairs), f, c * K, (c + pairs) * K, out)
 
 

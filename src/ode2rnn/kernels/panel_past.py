@@ -95,7 +95,7 @@ def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: in
     for n in range(number):
         source, weights = address(values[sources[n] + 1, batch]), address(rows[n])
         for c in range(d):
-            add_row(K, weights, 0, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
+            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
 
 
 @njit(**SUMS)

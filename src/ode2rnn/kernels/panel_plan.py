@@ -5,6 +5,8 @@ The plain twins are in solvers.spectral.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -22,7 +24,7 @@ def panel_length(a: float, b: float, start: float, target: float) -> float:
         h *= 0.5
         n *= 2.0
     place = (start - a) / (b - a)
-    while abs(place * n - np.round(place * n)) > 0.01 and n < 1e12:
+    while abs(place * n - math.floor(place * n + 0.5)) > 0.01 and n < 1e12:
         h *= 0.5
         n *= 2.0
     return h
@@ -44,11 +46,11 @@ def segment_ends(ends: Array, delay: float) -> Array:
     """The increasing ``ends`` and, between them, points ``delay`` apart."""
     n = 1
     for i in range(len(ends) - 1):
-        n += max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))
+        n += max(1, math.ceil((ends[i + 1] - ends[i]) / delay - 1e-9))
     out = np.empty(n)
     n = 0
     for i in range(len(ends) - 1):
-        for part in range(max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))):
+        for part in range(max(1, math.ceil((ends[i + 1] - ends[i]) / delay - 1e-9))):
             out[n] = ends[i] + part * delay if part else ends[i]
             n += 1
     out[n] = ends[-1]
