@@ -108,6 +108,18 @@ def test_agrees_where_A_has_no_basis_of_eigenvectors() -> None:
     both(model, t=(0, 5), history=np.random.default_rng(5).normal(size=(5, 2)))
 
 
+def test_agrees_on_a_chain_whose_states_are_24_orders_of_magnitude_apart() -> None:
+    d, rng = 5, np.random.default_rng(0)
+    A = -np.eye(d) + 1e6 * np.eye(d, k=1)
+    model = ContinuousRNN(A, 0.3 * rng.normal(size=(d, d)), None, None, tau=0.5, activation="identity")
+    arguments: dict[str, Any] = {"t": (0, 1), "history": np.ones(d)}
+    fast = integrate(model, **arguments)
+    with plain():
+        slow = integrate(model, **arguments)
+    np.testing.assert_allclose(fast.s[-1], slow.s[-1], rtol=1e-6)
+    assert abs(fast.s[-1, 0]) > 1e20
+
+
 def test_agrees_on_a_chaotic_network() -> None:
     n, rng = 50, np.random.default_rng(6)
     model = ContinuousRNN(-np.eye(n), 2 * rng.normal(size=(n, n)) / np.sqrt(n), None, None, tau=1.0)
