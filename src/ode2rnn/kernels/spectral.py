@@ -20,11 +20,13 @@ Array = np.ndarray
 DONE, REJECTED, REPLAN = range(3)
 EPS = 2.220446049250313e-16
 ROUNDING = 64 * EPS
+LARGEST = 1e-4 * 1.7976931348623157e308  # as solvers.problem.HUGE
 
 
 @njit(**INNER)
 def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol: float) -> float:
-    """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN.
+    """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN
+    and for values that near the largest number.
 
     tail (2, 1 + K) takes the start value, the last of a row of ``before``, and the K values of a row of s to the two.
     """
@@ -32,7 +34,7 @@ def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol
     for i in range(0, d * K, 4):
         v = load(s, i)
         most, bad = larger(magnitude(v), most), fma(spread(0.0), v, bad)
-    if total(bad) != 0.0:  # true for NaN, too
+    if total(bad) != 0.0 or largest(most) >= LARGEST:  # the first is true for NaN, too
         return np.inf
     worst, rounding = 0.0, ROUNDING * largest(most)
     for c in range(d):
