@@ -21,6 +21,7 @@ from ode2rnn.solvers.problem import Problem, Solution, check_step
 
 # The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
 FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22
+MANY = 1000  # panels of one length, after which a longer one is tried
 
 EPS = float(np.finfo(float).eps)
 
@@ -99,7 +100,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
             if count + len(starts) >= len(breaks):
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
-            done, status, target, _ = kernels.run(
+            done, status, target, error = kernels.run(
                 bounds,
                 segments,
                 starts,
@@ -135,6 +136,8 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 count, start, segment = count + done, ends[done - 1], segments[done - 1]
                 segment += bool(start == bounds[segment + 1])
                 solution.on_step(start)
+            if status == kernels.DONE and done > MANY and error < 0.01:
+                target = max(target, 2.0 * (ends[-1] - starts[-1]))  # rounding may be what holds the error: try
             size = FASTER * size if status == kernels.DONE else CAREFUL
             if rejected:
                 last = blocks[count].reshape((batch, d, k))[..., -1]
