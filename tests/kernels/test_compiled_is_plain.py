@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, discretize, integrate, run, signals
@@ -155,3 +155,112 @@ def test_the_taylor_method(arguments: dict[str, Any]) -> None:
 @given(problems(delayed=False, batches=[(), (), (2,), (30,)]))
 def test_the_runge_kutta_method(arguments: dict[str, Any]) -> None:
     agree(arguments | {"method": "tsit5"})
+
+
+@pytest.mark.parametrize("A", [-1e200, -1e100, -1e17, 1e100, 1e200])
+@pytest.mark.parametrize("batch", [(), (30,)])
+@pytest.mark.parametrize("method", ["taylor", "tsit5"])
+def test_a_rate_beyond_all_steps_is_told_and_not_waited_for(method: str, batch: tuple[int, ...], A: float) -> None:
+    model = ContinuousRNN(A, -300.0, None, 0.3, activation="identity")
+    arguments = {"model": model, "t": [0.0, 0.3], "history": np.full((*batch, 1), 0.8), "method": method}
+    agree(arguments | {"rtol": 1e-3})
+    assert "no step is small enough" in outcome(arguments)[1]
+
+
+def test_a_growth_beyond_all_panels_is_told_and_not_waited_for() -> None:
+    A, B, C = [[-0.5, -0.6], [0.6, 1e200]], [[0.4, -0.5], [0.3, 0.2]], [[0.8], [0.0]]
+    arguments = {"model": ContinuousRNN(A, B, C, None, tau=0.5), "x": signals.Sine(), "t": (0.0, 5.0)}
+    arguments |= {"history": [0.1, 0.2], "rtol": 1e-6}
+    agree(arguments)
+    assert "no step is small enough" in outcome(arguments)[1]
+
+
+@tries
+@given(problems(delayed=False, batches=[(8,), (3, 5), (70,)]), st.integers(1, 9), st.integers(1, 5))
+def test_blocks_of_the_fixed_step_method(arguments: dict[str, Any], samples: int, between: int) -> None:
+    span = arguments["t"] if isinstance(arguments["t"], tuple) else arguments["t"][[0, -1]]
+    arguments = arguments | {"t": np.linspace(*span, samples + 1), "method": "rk4"}
+    arguments["dt"] = (span[1] - span[0]) / (samples * between)
+    del arguments["rtol"], arguments["atol"]
+    fast, complaint = outcome(arguments)
+    with plain():
+        slow, known = outcome(arguments)
+        assert complaint == known
+        if fast is not None and slow is not None:
+            times = np.append(slow.t, 0.5 * (slow.t[1:] + slow.t[:-1]))
+            np.testing.assert_array_equal(fast.t, slow.t)
+            np.testing.assert_allclose(fast(times), slow(times), rtol=1e-12, atol=1e-12 * np.abs(slow.s).max())
+
+
+@tries
+@given(st.data(), st.sampled_from(sorted(SCHEMES)), st.sampled_from([(), (2,), (60,), (5, 13)]))
+def test_ticks(data: st.DataObject, scheme: str, batch: tuple[int, ...]) -> None:
+    model = data.draw(problems(delayed=data.draw(st.booleans()), batches=[()]))["model"]
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    ticks = data.draw(st.integers(1, 130))
+    try:
+        cell = discretize(model, 0.1 / 6, scheme)
+    except ValueError:
+        return  # a delay that 1/60 does not divide, or I - dT A of an extreme A that has no inverse
+    x: Any = rng.normal(size=(ticks, *data.draw(st.sampled_from([(), batch])), 2)) if cell.input_width else ticks
+    given_start = rng.normal(size=(*batch, model.width))
+
+    def outcome() -> tuple[Trajectory | None, str]:
+        try:
+            return run(cell, x, given_start), ""
+        except SimulationError as error:
+            return error.trajectory, str(error)
+
+    fast, complaint = outcome()
+    with plain():
+        slow, known = outcome()
+    assert complaint == known
+    if fast is not None and slow is not None:
+        np.testing.assert_array_equal(fast.t, slow.t)
+        size = np.abs(slow.s).max()
+        np.testing.assert_allclose(fast.s, slow.s, rtol=1e-12, atol=1e-12 * size)
+        np.testing.assert_allclose(fast.r, slow.r, rtol=1e-12, atol=1e-12 * size)
+
+
+@tries
+@given(st.data(), st.sampled_from(sorted(SCHEMES)), st.sampled_from(["final", "range", "states"]))
+def test_sweeps_of_steps(data: st.DataObject, scheme: str, keep: str) -> None:
+    tied = data.draw(st.booleans())
+    arguments = data.draw(problems(delayed=False, batches=[()]))
+    model = arguments["model"]
+    if not model.readout:
+        return
+    rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
+    counts = np.unique(rng.integers(1, 200, size=data.draw(st.sampled_from([1, 12, 70]))))
+    given_arguments: dict[str, Any] = {
+        "x": signals.Sine([1.0, 0.5], [2.0, 3.0]) if model.input else None,
+        "dts": 1.0 / counts,
+        "t": (0.0, 1.0),
+        "history": rng.normal(size=model.width),
+        "scheme": scheme,
+        "delay": "tied" if tied else "fixed",
+        "keep": keep,
+        "settle": 0.25,
+    }
+    if scheme == "gbt":
+        given_arguments["alpha"] = 0.7
+
+    def outcome() -> Any:
+        try:
+            return sweep_steps(model, **given_arguments)
+        except ValueError as error:
+            return str(error)
+
+    fast = outcome()
+    with plain():
+        slow = outcome()
+    if isinstance(slow, str) or isinstance(fast, str):
+        assert fast == slow
+        return
+    np.testing.assert_array_equal(fast.diverged, slow.diverged)
+    for name in ("final", "low", "high"):
+        got, wanted = getattr(fast, name), getattr(slow, name)
+        assert (got is None) == (wanted is None)
+        if wanted is not None:
+            size = np.nanmax(np.abs(wanted), initial=0.0)
+            np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12 * size)

@@ -279,10 +279,14 @@ def check_finite(values: Array, t: float) -> None:
         )
 
 
+def smallest_step(t: float, a: float, b: float) -> float:
+    """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
+    return max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a))
+
+
 def check_step(segment: tuple[float, float], t: float, h: float, s: Any) -> None:
     """Stop a method whose step has become too small to move the time, or ever to get to the end of its segment."""
-    a, b = segment
-    if h <= max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a)):
+    if not h > smallest_step(t, *segment):
         size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
         raise StepError(
             f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges,"
