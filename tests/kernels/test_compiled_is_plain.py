@@ -16,7 +16,7 @@ from ode2rnn.kernels import plain
 from ode2rnn.kernels.codes import CODES
 
 tries = settings(
-    max_examples=300, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
+    max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
 )
 
 EXTREMES = [1e200, -1e200, 1e-300, 0.0, -300.0, 40.0]
@@ -187,9 +187,12 @@ def test_blocks_of_the_fixed_step_method(arguments: dict[str, Any], samples: int
         slow, known = outcome(arguments)
         assert complaint == known
         if fast is not None and slow is not None:
-            times = np.append(slow.t, 0.5 * (slow.t[1:] + slow.t[:-1]))
+            size = np.abs(slow.s).max()
             np.testing.assert_array_equal(fast.t, slow.t)
-            np.testing.assert_allclose(fast(times), slow(times), rtol=1e-12, atol=1e-12 * np.abs(slow.s).max())
+            np.testing.assert_allclose(fast.s, slow.s, rtol=1e-12, atol=1e-12 * size)
+            if not known:
+                between_them = 0.5 * (slow.t[1:] + slow.t[:-1])
+                np.testing.assert_allclose(fast(between_them), slow(between_them), rtol=1e-12, atol=1e-12 * size)
 
 
 @tries
@@ -231,7 +234,7 @@ def test_sweeps_of_steps(data: st.DataObject, scheme: str, keep: str) -> None:
     if not model.readout:
         return
     rng = np.random.default_rng(data.draw(st.integers(0, 2**16)))
-    counts = np.unique(rng.integers(1, 200, size=data.draw(st.sampled_from([1, 12, 70]))))
+    counts = np.unique(rng.integers(1, 40, size=data.draw(st.sampled_from([1, 12, 80]))))
     given_arguments: dict[str, Any] = {
         "x": signals.Sine([1.0, 0.5], [2.0, 3.0]) if model.input else None,
         "dts": 1.0 / counts,

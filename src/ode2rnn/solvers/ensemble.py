@@ -181,7 +181,7 @@ def _run_rk4(problem: Problem, code: int, grids: list[np.ndarray], slots: np.nda
     from ode2rnn.kernels.ensemble_rk4 import rk4_blocks
 
     batch, d = problem.s0.shape[:-1], problem.model.width
-    now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # written to
+    now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it
     count = now.shape[1]
     out = np.empty((rows + 1, d, count))
     out[0] = now

@@ -272,7 +272,9 @@ def step_ends(a: float, b: float, dt: float) -> np.ndarray:
 
 def check_finite(values: Array, t: float) -> None:
     """Stop a method whose state has left the finite numbers after t."""
-    if not bool((abs(values) < HUGE * _finfo(values).max).all()):  # false for what is no number
+    least, largest = values.detach().aminmax() if is_torch(values) else (values.min(), values.max())
+    most = HUGE * _finfo(values).max
+    if not bool((least > -most) & (largest < most)):  # false for what is no number
         raise StepError(
             f"the solution leaves the finite numbers after t = {t:.6g}: it diverges, its right-hand side is not finite"
             " there, or the step is too long for this method"
