@@ -147,11 +147,15 @@ def test_beers_oscillator_cycles(path: FastPath, case: Case) -> None:
     assert np.ptp(exact[20:], axis=0).min() > 1.0
 
 
-@pytest.mark.parametrize(("path", "case"), every({"R13": (STILL,)}))
-def test_the_transposed_oscillator_rests(path: FastPath, case: Case) -> None:
-    if not path.sampled:
-        late = solve(path, case, [90.0, 95.0, 100.0])
-        assert np.ptp(late, axis=0).max() < 1e-3 * np.abs(late).max()
+CONTINUOUS = [
+    pytest.param(path, id=name) for name, path in FAST_PATHS.items() if path.takes(STILL) and not path.sampled
+]
+
+
+@pytest.mark.parametrize("path", CONTINUOUS)
+def test_the_transposed_oscillator_rests(path: FastPath) -> None:
+    late = solve(path, STILL, [90.0, 95.0, 100.0])
+    assert np.ptp(late, axis=0).max() < 1e-3 * np.abs(late).max()
 
 
 # Chaos. g = 2 makes large networks chaotic and few of the small: these seeds were looked for, and the test below sees
