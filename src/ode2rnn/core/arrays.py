@@ -25,11 +25,6 @@ def is_torch(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
-def any_torch(values: Iterable[object]) -> bool:
-    """Whether any of ``values`` is a torch tensor."""
-    return any(is_torch(value) for value in values)
-
-
 def as_like(value: object, like: Array) -> Array:
     """``value`` as an array of the kind, dtype and device of ``like``."""
     if is_torch(like):

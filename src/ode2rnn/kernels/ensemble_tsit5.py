@@ -14,11 +14,11 @@ from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP, warp
 from ode2rnn.kernels.product import LANES, add_product
+from ode2rnn.kernels.taylor import smallest_step
 from ode2rnn.kernels.waves import sine
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
-EPS = 2.220446049250313e-16
 
 
 @njit(**LOOP)
@@ -103,7 +103,7 @@ def solve_lanes(
             if not e <= 1.0:
                 refused[lane] += 1
                 h[lane] = tried * (max(SHRINK, SAFETY * e**-0.2) if e < 1e300 else SHRINK)
-                if h[lane] <= 4 * EPS * max(abs(t[lane]), abs(edges[segment[lane]]), 1e-300):
+                if not h[lane] > smallest_step(t[lane], edges[segment[lane]], edges[segment[lane] + 1]):
                     return who[lane], most, worst
                 continue
             accepted[lane] = 1.0
@@ -123,6 +123,9 @@ def solve_lanes(
             best = tried * min(GROW, max(SHRINK, best))
             h[lane] = best if tried >= h[lane] else max(h[lane], best)
             before[lane], t[lane] = e, end
+            a, b = edges[segment[lane]], edges[segment[lane] + 1]
+            if end < b and h[lane] < 2.0 * tried and not h[lane] > smallest_step(end, a, b):
+                return who[lane], most, worst  # held down by stability, without a rejected step
         _accept(accepted, s, new, K, d)
         for lane in range(LANES):
             if who[lane] < 0 or accepted[lane] == 0.0 or t[lane] < edges[segment[lane] + 1]:

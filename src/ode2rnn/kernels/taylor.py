@@ -27,6 +27,13 @@ from ode2rnn.kernels.vectors import (
 FULL, DONE, FAILED = 0, 1, -1
 TIME, SCALE, SEGMENT, REJECTED = range(4)  # entries of the cursor
 EPS = float(np.finfo(float).eps)
+SHARE = 1e-15  # as solvers.problem.SMALLEST_SHARE
+
+
+@njit(**LOOP)
+def smallest_step(t: float, a: float, b: float) -> float:
+    """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
+    return max(4.0 * EPS * max(abs(t), abs(a)), SHARE * (b - a))
 
 
 @njit(**SCALAR)
@@ -170,7 +177,7 @@ def steps(
             else:
                 coefficients(code, readout, order, matrices, scale, W, rows, inverse)
             ratio = _largest_step(order, W, S, weight, d, width)
-            if ratio > 0.0 or not scale > 4.0 * EPS * max(abs(t), abs(a)):
+            if ratio > 0.0 or not scale > smallest_step(t, a, b):
                 break
             scale *= 1e-3
             rejected += 1.0
@@ -182,7 +189,7 @@ def steps(
                 h = b - t
             elif h > 0.5 * (b - t):
                 h = 0.5 * (b - t)  # two like steps to the end rather than one that leaves a sliver
-            if not last and h <= 4.0 * EPS * max(abs(t), abs(a)):
+            if not last and h <= smallest_step(t, a, b):
                 break
             ratio = h / scale
             end = b if last else t + h

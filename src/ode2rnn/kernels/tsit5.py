@@ -12,7 +12,7 @@ from ode2rnn.kernels.codes import RELU, SIGMOID, SOFTPLUS, TANH
 from ode2rnn.kernels.elementwise import LOOP, SCALAR, relu, sigmoid, softplus, tanh
 from ode2rnn.kernels.forcing import Known, forcing_at, start_segment
 from ode2rnn.kernels.linear import Matrices, add_linear
-from ode2rnn.kernels.taylor import DONE, EPS, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME
+from ode2rnn.kernels.taylor import DONE, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME, smallest_step
 from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, put, spread, store
 
 STAGES, POWERS = 7, 5
@@ -151,6 +151,8 @@ def steps(
                 put(W, scale + i, atol + rtol * abs(get(W, at + i)))
             d0, d1 = _norm(W, at, -1, scale, d), _norm(W, k, -1, scale, d)
             guess = min(b - a, 1e-6 if min(d0, d1) < 1e-5 else 0.01 * d0 / d1)
+            if not guess > 0.0:  # a slope near overflow; the error control goes on from here
+                guess = 1e-12 * (b - a)
             for i in range(width):
                 put(W, point + i, get(W, at + i) + guess * get(W, k + i))
             second = k + width
@@ -186,7 +188,7 @@ def steps(
         if not size <= 1.0:
             rejected += 1.0
             h = step * (max(SHRINK, SAFETY * size ** (-0.2)) if size < np.inf else SHRINK)
-            if h <= 4.0 * EPS * max(abs(t), abs(a), 1e-300):
+            if not h > smallest_step(t, a, b):
                 status = FAILED
                 break
             continue
@@ -206,6 +208,9 @@ def steps(
         best = step * min(GROW, max(SHRINK, factor))
         h = best if step >= h else max(h, best)
         before, t = size, end
+        if not last and h < 2.0 * step and not h > smallest_step(t, a, b):
+            status = FAILED  # held down by stability, without a rejected step
+            break
         if last:
             segment += 1
             fresh, before = True, 1.0

@@ -156,7 +156,8 @@ def _first_steps(problem: Problem, network: Network, AB: np.ndarray, s: np.ndarr
     with np.errstate(all="ignore"):
         d0, d1 = (np.sqrt(np.mean((v / scale) ** 2, axis=1)) for v in (s, slope))
         guess = np.where(np.minimum(d0, d1) < 1e-5, 1e-6, 0.01 * d0 / d1)
-        guess = np.minimum(guess, problem.span[1] - problem.span[0])
+        span = problem.span[1] - problem.span[0]
+        guess = np.minimum(np.where(guess > 0, guess, 1e-12 * span), span)  # no guess where the slope nears overflow
         ahead = s + guess[:, None] * slope
         change = (ahead - s) @ AB[:, :d].T + (G(ahead) - G(s)) @ AB[:, d:].T
         d2 = np.sqrt(np.mean((change / scale) ** 2, axis=1)) / guess
@@ -180,7 +181,7 @@ def _run_rk4(problem: Problem, code: int, grids: list[np.ndarray], slots: np.nda
     from ode2rnn.kernels.ensemble_rk4 import rk4_blocks
 
     batch, d = problem.s0.shape[:-1], problem.model.width
-    now = np.ascontiguousarray(problem.s0.reshape((-1, d)).T)
+    now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it
     count = now.shape[1]
     out = np.empty((rows + 1, d, count))
     out[0] = now

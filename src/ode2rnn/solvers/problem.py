@@ -272,17 +272,23 @@ def step_ends(a: float, b: float, dt: float) -> np.ndarray:
 
 def check_finite(values: Array, t: float) -> None:
     """Stop a method whose state has left the finite numbers after t."""
-    if not bool((abs(values) < HUGE * _finfo(values).max).all()):  # false for what is no number
+    least, largest = values.detach().aminmax() if is_torch(values) else (values.min(), values.max())
+    most = HUGE * _finfo(values).max
+    if not bool((least > -most) & (largest < most)):  # false for what is no number
         raise StepError(
             f"the solution leaves the finite numbers after t = {t:.6g}: it diverges, its right-hand side is not finite"
             " there, or the step is too long for this method"
         )
 
 
+def smallest_step(t: float, a: float, b: float) -> float:
+    """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
+    return max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a))
+
+
 def check_step(segment: tuple[float, float], t: float, h: float, s: Any) -> None:
     """Stop a method whose step has become too small to move the time, or ever to get to the end of its segment."""
-    a, b = segment
-    if h <= max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a)):
+    if not h > smallest_step(t, *segment):
         size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
         raise StepError(
             f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges,"

@@ -118,7 +118,11 @@ def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float
     """
     panel = (values.detach() if is_torch(values) else values).reshape((len(values), -1, values.shape[-1]))
     tail = abs((to_tail @ panel.reshape((len(values), -1))).reshape((2, *panel.shape[1:])))
-    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, abs(panel)))
+    if is_torch(panel):
+        least, largest = panel.aminmax(dim=0)  # no copy of the panel
+        tail, size = tail.amax(0), largest.maximum(-least)
+    else:
+        tail, size = tail.max(axis=0), abs(panel).max(axis=0)
     largest = size.amax(-1, keepdim=True) if is_torch(size) else size.max(axis=-1, keepdims=True)
     rounding = ROUNDING * precision(values) * largest  # what is below it says nothing about the length of the panel
     error = float(((tail - rounding).clip(min=0.0) / (atol + rtol * size).clip(min=rounding)).max())

@@ -117,6 +117,8 @@ def solve(problem: Problem, solution: Solution) -> None:
             best = step * min(GROW, max(SHRINK, factor))
             h = best if step >= h else max(h, best)  # a step cut short says nothing against the longer one
             before, s, t, k0 = error, new, end, stages[-1]
+            if end < b and h < 2 * step:  # held down by stability, without a rejected step
+                check_step((a, b), t, h, s)
 
 
 def _step(segment: Segment, t: float, h: float, s: Array, k0: Array) -> tuple[list[Array], Array]:
