@@ -1,6 +1,7 @@
 """What can be asked of a model and of its samples: how accurate they are, at what cost, and how stable."""
 
 from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
@@ -17,4 +18,5 @@ __all__ = [
     "characteristic_roots",
     "pole_image",
     "multipliers",
+    "spectral_radius",
 ]

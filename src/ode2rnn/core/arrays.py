@@ -6,7 +6,7 @@ import difflib
 import math
 import reprlib
 import sys
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from typing import Any, TypeAlias
 
 import numpy as np

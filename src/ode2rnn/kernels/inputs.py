@@ -37,6 +37,11 @@ class InputData(NamedTuple):
     sine: np.ndarray
     cosine: np.ndarray
 
+    def start(self) -> np.ndarray:
+        """X(edges[0]), (L, M)."""
+        y = self.omega[..., None] * self.edges[0]
+        return self.pieces[0, 0] + (self.sine * np.sin(y) + self.cosine * np.cos(y)).sum(axis=0)
+
 
 Wave = tuple[np.ndarray, np.ndarray, np.ndarray]  # omega (L,), sine and cosine (L, M)
 
@@ -86,6 +91,16 @@ def input_data(
     if len(waves) == 1:
         return InputData(edges, pieces, omega[None], sine[None], cosine[None])
     return InputData(edges, pieces, *(np.stack(values) for values in zip(*waves, strict=True)))
+
+
+def is_data(x: Signal) -> bool:
+    """Whether an input can be described by arrays alone.
+
+    Example:
+        >>> is_data(Sine() + 1.0)
+        True
+    """
+    return _collect(x, [])
 
 
 def _collect(x: Signal, parts: list[Signal]) -> bool:

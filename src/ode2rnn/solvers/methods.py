@@ -27,6 +27,8 @@ from ode2rnn.solvers.problem import Problem, Solution
 STIFF = 3e4
 # below this relative tolerance a high order is worth more than many trajectories at once
 MODERATE = 1e-8
+# states beyond which the matrices of a block of members leave the cache; then one compiled solution after the other
+WIDEST = 32
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,30 @@ def choose(problem: Problem) -> Method:
     if ensemble.takes(problem) and problem.rtol >= MODERATE:
         return METHODS["tsit5"]
     return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
+
+
+def side_by_side(name: str, problem: Problem) -> tuple[Method, Solution] | None:
+    """The solution of all members of a problem in lanes, by "rk4" or "tsit5"; None where these do not fit."""
+    if (problem.dt is not None) != (name == "rk4"):
+        return None
+    if name == "auto" and (problem.rtol < MODERATE or any_stiff(problem)):
+        return None
+    lanes = {"rk4": torchdiffeq_methods.solve_members, "auto": tsit5.solve_lanes, "tsit5": tsit5.solve_lanes}
+    if name not in lanes or (name != "rk4" and problem.model.width > WIDEST):
+        return None
+    method = METHODS["tsit5" if name == "auto" else name]
+    solution = Solution(problem.span[0], method.theta(problem.rtol))
+    return (method, solution) if lanes[name](problem, solution) else None
+
+
+def any_stiff(problem: Problem) -> bool:
+    """Whether one of the members may need an implicit method, by a bound on its fastest rate."""
+    most = STIFF / (problem.span[1] - problem.span[0])
+    steepest = problem.model.activation.slope(problem.s0).max()
+    return any(
+        norm(model.undelayed("state")) + norm(model.undelayed("readout")) * float(abs(steepest)) > most
+        for model in problem.members
+    )
 
 
 def is_stiff(problem: Problem) -> bool:

@@ -152,6 +152,8 @@ class Problem:
         rtol, atol: relative and absolute tolerance of adaptive methods.
         dt: step of fixed-step methods.
         samples: the times to keep, or None for the solver's own nodes.
+        members: models for the first axis of the batch, where each has its own; all of the form of ``model``. Only
+            the lanes of solvers.ensemble take these.
         facts: what methods have found out about it, so that it is found out once.
     """
 
@@ -165,6 +167,7 @@ class Problem:
     atol: float
     dt: float | None
     samples: np.ndarray | None = None
+    members: tuple[AdditiveModel, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, longest: float = np.inf) -> Iterator[tuple[float, float]]:

@@ -16,19 +16,18 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.convergence import Convergence, check_steps, convergence
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers
+from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number
 from ode2rnn.core.signals import Signal
 from ode2rnn.core.trajectory import SimulationError, write_whole
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
 
 SCHEMES = ("backward_euler", "forward_euler", "tustin", "exponential", "foh")
 HALVINGS = 8
 MOST_TICKS = 1_000_000
-# A recursion with more values to remember than this has its multipliers left out: they would take minutes.
-MOST_MULTIPLIERS = 1500
 MIDPOINTS = 4096
 COLUMNS = ("scheme", "dt", "error_final", "error_maximum", "error_dense", "fitted", "order", "modulus", "stable")
 
@@ -89,8 +88,6 @@ class StepStudy:
         about = "about the equilibrium for the mean input"
         notes.append(f"|z|: the largest multiplier of the recursion {about}; stable below 1.")
         notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
-        if any(np.isnan(moduli).any() for moduli in self.moduli.values()):
-            notes.append(f"|z| is left out where the recursion remembers more than {MOST_MULTIPLIERS} values.")
         return notes
 
     def save(self, path: Path) -> Path:
@@ -212,11 +209,10 @@ def _rest(model: AdditiveModel, x: Signal | None, t: tuple[float, float]) -> tup
 
 def _modulus(cell: CanonicalRNN | TappedRNN, rest: np.ndarray | None) -> float:
     """The largest |z| at rest; NaN where it is not known."""
-    tapped = as_tapped(cell)
-    depth = max([*tapped.W_s, *tapped.W_r, 1])
-    if rest is None or depth * len(rest) > MOST_MULTIPLIERS:
+    try:
+        return float("nan") if rest is None else spectral_radius(cell, rest)
+    except SimulationError:
         return float("nan")
-    return float(np.abs(multipliers(cell, rest)[0]))
 
 
 def _yes(value: bool) -> str:
