@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.benchmarks import dde, networks, ode, report, run
+from tests.benchmarks import dde, limits, networks, ode, report, run
 from tests.benchmarks.harness import OURS, Contender, Job, Row, compare, rows, tune
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
 
@@ -51,6 +51,12 @@ def test_a_job_gives_rows_at_equal_error_and_leaves_out_who_is_missing():
     assert row.ratio == pytest.approx(row.peer_s / row.ours_s)
 
 
+def test_a_limit_is_the_best_of_its_calls():
+    calls = []
+    assert 0 < limits.fastest(lambda: calls.append(len(calls)), seconds=1e-3) < 1
+    assert len(calls) >= 10
+
+
 def test_every_family_lists_its_jobs():
     for jobs in run.FAMILIES.values():
         assert len(jobs(True)) <= len(jobs(False))
@@ -82,6 +88,7 @@ def test_tables_and_plots_show_every_row(tmp_path):
 
 def test_a_part_of_the_jobs_writes_where_it_is_told_only(tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(run.FAMILIES, "activation", lambda quick: {"tiny": _tiny})
+    monkeypatch.setattr(limits, "all_limits", lambda: {"product": 1.0})  # measuring them takes seconds
     run.main(["--jobs", "activation", "--quick", "--out", str(tmp_path)])
     assert {path.name for path in tmp_path.iterdir()} == {"speed.md", "speed.json", "speed.png"}
     assert "a peer" in capsys.readouterr().out
