@@ -121,7 +121,7 @@ def jitcdde(net: Network) -> Solve:
     def solve(tol: float) -> np.ndarray:
         dde.purge_past()
         dde.constant_past(net.s0, time=0.0)
-        dde.set_integration_parameters(rtol=tol, atol=tol)
+        dde.set_integration_parameters(rtol=tol, atol=tol, min_step=1e-14)
         first = dde.step_on_discontinuities()
         return np.array([net.s0, first, *(dde.integrate(time) for time in net.times[2:])])
 
