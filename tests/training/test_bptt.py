@@ -22,7 +22,7 @@ NAMES = ("W_s", "W_r", "W_x", "theta_s")
 def cell_of(kind: str, seed: int = 0, activation: Any = "tanh") -> CanonicalRNN | TappedRNN:
     rng = np.random.default_rng(seed)
 
-    def matrix(columns: int = D, size: float = 0.5) -> np.ndarray:
+    def matrix(columns: int = D, size: float = 0.3) -> np.ndarray:
         return size * rng.standard_normal((D, columns))
 
     theta = 0.3 * rng.standard_normal(D)
@@ -147,7 +147,7 @@ def test_the_gradients_are_central_differences(kind: str) -> None:
     cell = cell_of(kind, seed=3)
     x, s0, of_r, of_s = numbers(cell, (2,), seed=4)
     back = bptt(cell, x, lambda r: 2 * of_r * r, s0, s_bar=of_s)
-    gradients, eps = leaves(back.gradients), 1e-5
+    gradients, eps = leaves(back.gradients), 1e-3
 
     def value(changed: CanonicalRNN | TappedRNN) -> float:
         traj = run(changed, x, s0)
@@ -155,16 +155,16 @@ def test_the_gradients_are_central_differences(kind: str) -> None:
 
     for name, gradient in gradients.items():
         letter, _, lag = name.partition("[")
+        key = int(lag[:-1]) if lag else None
         for index in np.ndindex(gradient.shape):
-            ends = []
-            for sign in (1, -1):
+            total = 0.0
+            for move, weight in ((1, 8), (-1, -8), (2, -1), (-2, 1)):  # the error is of order eps^4
                 step = np.zeros(gradient.shape)
-                step[index] = sign * eps
+                step[index] = move * eps
                 old = getattr(cell, letter)
-                key = int(lag[:-1]) if lag else None
                 new = old + step if key is None else old | {key: old[key] + step}
-                ends.append(value(replace(cell, **{letter: new})))
-            assert gradient[index] == pytest.approx((ends[0] - ends[1]) / (2 * eps), rel=1e-7, abs=1e-7), name
+                total += weight * value(replace(cell, **{letter: new})) / (12 * eps)
+            assert gradient[index] == pytest.approx(total, rel=1e-8, abs=1e-8), name
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from ode2rnn.core.arrays import (
     Array,
     as_like,
     brief,
+    broadcast_to,
     check_array,
     check_count,
     check_shape,
@@ -136,7 +137,7 @@ class Unrolled:
             if whole:
                 together: Any = K
                 if x is not None:
-                    full = np.broadcast_to(x[K : K + whole * K], (whole * K, *zeros.shape[:-1], x.shape[-1]))
+                    full = spread(x[K : K + whole * K], zeros.shape[:-1])
                     together = np.moveaxis(full.reshape((whole, K, *full.shape[1:])), 0, 1)
                 parts.append(run(self.cell, together, np.zeros((whole, *zeros.shape))))
             if rest:
@@ -151,6 +152,12 @@ class Unrolled:
             return arrays
 
         return np.concatenate([np.broadcast_to(first, zeros.shape)[None], *joined("s")]), np.concatenate(joined("r"))
+
+
+def spread(x: Array, batch: tuple[int, ...]) -> Array:
+    """Inputs (N, ..., m) seen with the whole batch of the states, (N, *batch, m)."""
+    missing = (1,) * (len(batch) + 2 - x.ndim)
+    return broadcast_to(x.reshape((len(x), *missing, *x.shape[1:])), (len(x), *batch, x.shape[-1]))
 
 
 def unroll(cell: System, length: int) -> Unrolled:

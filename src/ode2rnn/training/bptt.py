@@ -37,7 +37,7 @@ from ode2rnn.core.system import run
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.memory import Memory
-from ode2rnn.discrete.unroll import Position, unroll
+from ode2rnn.discrete.unroll import Position, spread, unroll
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ def bptt(
     memory = s0 if isinstance(s0, Memory) else cell.init(_begin(s0, s))
     with np.errstate(all="ignore"):  # overflow is told below
         psi, chi = sweep(tapped, s, K, **given)
-        pasts = {"s": s, "r": r, "x": _full(forward.x, s)}
+        pasts = {"s": s, "r": r, "x": None if forward.x is None else spread(forward.x, tuple(s.shape[1:-1]))}
         sums = {
             f"W_{name}": {
                 lag: _outer(psi, _past(pasts[name], getattr(memory, name), lag, K, carried, tapped, name))
@@ -199,11 +199,6 @@ def _cotangent(name: str, value: Any, s: Array) -> Array:
     return array
 
 
-def _full(x: Array | None, s: Array) -> Array | None:
-    """The inputs with the batch of the states."""
-    return None if x is None else broadcast_to(x, (*s.shape[:-1], x.shape[-1]))
-
-
 def _past(values: Array, before: tuple[Any, ...], lag: int, K: int, carried: bool, cell: TappedRNN, name: str) -> Array:
     """values[n - lag] for every n, with what was before the first tick, and with nothing before a zeroed segment."""
     if lag == 0:
@@ -243,7 +238,7 @@ def _input_bar(cell: TappedRNN, x: Array | None, psi: Array, K: int, carried: bo
             reached = (at + lag < K).reshape((-1, *(1,) * (psi.ndim - 1))).astype(float)
             later = later * as_like(reached, psi)
         total = total + later @ W
-    return _summed(total, tuple(x.shape))
+    return _summed(total, tuple(x.shape), 1)
 
 
 def _memory_bar(cell: TappedRNN, memory: Memory, psi: Array, K: int) -> Memory:
@@ -273,11 +268,10 @@ def _start_bar(cell: TappedRNN, s0: Any, memory: Memory, bar: Memory) -> Array:
     return total if s0 is None else _summed(total, tuple(np.shape(s0)))
 
 
-def _summed(value: Array, shape: tuple[int, ...]) -> Array:
-    """``value`` summed over the axes along which an array of ``shape`` was repeated."""
-    while value.ndim > max(len(shape), 1):
-        value = value.sum(0)
-    for axis, length in enumerate(shape):
+def _summed(value: Array, shape: tuple[int, ...], first: int = 0) -> Array:
+    """``value`` summed over the axes along which an array of ``shape`` was repeated, from axis ``first`` on."""
+    missing = (1,) * (value.ndim - len(shape))
+    for axis, length in enumerate((*shape[:first], *missing, *shape[first:])):
         if length == 1 and value.shape[axis] != 1:
             value = value.sum(axis, keepdims=True)
     return value.reshape(shape)
