@@ -17,7 +17,7 @@ import numpy as np
 from ode2rnn.core.arrays import check_positive, to_numpy
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 
-Record = TypeVar("Record", CanonicalRNN, TappedRNN)
+Record = TypeVar("Record", bound=CanonicalRNN | TappedRNN)
 NAMES = ("W_s", "W_r", "W_x", "theta_s")
 
 
