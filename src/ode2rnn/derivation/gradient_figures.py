@@ -30,12 +30,12 @@ def activations_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_activations(data: dict[str, Any]) -> Any:
     """Left G, right G'."""
-    from ode2rnn.plotting import add_legend, new_axes
+    from ode2rnn.plotting import COLOURS, add_legend, new_axes
 
     figure, (left, right) = new_axes(9, 3.8, 1, 2)
     for k, name in enumerate(TAUGHT):
-        left.plot(data["s"], data["value"][name], color=f"C{k}", lw=1.6, label=name)
-        right.plot(data["s"], data["slope"][name], color=f"C{k}", lw=1.6, label=name)
+        left.plot(data["s"], data["value"][name], color=COLOURS[k], lw=1.6, label=name)
+        right.plot(data["s"], data["slope"][name], color=COLOURS[k], lw=1.6, label=name)
     left.set_ylim(-1.2, 2.2)
     left.set_ylabel("G(s)")
     right.set_ylabel("G'(s)")
@@ -50,6 +50,7 @@ def flow_data(experiment: Experiment) -> dict[str, Any]:
     scalar = gradient_flow(CanonicalRNN(0.0, 0.9, None, 0.0, activation="identity"), LAGS + 1)
     chaos = chaotic_flow()
     series = gradient_flow(canonical(experiment.model, DT), experiment.x, exponents=1)
+    seen = np.isfinite(series.log_singular).all(axis=1)  # the others are rounding
     return {
         "lags": scalar.lags,
         "vanishing": gradient_flow(rotating(0.8, "identity"), np.zeros((LAGS + 1, 1))).log_norms,
@@ -57,8 +58,8 @@ def flow_data(experiment: Experiment) -> dict[str, Any]:
         "scalar": scalar.log_norms,
         "chaotic": chaos.log_norms[: LAGS + 1],
         "exponent": float(chaos.exponents[0]),
-        "singular_lags": series.singular_lags,
-        "singular": series.log_singular,
+        "singular_lags": series.singular_lags[seen],
+        "singular": series.log_singular[seen],
         "series_exponent": float(series.exponents[0]),
         "psi": series.psi_norms,
         "name": experiment.series.name,
@@ -67,31 +68,38 @@ def flow_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_flow(data: dict[str, Any]) -> Any:
     """Norms against the lag; singular values against the lag; |psi[n]| along the series."""
-    from ode2rnn.plotting import add_legend, new_axes
+    from ode2rnn.plotting import COLOURS, add_legend, new_axes
 
-    figure, (left, middle, right) = new_axes(14, 4.6, 1, 3, width_ratios=[1.25, 1, 1])
+    figure, (left, middle, right) = new_axes(14, 5.2, 1, 3, width_ratios=[1.25, 1, 1])
     per = 1 / np.log(10)
     rows = (
-        ("exploding", "C1", "singular values of $W_r$ 1.25"),
-        ("chaotic", "C3", "chaotic cell, 20 units"),
-        ("scalar", "C2", "the slides' $0.9^k$"),
-        ("vanishing", "C0", "singular values of $W_r$ 0.8"),
+        ("exploding", COLOURS[1], "singular values of $W_r$ 1.25"),
+        ("chaotic", COLOURS[3], "chaotic cell, 20 units"),
+        ("scalar", COLOURS[2], "the slides' $0.9^k$"),
+        ("vanishing", COLOURS[0], "singular values of $W_r$ 0.8"),
     )
     for name, colour, label in rows:
         left.plot(data["lags"], per * data[name], color=colour, lw=1.7, label=label)
     growth = per * (data["exponent"] * data["lags"] + data["chaotic"][0])
     left.plot(data["lags"], growth, "--", color="0.3", lw=1, label=f"Lyapunov exponent {data['exponent']:.3f} a sample")
-    left.plot([100], [np.log10(0.9**100)], "o", color="C2", ms=6, label=r"$0.9^{100}$ = 2.656e-05")
-    left.plot([100], [np.log10(PRINTED)], "x", color="k", ms=7, mew=1.6, label="printed in the slides: 1.7e-05")
+    zoom = left.inset_axes((0.12, 0.09, 0.3, 0.2))
+    zoom.plot(data["lags"], per * data["scalar"], color=COLOURS[2], lw=1.4)
+    zoom.plot([100], [np.log10(0.9**100)], "o", color=COLOURS[2], ms=6)
+    zoom.plot([100], [np.log10(PRINTED)], "x", color="k", ms=7, mew=1.6)
+    zoom.set(xlim=(85, 112), ylim=(-5.05, -4.1))
+    zoom.tick_params(labelsize=7)
+    zoom.annotate("2.656e-05", (100, np.log10(0.9**100)), (5, 3), textcoords="offset points", fontsize=7.5)
+    at = (100, np.log10(PRINTED))
+    zoom.annotate("as printed", at, (-6, -3), textcoords="offset points", fontsize=7.5, ha="right")
     left.set_xlabel("lag n - l")
     left.set_ylabel(r"$\log_{10}$ ||d s[n] / d s[l]||")
     left.set_title("Built to vanish, and to explode", fontsize=10)
-    left.set_ylim(top=2.2 * left.get_ylim()[1])
-    add_legend(left, loc="upper left")
+    left.set_ylim(bottom=-13)
+    add_legend(left, below=True, ncols=2)
     for i in range(data["singular"].shape[1]):
         values = per * data["singular"][:, i]
         middle.plot(
-            data["singular_lags"], values, "o-", ms=4, lw=1.2, color=f"C{i}", mfc="none", label=f"$\\sigma_{i + 1}$"
+            data["singular_lags"], values, "o-", ms=4, lw=1.2, color=COLOURS[i], mfc="none", label=f"$\\sigma_{i + 1}$"
         )
     slope = per * data["series_exponent"] * data["singular_lags"]
     middle.plot(data["singular_lags"], slope, "--", color="0.3", lw=1, label="largest Lyapunov exponent")
@@ -100,7 +108,7 @@ def draw_flow(data: dict[str, Any]) -> Any:
     middle.set_title(f"The canonical RNN on the series {data['name']}", fontsize=10, parse_math=False)
     add_legend(middle)
     psi = data["psi"]
-    right.semilogy(np.arange(len(psi))[psi > 0], psi[psi > 0], color="C0", lw=1.4)
+    right.semilogy(np.arange(len(psi))[psi > 0], psi[psi > 0], color=COLOURS[0], lw=1.4)
     right.set_xlabel("sample n")
     right.set_ylabel("|psi[n]|, error at the last sample alone")
     right.set_title("The error on its way back", fontsize=10)

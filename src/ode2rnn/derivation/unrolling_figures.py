@@ -36,12 +36,12 @@ def unrolled_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_unrolled(data: dict[str, Any]) -> Any:
     """Left the states with the segments marked, right h[k] with the part that the segment keeps."""
-    from ode2rnn.plotting import add_legend, new_axes
+    from ode2rnn.plotting import COLOURS, add_legend, new_axes
 
     K = data["K"]
     figure, (left, right) = new_axes(11, 4.2, 1, 2, width_ratios=[1.8, 1])
     left.plot(data["n"], data["s"], color="0.15", lw=1.6, label="one long sequence")
-    left.plot(data["n"], data["unrolled"], "o", ms=3.5, color="C0", label=f"segments of K = {K} from zero")
+    left.plot(data["n"], data["unrolled"], "o", ms=3.5, color=COLOURS[0], label=f"segments of K = {K} from zero")
     for start in data["starts"]:
         left.axvline(start - 0.5, color="0.75", lw=0.9, zorder=0)
     left.margins(x=0.01)
@@ -51,9 +51,9 @@ def draw_unrolled(data: dict[str, Any]) -> Any:
     add_legend(left, loc="upper left", ncols=2)
     left.set_ylim(top=left.get_ylim()[1] + 0.18 * np.ptp(left.get_ylim()))
     lags = np.arange(len(data["h"]))
-    right.axvspan(-0.5, K - 0.5, color="C2", alpha=0.08, label="kept by a segment's last sample")
+    right.axvspan(-0.5, K - 0.5, color=COLOURS[2], alpha=0.08, label="kept by a segment's last sample")
     for i in range(data["h"].shape[1]):
-        right.plot(lags, data["h"][:, i], "o-", ms=3, lw=1, color=f"C{i}", label=f"$h_{{{i + 1}}}[k]$")
+        right.plot(lags, data["h"][:, i], "o-", ms=3, lw=1, color=COLOURS[i], label=f"$h_{{{i + 1}}}[k]$")
     right.set_xlabel("lag k")
     right.set_ylabel("d s[n+k] / d x[n]")
     right.set_title("Impulse response", fontsize=10)
@@ -85,24 +85,24 @@ def truncation_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_truncation(data: dict[str, Any]) -> Any:
     """Left the truncation error, which falls like rate^K; right the objective, which falls like 1 / K."""
-    from ode2rnn.plotting import add_legend, new_axes
+    from ode2rnn.plotting import COLOURS, add_legend, new_axes
 
     figure, (left, right) = new_axes(11, 4.6, 1, 2)
     name = data["name"].replace("$", r"\$")
     left.semilogy(data["K"], data["bound"], "--", color="0.3", lw=1.2, label=f"bound, rate {data['rate']:.3f}")
-    left.semilogy(data["K"], data["error"], color="C0", lw=1.8, label=f"error, {name}")
-    left.semilogy(data["latch_K"], data["latch"], color="C1", lw=1.8, label="a latch: the memory does not fade")
+    left.semilogy(data["K"], data["error"], color=COLOURS[0], lw=1.8, label=f"error, {name}")
+    left.semilogy(data["latch_K"], data["latch"], color=COLOURS[1], lw=1.8, label="a latch: the memory does not fade")
     left.set_ylim(bottom=max(1e-16, 0.3 * data["error"].min()))
     left.set_xlabel("K, samples")
     left.set_ylabel("largest |s[n] - s$_K$[n]| / largest |s|")
     left.set_title("What the last K inputs do not tell", fontsize=10)
     add_legend(left)
     rows = (
-        ("segments", "objective", "C0", "o-", f"objective, {name}"),
-        ("segments", "gradient", "C0", "s--", f"gradient, {name}"),
-        ("noise_K", "noise_objective", "C2", "o-", "objective, noise"),
-        ("noise_K", "noise_gradient", "C2", "s--", "gradient, noise"),
-        ("latch_segments", "latch_objective", "C1", "o-", "objective, latch"),
+        ("segments", "objective", COLOURS[0], "o-", f"objective, {name}"),
+        ("segments", "gradient", COLOURS[0], "s--", f"gradient, {name}"),
+        ("noise_K", "noise_objective", COLOURS[2], "o-", "objective, noise"),
+        ("noise_K", "noise_gradient", COLOURS[2], "s--", "gradient, noise"),
+        ("latch_segments", "latch_objective", COLOURS[1], "o-", "objective, latch"),
     )
     for K, error, colour, style, label in rows:
         right.loglog(data[K], data[error], style, color=colour, ms=4, lw=1.2, mfc="none", label=label)
