@@ -1,5 +1,6 @@
 """Every claim of the paper holds, on the real series and on another; and a claim can fail."""
 
+import importlib
 import re
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from ode2rnn import signals
 from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding
 from ode2rnn.derivation.report import PICTURES, check, report, reproduce, steps, table
 from ode2rnn.discrete import schemes
+
+bptt = importlib.import_module("ode2rnn.training.bptt")  # the module, not the function of its name
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,24 @@ def test_a_wrong_discretization_fails_its_claims(sunspots, monkeypatch):
     monkeypatch.setattr("ode2rnn.derivation.discretization.discretize", one_sample_late)
     failed = {claim.id for claim in CLAIMS if not check(claim, sunspots).finding.holds}
     assert {"D1", "D2"} <= failed
+
+
+def test_a_wrong_back_propagation_fails_its_claims(sunspots, monkeypatch):
+    """The slope taken one sample late, as an off-by-one would."""
+    right = bptt.sweep
+
+    def late(cell, s, K, r_bar, s_bar=None):
+        return right(cell, np.concatenate([s[:1], s[:-1]]), K, r_bar, s_bar)
+
+    monkeypatch.setattr(bptt, "sweep", late)
+    failed = {claim.id for claim in CLAIMS if claim.id[0] == "B" and not check(claim, sunspots).finding.holds}
+    assert {"B1-B3", "B3", "B4", "B6"} <= failed
+
+
+def test_a_state_that_is_not_set_to_zero_fails_the_claims_of_unrolling(sunspots, monkeypatch):
+    monkeypatch.setattr("ode2rnn.derivation.unrolling.unroll", lambda cell, K: cell)
+    failed = {claim.id for claim in CLAIMS if claim.id[0] == "U" and not check(claim, sunspots).finding.holds}
+    assert failed == {"U3"}
 
 
 def test_a_check_that_breaks_is_a_claim_that_fails(sunspots):

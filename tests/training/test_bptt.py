@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
 from ode2rnn.core.activations import ACTIVATIONS
@@ -316,3 +318,31 @@ def test_a_gradient_that_overflows_is_told() -> None:
 def test_the_record_of_gradients_has_a_gradient_for_every_field() -> None:
     record = bptt(cell_of("canonical"), *numbers(cell_of("canonical"))[0::2]).gradients
     assert {field.name for field in fields(record)} == {*NAMES, "dt", "activation", "lag"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    d=st.integers(1, 4),
+    m=st.integers(1, 3),
+    ticks=st.integers(1, 12),
+    lag=st.integers(1, 4),
+    batch=st.sampled_from([(), (1,), (3,), (2, 1)]),
+    K=st.integers(1, 14),
+    seed=st.integers(0, 10**6),
+)
+def test_any_cell_any_length_any_segment(
+    d: int, m: int, ticks: int, lag: int, batch: tuple[int, ...], K: int, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    W_s, W_r = 0.5 * rng.standard_normal((2, d, d))
+    W_x, theta = rng.standard_normal((d, m)), rng.standard_normal(d)
+    cell = CanonicalRNN(W_s, W_r, W_x, theta, lag=lag)
+    x, of_r = rng.standard_normal((ticks, *batch, m)), rng.standard_normal((ticks, *batch, d))
+    own = in_torch(cell)
+    total = sum((torch.tensor(of_r[at]) * run(own, torch.tensor(x[at])).r ** 2).sum() for at in segments(ticks, K))
+    total.backward()
+    back = bptt(cell, x, lambda r: 2 * of_r * r, segment=K, carry=False)
+    for name, value in leaves(own).items():
+        close(leaves(back.gradients)[name], value.grad, name)
+    assert back.x_bar.shape == x.shape
+    assert back.psi.shape == back.chi.shape == (ticks, *batch, d)
