@@ -191,6 +191,8 @@ def test_bad_arguments_are_refused_by_name() -> None:
     cell, x = cells()["canonical"], np.zeros((N, M))
     with pytest.raises(ValueError, match="x: expected one sequence"):
         gradient_flow(cell, np.zeros((N, 2, M)))
+    with pytest.raises(ValueError, match="x: expected at least 3 samples, got 2"):
+        gradient_flow(cell, x[:2])
     with pytest.raises(ValueError, match="start: expected a sample that leaves two lags, at most 9, got 10"):
         gradient_flow(cell, x, start=10)
     with pytest.raises(ValueError, match="r_bar: expected shape"):

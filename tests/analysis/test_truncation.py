@@ -219,3 +219,10 @@ def test_bad_arguments_are_refused_by_name() -> None:
         study.smallest(0.1, "error")
     with pytest.raises(ValueError, match="tolerance: expected a number > 0"):
         study.smallest(0.0)
+
+
+def test_an_objective_that_is_zero_has_no_relative_error_but_a_sign_of_it() -> None:
+    cell, x = network(), np.random.default_rng(4).standard_normal((30, 1))
+    study = truncation(cell, x, squared_error(run(cell, x).r), segments=[5, 30])
+    assert study.objective_error.tolist() == [np.inf, 0.0]
+    assert study.gradient_error.tolist() == [np.inf, 0.0]

@@ -13,8 +13,9 @@ import time
 from collections.abc import Callable
 from statistics import median
 
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[name] = "1"  # before the libraries are loaded
+if __name__ == "__main__":  # before the libraries are loaded
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ[name] = "1"
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402

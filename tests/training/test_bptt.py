@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.discrete.memory import Memory
-from ode2rnn.discrete.unroll import segments
+from ode2rnn.discrete.unroll import segments, unroll
 from ode2rnn.training.bptt import bptt
 
 D, M, N = 3, 2, 9
@@ -226,6 +226,7 @@ def test_segments_that_start_from_zero_are_independent_sequences(kind: str, K: i
     close(back.psi, np.concatenate([part.psi for part in parts]))
     close(back.chi, np.concatenate([part.chi for part in parts]))
     close(back.s0_bar, parts[0].s0_bar)
+    np.testing.assert_array_equal(bptt(unroll(cell, K), x, lambda r: 2 * of_r * r, s0).psi, back.psi)
     if back.x_bar is not None:
         close(back.x_bar, np.concatenate([part.x_bar for part in parts]))
 

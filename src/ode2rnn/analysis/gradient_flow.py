@@ -113,6 +113,8 @@ def gradient_flow(
     if s.ndim != 2:
         raise ValueError(f"x: expected one sequence (N, {tapped.input_width}), got a batch of shape {s.shape[1:-1]}")
     count, d = s.shape
+    if count < 3:
+        raise ValueError(f"x: expected at least 3 samples, got {count}")
     first = check_count("start", start, 0)
     if first > count - 3:
         raise ValueError(f"start: expected a sample that leaves two lags, at most {count - 3}, got {first}")

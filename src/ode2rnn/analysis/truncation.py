@@ -44,7 +44,7 @@ class Truncation:
         rate: the factor by which a difference of two states shrinks at least in one tick, anywhere between the states
             that occur, for taps that of all lags together; below 1 the cell contracts.
         segments: lengths K at which the sequence was cut into segments, (M,).
-        objective_error: |sum_m E_m - E| / |E| at these, (M,).
+        objective_error: |sum_m E_m - E| / |E| at these, (M,); infinite where only E is zero.
         gradient_error: |gradient of sum_m E_m - that of E| / |that of E|, over all parameters, (M,).
     """
 
@@ -250,5 +250,12 @@ def _objective_errors(cell: TappedRNN, x: Any, objective: Objective, cuts: np.nd
     for K in cuts:
         cut = bptt(cell, x, gradient, segment=int(K), carry=False)
         other = objective(cut.trajectory.r)[0]
-        rows.append((abs(other - E) / abs(E), np.linalg.norm(parameters(cut.gradients) - vector) / size))
+        gap = float(np.linalg.norm(parameters(cut.gradients) - vector))
+        rows.append((_relative(abs(other - E), abs(E)), _relative(gap, size)))
     return list(np.array(rows).T)
+
+
+def _relative(gap: float, size: float) -> float:
+    if gap == 0:
+        return 0.0
+    return gap / size if size else np.inf

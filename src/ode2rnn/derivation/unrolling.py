@@ -120,7 +120,7 @@ def _proposition(experiment: Experiment) -> Finding:
     for K, wrong in zip(study.segments, study.objective_error, strict=True):
         late = np.arange(len(x)) >= K
         moved = late * size * np.append(study.scale, study.bound)[np.arange(len(x)) % K + 1]
-        shares.append(wrong * E / max(float((gap * moved + 0.5 * moved**2).sum()), 1e-300))
+        shares.append((wrong * E if E else 0.0) / max(float((gap * moved + 0.5 * moved**2).sum()), 1e-300))
     worst = max(shares)
     measured = f"{worst:.1e} of that; E off by {study.objective_error[-1]:.1%} at K = {study.segments[-1]}"
     return Finding("within the contraction", measured, bool(study.contracts and worst <= 1))

@@ -37,7 +37,7 @@ from ode2rnn.core.system import run
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.memory import Memory
-from ode2rnn.discrete.unroll import Position, spread, unroll
+from ode2rnn.discrete.unroll import Position, Unrolled, spread, unroll
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +65,7 @@ class Backward:
 
 
 def bptt(
-    cell: CanonicalRNN | TappedRNN,
+    cell: CanonicalRNN | TappedRNN | Unrolled,
     x: Any,
     r_bar: Array | Callable[[Array], Array],
     s0: Any = None,
@@ -77,7 +77,8 @@ def bptt(
     """Gradients of an objective E of the readouts, by back-propagation through time (B1-B3).
 
     Args:
-        cell: the canonical RNN, the standard RNN (W_s = 0), or a cell with taps.
+        cell: the canonical RNN, the standard RNN (W_s = 0), or a cell with taps; or one of them unrolled, which has
+            its own segments.
         x: inputs (N, ..., m), as `run` takes them.
         r_bar: partial E / partial r[n], of the shape of the readouts (N, ..., d); or a function that takes the
             readouts of the forward run to it.
@@ -104,6 +105,8 @@ def bptt(
         >>> gradients.theta_s
         array([3.439])
     """
+    if isinstance(cell, Unrolled):
+        cell, segment, carry = cell.cell, cell.length, False
     tapped = as_tapped(cell)
     length = None if segment is None else check_count("segment", segment)
     carried = check_flag("carry", carry) or length is None
