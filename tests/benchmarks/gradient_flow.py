@@ -17,11 +17,11 @@ if __name__ == "__main__":  # before the libraries are loaded
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
 
-import numpy as np  # noqa: E402
-import torch  # noqa: E402
+import numpy as np
+import torch
 
-from ode2rnn import CanonicalRNN, run  # noqa: E402
-from ode2rnn.analysis.gradient_flow import gradient_flow  # noqa: E402
+from ode2rnn import CanonicalRNN, run
+from ode2rnn.analysis.gradient_flow import gradient_flow
 
 
 def network(width: int) -> CanonicalRNN:

@@ -106,7 +106,7 @@ def bptt(
         array([3.439])
     """
     if isinstance(cell, Unrolled):
-        cell, segment, carry = cell.cell, cell.length, False
+        return bptt(cell.cell, x, r_bar, s0, s_bar=s_bar, segment=cell.length, carry=False)
     tapped = as_tapped(cell)
     length = None if segment is None else check_count("segment", segment)
     carried = check_flag("carry", carry) or length is None
