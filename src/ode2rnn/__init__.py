@@ -17,8 +17,12 @@ from ode2rnn.discrete.rules import ALIASES, SCHEMES
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize, retime, undiscretize
 from ode2rnn.discrete.tapped import TappedRNN
+from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
+from ode2rnn.training.adjoint import adjoint
+from ode2rnn.training.bptt import bptt
+from ode2rnn.training.clipping import clip
 
 __all__ = [
     "Activation",
@@ -42,5 +46,11 @@ __all__ = [
     "quasi_static",
     "undiscretize",
     "retime",
+    "unroll",
+    "impulse_response",
+    "fir",
+    "bptt",
+    "adjoint",
+    "clip",
     "analysis",
 ]

@@ -1,6 +1,7 @@
 """Pictures: the only place that imports matplotlib."""
 
 from ode2rnn.plotting.axes import (
+    COLOURS,
     STYLE,
     add_legend,
     new_axes,
@@ -13,6 +14,7 @@ from ode2rnn.plotting.axes import (
 )
 
 __all__ = [
+    "COLOURS",
     "STYLE",
     "add_legend",
     "new_axes",

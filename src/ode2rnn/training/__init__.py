@@ -1,0 +1,1 @@
+"""Training: gradients by the paper's own equations, and what fitting a network needs."""
