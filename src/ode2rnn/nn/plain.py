@@ -34,7 +34,13 @@ def forward(
 
 
 def backward(
-    activation: Activation, S: Tensor, R_bar: Tensor | None, S_bar: Tensor | None, W_s: Tensor | None, W_r: Tensor
+    activation: Activation,
+    S: Tensor,
+    R: Tensor,
+    R_bar: Tensor | None,
+    S_bar: Tensor | None,
+    W_s: Tensor | None,
+    W_r: Tensor,
 ) -> Tensor:
     """psi[0 .. N-1], the gradients in s[n], from the partial ones in r[n] and s[n] (None for zero)."""
     slopes = activation.slope(S)

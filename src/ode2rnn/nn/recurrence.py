@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import Activation
-from ode2rnn.nn import plain
+from ode2rnn.nn import compiled, plain
 
 
 class Weights(NamedTuple):
@@ -53,7 +53,8 @@ class Recurrence(torch.autograd.Function):
         W_x: Tensor,
         theta_s: Tensor | None,
     ) -> Any:
-        S, R = plain.forward(activation, x, start, W_s, W_r, W_x, theta_s)
+        ctx.engine = compiled if compiled.fits(activation, x, start) else plain
+        S, R = ctx.engine.forward(activation, x, start, W_s, W_r, W_x, theta_s)
         ctx.activation = activation
         ctx.save_for_backward(x, start, W_s, W_r, W_x, S, R)
         ctx.set_materialize_grads(False)
@@ -93,7 +94,7 @@ def _gradients(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> list[Ten
         ctx.needs_input_grad,
     )
     first = start if W_s is None else activation.value(start)  # r[-1]
-    psi = plain.backward(activation, S, R_bar, S_bar, W_s, W_r)
+    psi = ctx.engine.backward(activation, S, R, R_bar, S_bar, W_s, W_r)
     start_bar = None
     if wants_start:
         start_bar = psi[0] @ W_r
