@@ -6,10 +6,8 @@ Uses: D5, D8, B1, B2.  The twin of the passes in plain torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import cache
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +16,7 @@ from torch import Tensor
 from ode2rnn.core.activations import Activation
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.codes import activation_code
+from ode2rnn.nn import plain
 
 
 @cache
@@ -51,23 +50,19 @@ def forward(
     """s[0 .. N-1], which the standard RNN does without, and r[0 .. N-1]."""
     from ode2rnn.kernels import recurrence
 
-    ticks, batch, _ = x.shape
-    d = len(W_r)
-    few = batch <= recurrence.FEW
-    S = (x.reshape(ticks * batch, -1) @ W_x.T).view(ticks, batch, d)
-    theta = x.new_zeros(d) if theta_s is None else theta_s
-    with one_thread():
-        if W_s is None:
-            W = (W_r.T if few else W_r).contiguous()
-            recurrence.standard_forward(*_ahead(activation, x), *_numpy(W, theta, start, S))
-            return None, S
-        W = torch.cat([W_s, W_r], 1)
-        memory = torch.cat([start, activation.value(start)], 1)
-        R = torch.empty_like(S)
-        recurrence.canonical_forward(
-            *_ahead(activation, x), *_numpy(W.T.contiguous() if few else W, theta, memory, S, R)
-        )
-        return S, R
+    (ticks, batch, _), d = x.shape, len(W_r)
+    code, theta = activation_code(activation), x.new_zeros(d) if theta_s is None else theta_s
+    R = x.new_empty(ticks, batch, d)
+    scratch = x.new_empty(batch, _width(x))
+    if W_s is None:
+        weights = tuple(_numpy(pack(W_r), pack(W_x), theta))
+        recurrence.standard_forward(code, weights, *_numpy(x, start, scratch, R))
+        return None, R
+    weights = tuple(_numpy(pack(torch.cat([W_s, W_r], 1)), pack(W_x), theta))
+    memory = torch.cat([start, activation.value(start)], 1)
+    S = torch.empty_like(R)
+    recurrence.canonical_forward(code, weights, *_numpy(x, memory, scratch, S, R))
+    return S, R
 
 
 def backward(
@@ -82,40 +77,47 @@ def backward(
     """psi[0 .. N-1], the gradients in s[n], from the partial ones in r[n] and s[n] (None for zero)."""
     from ode2rnn.kernels import recurrence
 
+    code, (_, batch, d) = activation_code(activation), R.shape
     psi = torch.zeros_like(R) if R_bar is None else torch.empty_like(R).copy_(R_bar)
-    with one_thread():
-        if W_s is None:
-            recurrence.standard_backward(*_ahead(activation, R), *_numpy(W_r, R, psi))
-            return psi
-        scratch = R.new_empty(R.shape[1], 2 * R.shape[2])
-        partial = R.new_empty(0, *R.shape[1:]) if S_bar is None else S_bar
-        arrays = _numpy(torch.cat([W_s, W_r], 1), R, partial, scratch, psi)
-        recurrence.canonical_backward(*_ahead(activation, R), *arrays)
+    scratch = R.new_empty(batch, _width(R))
+    if W_s is None:
+        recurrence.standard_backward(code, *_numpy(pack(W_r.T), R, scratch, psi))
         return psi
+    both = R.new_empty(batch, 2 * d)
+    partial = R.new_empty(0, batch, d) if S_bar is None else S_bar
+    W = pack(torch.cat([W_s, W_r], 1).T)
+    recurrence.canonical_backward(code, *_numpy(W, R, partial, both, scratch, psi))
+    return psi
 
 
-def _ahead(activation: Activation, like: Tensor) -> tuple[Any, int]:
-    """The first two arguments of every kernel."""
-    from ode2rnn.kernels.blas import product_address
+def outer(psi: Tensor, values: Tensor, first: Tensor | None = None) -> Tensor:
+    """sum over n and the batch of psi[n] values[n]^T; of psi[n] values[n-1]^T where values[-1] is ``first``."""
+    from ode2rnn.kernels.tile import add_outer
 
-    return activation_code(activation), product_address(np.dtype(str(like.dtype).removeprefix("torch.")))
+    width, (d, k) = _width(psi), (psi.shape[-1], values.shape[-1])
+    if k % width:
+        return plain.outer(psi, values, first)
+    total = psi.new_zeros(d, k)
+    parts = [(psi, values)] if first is None else [(psi[:1], first[None]), (psi[1:], values[:-1])]
+    for left, right in parts:
+        add_outer(*_numpy(left.reshape(-1, d), right.reshape(-1, k)), width, total.numpy())
+    return total
+
+
+def pack(W: Tensor) -> Tensor:
+    """W (m, k) in panels, (panels, k, width of a panel), as the kernels take it."""
+    (m, k), width = W.shape, _width(W)
+    panels = -(-m // width)
+    if m % width:
+        W = torch.nn.functional.pad(W, (0, 0, 0, panels * width - m))
+    return W.reshape(panels, width, k).transpose(1, 2)
+
+
+def _width(like: Tensor) -> int:
+    from ode2rnn.kernels.tile import panel_width
+
+    return panel_width(np.dtype(str(like.dtype).removeprefix("torch.")))
 
 
 def _numpy(*tensors: Tensor) -> Iterator[np.ndarray]:
     return (tensor.detach().contiguous().numpy() for tensor in tensors)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Holds the BLAS of torch to one thread, where this thread calls it: a step is too small to be worth more."""
-    from ode2rnn.kernels.blas import library
-
-    found = library()
-    if found is None:
-        yield
-        return
-    before = found.MKL_Set_Num_Threads_Local(1)
-    try:
-        yield
-    finally:
-        found.MKL_Set_Num_Threads_Local(before)

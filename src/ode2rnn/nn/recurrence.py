@@ -103,19 +103,8 @@ def _gradients(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> list[Ten
     return [
         psi @ W_x if wants_x else None,
         start_bar,
-        _outer(psi, S, start) if wants_s else None,
-        _outer(psi, R, first) if wants_r else None,
-        _product(psi, x) if wants_in else None,
+        ctx.engine.outer(psi, S, start) if wants_s else None,
+        ctx.engine.outer(psi, R, first) if wants_r else None,
+        ctx.engine.outer(psi, x) if wants_in else None,
         psi.sum((0, 1)) if wants_theta else None,
     ]
-
-
-def _product(psi: Tensor, values: Tensor) -> Tensor:
-    """sum over n and the batch of psi[n] values[n]^T, (d, width of the values)."""
-    return psi.reshape(-1, psi.shape[-1]).T @ values.reshape(-1, values.shape[-1])
-
-
-def _outer(psi: Tensor, values: Tensor, first: Tensor) -> Tensor:
-    """sum over n and the batch of psi[n] values[n-1]^T, where values[-1] is ``first``."""
-    total = psi[0].T @ first
-    return total + _product(psi[1:], values[:-1]) if len(psi) > 1 else total
