@@ -28,7 +28,7 @@ C3, C4, C5 = np.float32(0.0083332985), np.float32(0.0013933644), np.float32(0.00
 
 
 @njit(**SCALAR)
-def reduce32(y: float) -> tuple[float, float]:
+def reduce32(y: Any) -> tuple[Any, Any]:
     """(2^k, e^p - 1) with e^y = 2^k e^p, for -87 <= y <= 87."""
     shifted = y * PER_LOG2 + ROUND
     k = shifted - ROUND
@@ -40,7 +40,7 @@ def reduce32(y: float) -> tuple[float, float]:
 
 
 @njit(**SCALAR)
-def tanh32(x: float) -> float:
+def tanh32(x: Any) -> Any:
     """tanh x, from e^(-2|x|) - 1, which loses nothing where x is small."""
     y = -TWO * abs(x)
     y = SATURATED if y < SATURATED else y  # NaN stays
@@ -50,7 +50,7 @@ def tanh32(x: float) -> float:
 
 
 @njit(**SCALAR)
-def sigmoid32(x: float) -> float:
+def sigmoid32(x: Any) -> Any:
     """1 / (1 + e^-x), with e^-|x| alone, which cannot overflow."""
     y = -abs(x)
     low = y < LEAST
@@ -71,7 +71,7 @@ def in_kind(double: Any, single: Any) -> Any:
 
 
 @njit(**SCALAR)
-def _softplus32(x: float) -> float:
+def _softplus32(x: Any) -> Any:
     return np.float32(elementwise.softplus(np.float64(x)))
 
 
@@ -83,7 +83,7 @@ def _softplus_slope(r: float) -> float:
 
 
 @njit(**SCALAR)
-def _softplus_slope32(r: float) -> float:
+def _softplus_slope32(r: Any) -> Any:
     scale, part = reduce32(LEAST if r > -LEAST else -r)
     return (ONE - scale) - scale * part
 

@@ -1,4 +1,4 @@
-"""The product of matrices that a recursion takes at every tick, without a BLAS: the weights are laid out once, not anew.
+"""The product of matrices that a recursion takes at every tick, on weights that are laid out once for all ticks.
 
 A tile is a few rows by PANEL numbers of the result, held in registers while the sum runs over the common index. Weights
 (m, k) are packed into panels (panels, k, PANEL): entry (c, p, l) is W[c PANEL + l, p], and 0 past the last row.
@@ -19,7 +19,7 @@ from ode2rnn.kernels.elementwise import FLAGS, LOOP
 
 intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
 FREE = LOOP | {"nogil": True}
-LONG = ir.IntType(64)
+INT, LONG = ir.IntType(32), ir.IntType(64)
 
 
 def _vector_bytes() -> int:
@@ -64,6 +64,7 @@ def _tile(rows: int) -> Any:
         real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
         size = 4 if zero is types.float32 else 8
         lanes = ir.VectorType(real, VECTOR // size)
+        empty = ir.Constant(lanes, ir.Undefined)
 
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             z, row, step, w, w_step, k, c, c_row = given[1:]
@@ -88,9 +89,8 @@ def _tile(rows: int) -> Any:
                 for i in range(rows):
                     index = builder.add(builder.mul(number(i), row), builder.mul(p, step))
                     single = builder.load(at(z, index, real), align=size)
-                    first = builder.insert_element(ir.Constant(lanes, ir.Undefined), single, ir.Constant(ir.IntType(32), 0))
-                    none = ir.Constant(ir.VectorType(ir.IntType(32), lanes.count), [0] * lanes.count)
-                    spread = builder.shuffle_vector(first, ir.Constant(lanes, ir.Undefined), none)
+                    alone = builder.insert_element(empty, single, ir.Constant(INT, 0))
+                    spread = builder.shuffle_vector(alone, empty, ir.Constant(ir.VectorType(INT, lanes.count), None))
                     for v in range(VECTORS):
                         product = builder.fmul(spread, weights[v], flags=tuple(FLAGS))
                         builder.store(builder.fadd(builder.load(sums[i][v]), product, flags=tuple(FLAGS)), sums[i][v])
@@ -126,6 +126,18 @@ def _tile(rows: int) -> Any:
     return tile
 
 
+@intrinsic
+def add_to(typing: Any, address: Any, value: Any) -> Any:
+    """Add ``value`` to the number at ``address``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        place = builder.inttoptr(given[0], given[1].type.as_pointer())
+        builder.store(builder.fadd(builder.load(place), given[1]), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, value), build
+
+
 tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
 
 
@@ -153,21 +165,25 @@ def _strip(
 
 
 @njit(**FREE)
-def add_product(Z: np.ndarray, packed: np.ndarray, scratch: np.ndarray, out: np.ndarray) -> None:
-    """out += Z W^T for Z (rows, k), out (rows, m) and the packed W (m, k); scratch (rows, PANEL) holds a last part."""
-    zero, size = out.dtype.type(0.0), out.itemsize
-    rows, m = out.shape
+def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: int, m: int) -> None:
+    """C += Z W^T for the rows Z (rows, k) at the address z, C (rows, m) at c, and the packed W (m, k).
+
+    scratch (rows, PANEL) holds the last part where the panels do not divide m.
+    """
+    zero, size = packed.dtype.type(0.0), packed.itemsize
     panels, k, width = packed.shape
-    z, w, c = start_of(Z), start_of(packed), start_of(out)
-    whole = m // width
+    w, whole = start_of(packed), m // width
     for j in range(whole):
         _strip(zero, z, k, 1, w + j * k * width * size, width, rows, k, c + j * width * size, m, size)
     if whole < panels:
-        scratch[:] = 0
-        _strip(zero, z, k, 1, w + whole * k * width * size, width, rows, k, start_of(scratch), width, size)
+        part = start_of(scratch)
+        for i in range(rows):
+            for j in range(width):
+                scratch[i, j] = zero
+        _strip(zero, z, k, 1, w + whole * k * width * size, width, rows, k, part, width, size)
         for i in range(rows):
             for j in range(m - whole * width):
-                out[i, whole * width + j] += scratch[i, j]
+                add_to(c + (i * m + whole * width + j) * size, scratch[i, j])
 
 
 @njit(**FREE)
@@ -180,6 +196,4 @@ def add_outer(Z: np.ndarray, V: np.ndarray, width: int, out: np.ndarray) -> None
     for first in range(0, n, CHUNK):
         count = min(CHUNK, n - first)
         for j in range(0, k, width):
-            _strip(
-                zero, z + first * d * size, 1, d, v + (first * k + j) * size, k, d, count, c + j * size, k, size
-            )
+            _strip(zero, z + first * d * size, 1, d, v + (first * k + j) * size, k, d, count, c + j * size, k, size)

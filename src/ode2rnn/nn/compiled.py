@@ -5,7 +5,6 @@ Uses: D5, D8, B1, B2.  The twin of the passes in plain torch.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cache
 from importlib.util import find_spec
 
@@ -52,16 +51,15 @@ def forward(
 
     (ticks, batch, _), d = x.shape, len(W_r)
     code, theta = activation_code(activation), x.new_zeros(d) if theta_s is None else theta_s
-    R = x.new_empty(ticks, batch, d)
-    scratch = x.new_empty(batch, _width(x))
+    R = torch.empty(ticks, batch, d, dtype=x.dtype)
+    scratch = np.empty((batch, width(x.dtype)), kind(x.dtype))
     if W_s is None:
-        weights = tuple(_numpy(pack(W_r), pack(W_x), theta))
-        recurrence.standard_forward(code, weights, *_numpy(x, start, scratch, R))
+        recurrence.standard_forward(code, *_numpy(pack(W_r), pack(W_x), theta, x, start), scratch, R.numpy())
         return None, R
-    weights = tuple(_numpy(pack(torch.cat([W_s, W_r], 1)), pack(W_x), theta))
+    W = pack(torch.cat([W_s, W_r], 1))
     memory = torch.cat([start, activation.value(start)], 1)
     S = torch.empty_like(R)
-    recurrence.canonical_forward(code, weights, *_numpy(x, memory, scratch, S, R))
+    recurrence.canonical_forward(code, *_numpy(W, pack(W_x), theta, x, memory), scratch, S.numpy(), R.numpy())
     return S, R
 
 
@@ -79,14 +77,14 @@ def backward(
 
     code, (_, batch, d) = activation_code(activation), R.shape
     psi = torch.zeros_like(R) if R_bar is None else torch.empty_like(R).copy_(R_bar)
-    scratch = R.new_empty(batch, _width(R))
+    scratch = np.empty((batch, width(R.dtype)), kind(R.dtype))
     if W_s is None:
-        recurrence.standard_backward(code, *_numpy(pack(W_r.T), R, scratch, psi))
+        recurrence.standard_backward(code, *_numpy(pack(W_r.T), R), scratch, psi.numpy())
         return psi
-    both = R.new_empty(batch, 2 * d)
+    both = np.empty((batch, 2 * d), scratch.dtype)
     partial = R.new_empty(0, batch, d) if S_bar is None else S_bar
     W = pack(torch.cat([W_s, W_r], 1).T)
-    recurrence.canonical_backward(code, *_numpy(W, R, partial, both, scratch, psi))
+    recurrence.canonical_backward(code, *_numpy(W, R, partial), both, scratch, psi.numpy())
     return psi
 
 
@@ -94,30 +92,38 @@ def outer(psi: Tensor, values: Tensor, first: Tensor | None = None) -> Tensor:
     """sum over n and the batch of psi[n] values[n]^T; of psi[n] values[n-1]^T where values[-1] is ``first``."""
     from ode2rnn.kernels.tile import add_outer
 
-    width, (d, k) = _width(psi), (psi.shape[-1], values.shape[-1])
-    if k % width:
+    panel, d, k = width(psi.dtype), psi.shape[-1], values.shape[-1]
+    if k % panel:
         return plain.outer(psi, values, first)
     total = psi.new_zeros(d, k)
     parts = [(psi, values)] if first is None else [(psi[:1], first[None]), (psi[1:], values[:-1])]
     for left, right in parts:
-        add_outer(*_numpy(left.reshape(-1, d), right.reshape(-1, k)), width, total.numpy())
+        add_outer(*_numpy(left.reshape(-1, d), right.reshape(-1, k)), panel, total.numpy())
     return total
 
 
 def pack(W: Tensor) -> Tensor:
     """W (m, k) in panels, (panels, k, width of a panel), as the kernels take it."""
-    (m, k), width = W.shape, _width(W)
-    panels = -(-m // width)
-    if m % width:
-        W = torch.nn.functional.pad(W, (0, 0, 0, panels * width - m))
-    return W.reshape(panels, width, k).transpose(1, 2)
+    (m, k), panel = W.shape, width(W.dtype)
+    panels = -(-m // panel)
+    if m % panel:
+        W = torch.nn.functional.pad(W, (0, 0, 0, panels * panel - m))
+    return W.reshape(panels, panel, k).transpose(1, 2)
 
 
-def _width(like: Tensor) -> int:
+@cache
+def kind(dtype: torch.dtype) -> np.dtype:
+    """The dtype of NumPy that is torch's ``dtype``."""
+    return torch.empty(0, dtype=dtype).numpy().dtype
+
+
+@cache
+def width(dtype: torch.dtype) -> int:
+    """How many numbers a panel is wide."""
     from ode2rnn.kernels.tile import panel_width
 
-    return panel_width(np.dtype(str(like.dtype).removeprefix("torch.")))
+    return panel_width(kind(dtype))
 
 
-def _numpy(*tensors: Tensor) -> Iterator[np.ndarray]:
-    return (tensor.detach().contiguous().numpy() for tensor in tensors)
+def _numpy(*tensors: Tensor) -> list[np.ndarray]:
+    return [tensor.detach().contiguous().numpy() for tensor in tensors]

@@ -32,11 +32,17 @@ def recur(x: Tensor, start: Tensor, weights: Weights, activation: Activation) ->
     ``start`` and the second result are the state s for the canonical RNN, and the readout r for the standard RNN,
     which remembers nothing else.
     """
-    results = Recurrence.apply(activation, x, start, *weights)
-    if weights.W_s is None:
-        return results, results[-1]
-    R, S = results
-    return R, S[-1]
+    tensors = (x, start, *weights)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        R, S = Recurrence.apply(activation, *tensors)
+    else:
+        S, R = engine(activation, x, start).forward(activation, *tensors)
+    return R, R[-1] if weights.W_s is None else S[-1]
+
+
+def engine(activation: Activation, x: Tensor, start: Tensor) -> Any:
+    """The passes that run this: the compiled ones where they can."""
+    return compiled if compiled.fits(activation, x, start) else plain
 
 
 class Recurrence(torch.autograd.Function):
@@ -53,15 +59,15 @@ class Recurrence(torch.autograd.Function):
         W_x: Tensor,
         theta_s: Tensor | None,
     ) -> Any:
-        ctx.engine = compiled if compiled.fits(activation, x, start) else plain
+        ctx.engine = engine(activation, x, start)
         S, R = ctx.engine.forward(activation, x, start, W_s, W_r, W_x, theta_s)
         ctx.activation = activation
         ctx.save_for_backward(x, start, W_s, W_r, W_x, S, R)
         ctx.set_materialize_grads(False)
-        return R if W_s is None else (R, S)
+        return R, None if W_s is None else S
 
     @staticmethod
-    def backward(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None = None) -> Any:
+    def backward(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> Any:
         with torch.no_grad():
             gradients = _gradients(ctx, R_bar, S_bar)
         if torch.is_grad_enabled():  # someone asked for a graph of this pass, to differentiate it again
