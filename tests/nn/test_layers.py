@@ -293,3 +293,50 @@ def test_not_a_number_stays_and_stays_in_its_sequence(layer_type: type) -> None:
     assert output[3:, 1].isnan().all()
     close(output[:3], clean[:3], 1e-15)
     close(output[:, [0, 2, 3]], clean[:, [0, 2, 3]], 1e-15)
+
+
+@pytest.mark.parametrize("layer_type", LAYERS)
+def test_inputs_and_starts_can_be_parameters(layer_type: type) -> None:
+    layer = layer_type(M, D, dtype=torch.float64)
+    x, hx = (torch.nn.Parameter(numbers(*shape)) for shape in ((T, B, M), (1, B, D)))
+    close(layer(x, hx)[0], layer(x.detach(), hx.detach())[0], 1e-15)
+    layer(x, hx)[0].square().sum().backward()
+    assert x.grad.any()
+    assert hx.grad.any()
+
+
+@pytest.mark.parametrize("layer_type", LAYERS)
+def test_autocast_leaves_the_precision_of_the_weights(layer_type: type) -> None:
+    layer, x = layer_type(M, D), numbers(T, B, M, dtype=torch.float32)
+    (want,) = gradients(*(result.double() for result in layer(x)), [layer.W_r])
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        output, last = layer(x)
+    assert output.dtype is torch.float32
+    close(output, layer(x)[0], 1e-6)
+    (got,) = gradients(output.double(), last.double(), [layer.W_r])
+    close(got, want, 1e-5)
+
+
+@pytest.mark.parametrize("layer_type", LAYERS)
+def test_an_output_that_is_overwritten_is_found_out(layer_type: type) -> None:
+    layer = layer_type(M, D)
+    output, _ = layer(numbers(T, B, M, dtype=torch.float32))
+    objective = output.sum()
+    output.detach().mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        objective.backward()
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("layer_type", LAYERS)
+def test_a_gpu_gives_the_same_outputs_and_gradients(layer_type: type) -> None:
+    layer, x = layer_type(M, D, 2, bidirectional=True, dtype=torch.float64), numbers(T, B, M)
+    other = copy.deepcopy(layer).cuda()
+    ours, theirs = layer(x), other(x.cuda())
+    for a, b in zip(ours, theirs, strict=True):
+        close(a, b.cpu())
+    ours[0].square().sum().backward()
+    theirs[0].square().sum().backward()
+    for a, b in zip(layer.parameters(), other.parameters(), strict=True):
+        close(a.grad, b.grad.cpu())

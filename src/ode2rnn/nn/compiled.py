@@ -30,7 +30,7 @@ def fits(activation: Activation, x: Tensor, start: Tensor) -> bool:
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(start) > 0
-        and type(x) is Tensor
+        and type(x) in (Tensor, torch.nn.Parameter)
         and activation_code(activation) is not None
         and not torch.compiler.is_compiling()
         and _installed()

@@ -21,15 +21,16 @@ def forward(
     theta_s: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """s[0 .. N-1] and r[0 .. N-1] from s[-1] = start; from r[-1] = start where W_s is None."""
-    forcing = torch.nn.functional.linear(x, W_x, theta_s)
-    s, r = start, start if W_s is None else activation.value(start)
-    states, readouts = [], []
-    for f in forcing:
-        total = f + r @ W_r.T
-        s = total if W_s is None else total + s @ W_s.T
-        r = activation.value(s)
-        states.append(s)
-        readouts.append(r)
+    with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
+        forcing = torch.nn.functional.linear(x, W_x, theta_s)
+        s, r = start, start if W_s is None else activation.value(start)
+        states, readouts = [], []
+        for f in forcing:
+            total = f + r @ W_r.T
+            s = total if W_s is None else total + s @ W_s.T
+            r = activation.value(s)
+            states.append(s)
+            readouts.append(r)
     return torch.stack(states), torch.stack(readouts)
 
 
