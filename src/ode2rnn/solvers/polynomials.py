@@ -10,6 +10,7 @@ from ode2rnn import kernels
 from ode2rnn.solvers.problem import HUGE, Problem, Solution, check_step
 
 NODES = 4  # nodes a step hands out
+FAR = 1e300  # a sum of squares; numbers whose squares add up to less are far from the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,9 +92,11 @@ def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batc
 
 def _before_overflow(member: Polynomials) -> Polynomials:
     """The steps before the one whose end nears the largest number, where rounding could hold the state."""
-    last = np.abs(member.coefficients[-1:].sum(axis=1)).max(initial=0.0)
+    last = member.coefficients[-1:].ravel()
+    if last @ last < FAR:
+        return member
     largest = HUGE * np.finfo(float).max
-    if last < largest:
+    if np.abs(member.coefficients[-1:].sum(axis=1)).max() < largest:
         return member
     near = np.abs(member.coefficients[1:, 0]).max(axis=1) >= largest
     steps = int(near.argmax()) if near.any() else len(near)
