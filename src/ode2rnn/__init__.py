@@ -3,6 +3,10 @@
 The names below follow the derivation. Heavy libraries (torch, numba, matplotlib) are imported only when used.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 from ode2rnn import analysis
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
@@ -42,5 +46,18 @@ __all__ = [
     "quasi_static",
     "undiscretize",
     "retime",
+    "nn",
     "analysis",
 ]
+
+if TYPE_CHECKING:
+    from ode2rnn import nn
+
+
+def __getattr__(name: str) -> Any:
+    """The packages that need torch, loaded when they are first asked for."""
+    if name == "nn":
+        from importlib import import_module
+
+        return import_module("ode2rnn.nn")
+    raise AttributeError(f"module 'ode2rnn' has no attribute {name!r}")
