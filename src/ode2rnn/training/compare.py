@@ -156,6 +156,8 @@ def compare(
             places += [place] if place else []
     for place in places:
         Checkpoint.remove(place)
+    if checkpoint is not None and not any(Path(checkpoint).iterdir()):
+        Path(checkpoint).rmdir()
     return Comparison(task, tuple(outcomes))
 
 
