@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
+from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.arrays import brief, check_choice, check_count, check_flag, check_number
 
 Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs (N, batch, m) and start to readouts and end
@@ -25,6 +25,7 @@ class RecurrentLayer(torch.nn.Module):
     """
 
     nonlinearity: str | Activation
+    W_r_l0: Tensor
 
     def __init__(
         self,
@@ -66,7 +67,8 @@ class RecurrentLayer(torch.nn.Module):
     @property
     def activation(self) -> Activation:
         """The warping function G."""
-        return as_activation(self.nonlinearity)
+        G = self.nonlinearity
+        return G if isinstance(G, Activation) else ACTIVATIONS[G]
 
     def places(self) -> list[tuple[str, int]]:
         """Of every recursion, in torch's order: the end of the names of its weights, and the width of its input."""
@@ -172,7 +174,7 @@ class RecurrentLayer(torch.nn.Module):
             runs = [along(self._run(ends[k + i]), x, start[k + i], i == 1) for i in range(directions)]
             x = runs[0][0] if directions == 1 else torch.cat([R for R, _ in runs], dim=-1)
             lasts += [last for _, last in runs]
-        return x, torch.stack(lasts)
+        return x, torch.stack(lasts) if len(lasts) > 1 else lasts[0][None]
 
     def _check_input(self, x: Any) -> Tensor:
         if not isinstance(x, Tensor):
@@ -188,7 +190,7 @@ class RecurrentLayer(torch.nn.Module):
     def _check_start(self, hx: Any, batch: int, batched: bool) -> Tensor:
         rows = self.num_layers * (2 if self.bidirectional else 1)
         if hx is None:
-            return self._rest(next(self.parameters())).expand(rows, batch, self.hidden_size)
+            return self._rest(self.W_r_l0).expand(rows, batch, self.hidden_size)
         shape = (rows, batch, self.hidden_size) if batched else (rows, self.hidden_size)
         if not isinstance(hx, Tensor) or tuple(hx.shape) != shape:
             got = tuple(hx.shape) if isinstance(hx, Tensor) else brief(hx)
@@ -196,7 +198,7 @@ class RecurrentLayer(torch.nn.Module):
         return self._check_kind("hx", hx).reshape(rows, batch, self.hidden_size)
 
     def _check_kind(self, name: str, value: Tensor) -> Tensor:
-        own = next(self.parameters())
+        own = self.W_r_l0
         if value.dtype != own.dtype or value.device != own.device:
             raise ValueError(
                 f"{name}: expected {own.dtype} on {own.device}, as the weights, got {value.dtype} on {value.device}"

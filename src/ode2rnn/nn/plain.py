@@ -34,7 +34,13 @@ def forward(
 
 
 def backward(
-    activation: Activation, S: Tensor, R_bar: Tensor | None, S_bar: Tensor | None, W_s: Tensor | None, W_r: Tensor
+    activation: Activation,
+    S: Tensor,
+    R: Tensor,
+    R_bar: Tensor | None,
+    S_bar: Tensor | None,
+    W_s: Tensor | None,
+    W_r: Tensor,
 ) -> Tensor:
     """psi[0 .. N-1], the gradients in s[n], from the partial ones in r[n] and s[n] (None for zero)."""
     slopes = activation.slope(S)
@@ -49,3 +55,11 @@ def backward(
         if S_bar is not None:
             psi[n] += S_bar[n]
     return psi
+
+
+def outer(psi: Tensor, values: Tensor, first: Tensor | None = None) -> Tensor:
+    """sum over n and the batch of psi[n] values[n]^T; of psi[n] values[n-1]^T where values[-1] is ``first`` (B3)."""
+    if first is None:
+        return psi.reshape(-1, psi.shape[-1]).T @ values.reshape(-1, values.shape[-1])
+    total = psi[0].T @ first
+    return total + outer(psi[1:], values[:-1]) if len(psi) > 1 else total

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import Activation
-from ode2rnn.nn import plain
+from ode2rnn.nn import compiled, plain
 
 
 class Weights(NamedTuple):
@@ -32,11 +32,17 @@ def recur(x: Tensor, start: Tensor, weights: Weights, activation: Activation) ->
     ``start`` and the second result are the state s for the canonical RNN, and the readout r for the standard RNN,
     which remembers nothing else.
     """
-    results = Recurrence.apply(activation, x, start, *weights)
-    if weights.W_s is None:
-        return results, results[-1]
-    R, S = results
-    return R, S[-1]
+    tensors = (x, start, *weights)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        R, S = Recurrence.apply(activation, *tensors)
+    else:
+        S, R = engine(activation, x, start).forward(activation, *tensors)
+    return R, R[-1] if weights.W_s is None else S[-1]
+
+
+def engine(activation: Activation, x: Tensor, start: Tensor) -> Any:
+    """The passes that run this: the compiled ones where they can."""
+    return compiled if compiled.fits(activation, x, start) else plain
 
 
 class Recurrence(torch.autograd.Function):
@@ -53,14 +59,15 @@ class Recurrence(torch.autograd.Function):
         W_x: Tensor,
         theta_s: Tensor | None,
     ) -> Any:
-        S, R = plain.forward(activation, x, start, W_s, W_r, W_x, theta_s)
+        ctx.engine = engine(activation, x, start)
+        S, R = ctx.engine.forward(activation, x, start, W_s, W_r, W_x, theta_s)
         ctx.activation = activation
         ctx.save_for_backward(x, start, W_s, W_r, W_x, S, R)
         ctx.set_materialize_grads(False)
-        return R if W_s is None else (R, S)
+        return R, None if W_s is None else S
 
     @staticmethod
-    def backward(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None = None) -> Any:
+    def backward(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> Any:
         with torch.no_grad():
             gradients = _gradients(ctx, R_bar, S_bar)
         if torch.is_grad_enabled():  # someone asked for a graph of this pass, to differentiate it again
@@ -93,7 +100,7 @@ def _gradients(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> list[Ten
         ctx.needs_input_grad,
     )
     first = start if W_s is None else activation.value(start)  # r[-1]
-    psi = plain.backward(activation, S, R_bar, S_bar, W_s, W_r)
+    psi = ctx.engine.backward(activation, S, R, R_bar, S_bar, W_s, W_r)
     start_bar = None
     if wants_start:
         start_bar = psi[0] @ W_r
@@ -102,19 +109,8 @@ def _gradients(ctx: Any, R_bar: Tensor | None, S_bar: Tensor | None) -> list[Ten
     return [
         psi @ W_x if wants_x else None,
         start_bar,
-        _outer(psi, S, start) if wants_s else None,
-        _outer(psi, R, first) if wants_r else None,
-        _product(psi, x) if wants_in else None,
+        ctx.engine.outer(psi, S, start) if wants_s else None,
+        ctx.engine.outer(psi, R, first) if wants_r else None,
+        ctx.engine.outer(psi, x) if wants_in else None,
         psi.sum((0, 1)) if wants_theta else None,
     ]
-
-
-def _product(psi: Tensor, values: Tensor) -> Tensor:
-    """sum over n and the batch of psi[n] values[n]^T, (d, width of the values)."""
-    return psi.reshape(-1, psi.shape[-1]).T @ values.reshape(-1, values.shape[-1])
-
-
-def _outer(psi: Tensor, values: Tensor, first: Tensor) -> Tensor:
-    """sum over n and the batch of psi[n] values[n-1]^T, where values[-1] is ``first``."""
-    total = psi[0].T @ first
-    return total + _product(psi[1:], values[:-1]) if len(psi) > 1 else total
