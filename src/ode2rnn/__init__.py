@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ode2rnn import analysis
+from ode2rnn import analysis, training
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
@@ -46,6 +46,7 @@ __all__ = [
     "quasi_static",
     "undiscretize",
     "retime",
+    "training",
     "nn",
     "analysis",
 ]
