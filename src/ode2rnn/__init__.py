@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ode2rnn import analysis
+from ode2rnn import analysis, training
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
@@ -56,6 +56,7 @@ __all__ = [
     "bptt",
     "adjoint",
     "clip",
+    "training",
     "nn",
     "analysis",
 ]

@@ -12,6 +12,7 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
     "COLOURS",
@@ -19,9 +20,12 @@ __all__ = [
     "add_legend",
     "new_axes",
     "plot_errors",
+    "plot_forecast",
+    "plot_learning",
     "plot_moduli",
     "plot_plane",
     "plot_samples",
+    "plot_scores",
     "plot_states",
     "save_figure",
 ]
