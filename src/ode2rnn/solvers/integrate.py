@@ -22,6 +22,7 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.kernels.inputs import is_data
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side
@@ -185,7 +186,7 @@ def _bar(span: tuple[float, float], solution: Solution) -> Any:
 
 
 def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
-    met = int(np.sum(problem.points < solution.end)) if len(problem.points) else 0
+    met = int(problem.points.searchsorted(solution.end)) if len(problem.points) else 0
     return Stats(method.name, solution.evaluations, solution.steps, solution.rejected, met)
 
 
@@ -212,7 +213,7 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
 
 def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
     inputs: Any = partial(_inputs, problem, times, states)
-    if problem.facts.get("network") is None:  # else the input is data: nothing can go wrong with it later
+    if problem.x is not None and not is_data(problem.x):  # nothing can go wrong later with an input that is data
         inputs = inputs()
     knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
     readouts = problem.model.activation.value(states)
