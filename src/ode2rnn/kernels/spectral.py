@@ -22,11 +22,13 @@ Width = tuple[int, ...]
 DONE, REJECTED, REPLAN = range(3)
 EPS = 2.220446049250313e-16
 ROUNDING = 64 * EPS
+LARGEST = 1e-4 * 1.7976931348623157e308  # as solvers.problem.HUGE
 
 
 @njit(**{**SUMS, "no_cpython_wrapper": True})
 def tail_error(width: Width, tail: Array, start: Array, s: Array, d: int, rtol: float, atol: float) -> float:
-    """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN.
+    """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN
+    and for values that near the largest number.
 
     tail (2, 1 + K) takes the start value and the K values of a component to the two.
     """
@@ -35,7 +37,7 @@ def tail_error(width: Width, tail: Array, start: Array, s: Array, d: int, rtol: 
     for i in range(d * K):
         largest = max(largest, abs(s[i]))
         bad += 0.0 * s[i]
-    if bad != 0.0:  # true for NaN, too
+    if bad != 0.0 or largest >= LARGEST:  # the first is true for NaN, too
         return np.inf
     worst, rounding = 0.0, ROUNDING * largest
     for c in range(d):

@@ -14,6 +14,7 @@ import numpy as np
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.kernels import compiled
+from ode2rnn.solvers.modes import longest_segment
 from ode2rnn.solvers.panel_tables import Tables, tables_of
 from ode2rnn.solvers.problem import Problem, Solution, check_step
 
@@ -70,7 +71,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
     from ode2rnn.kernels import spectral as kernels
 
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    bounds = panel_plan.segment_ends(points, problem.shortest_delay)
+    bounds = panel_plan.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))
     shape = tuple(problem.s0.shape)
     d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
     width = (0,) * k

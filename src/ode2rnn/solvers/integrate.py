@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side
 from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
+
+CHOICES = {"auto", *METHODS}
 
 
 def integrate(
@@ -126,7 +129,7 @@ def _together(problem: Problem, method: str) -> Trajectory | None:
 
 
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
-    if check_choice("method", name, ["auto", *METHODS]) == "auto":
+    if check_choice("method", name, CHOICES) == "auto":
         chosen = METHODS["dopri5"] if adjoint else choose(problem)
     else:
         chosen = METHODS[name]
@@ -208,14 +211,21 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
 
 
 def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
-    inputs = None
-    if problem.x is not None:
-        # without knots one piece holds everywhere, and the times are known to be good
-        x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
-        inputs = as_like(x(times), states)
-        missing = (1,) * (states.ndim - inputs.ndim)
-        inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
-        inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
-    knots = np.array([problem.span[0], *problem.points])
+    inputs: Any = partial(_inputs, problem, times, states)
+    if problem.facts.get("network") is None:  # else the input is data: nothing can go wrong with it later
+        inputs = inputs()
+    knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
     readouts = problem.model.activation.value(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
+
+
+def _inputs(problem: Problem, times: np.ndarray, states: Array) -> Array | None:
+    """x at the times, (T, ..., m)."""
+    if problem.x is None:
+        return None
+    # without knots one piece holds everywhere, and the times are known to be good
+    x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
+    inputs = as_like(x(times), states)
+    missing = (1,) * (states.ndim - inputs.ndim)
+    inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
+    return broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))

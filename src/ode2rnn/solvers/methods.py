@@ -8,7 +8,6 @@ from functools import partial
 
 import numpy as np
 
-from ode2rnn.continuous.additive import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.solvers import (
     backward_euler,
@@ -21,6 +20,7 @@ from ode2rnn.solvers import (
     tsit5,
 )
 from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem, Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
@@ -138,13 +138,15 @@ def any_stiff(problem: Problem) -> bool:
 
 def is_stiff(problem: Problem) -> bool:
     """Whether an explicit method needs more than STIFF / 3 steps or so, by the fastest rate at s(t0)."""
+    most = STIFF / (problem.span[1] - problem.span[0])
+    network = as_network(problem)
+    if network is not None and network.bound <= most:
+        return False  # norms bound the eigenvalues
     linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
     start = problem.s0.reshape((-1, problem.model.width))[0]
     slope = problem.model.activation.slope(start)
-    most = STIFF / (problem.span[1] - problem.span[0])
-    bound = _norm(linear) + _norm(feedback) * float(np.abs(slope).max())
-    if bound <= most:
-        return False  # norms bound the eigenvalues
+    if norm(linear) + norm(feedback) * float(np.abs(slope).max()) <= most:
+        return False
     jacobian = np.zeros((len(start), len(start)))
     if linear is not None:
         jacobian += to_numpy(linear.dense())
@@ -152,10 +154,3 @@ def is_stiff(problem: Problem) -> bool:
         jacobian += to_numpy(feedback.dense()) * slope
     # the largest |eigenvalue| of A + B diag G'(s0), A and B the undelayed matrices, per unit of time
     return not np.isfinite(jacobian).all() or float(np.abs(np.linalg.eigvals(jacobian)).max()) > most
-
-
-def _norm(term: Term | None) -> float:
-    if term is None:
-        return 0.0
-    entries = to_numpy(term.dense()).ravel()
-    return float(entries @ entries) ** 0.5

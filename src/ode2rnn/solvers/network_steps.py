@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.kernels.panels import padded
 from ode2rnn.solvers.network import Network
 from ode2rnn.solvers.polynomials import Polynomials
 from ode2rnn.solvers.problem import Problem, Solution
 
 FIRST_BUFFER = 256  # steps
-VECTOR = 4  # states are padded to a multiple of this
 
 
 def take_steps(
@@ -39,7 +39,7 @@ def take_steps(
         first: length of the first step; 0 where the kernel finds one.
         solution: told about progress and cost.
     """
-    data, width = network.data, -(-len(s0) // VECTOR) * VECTOR
+    data, width = network.data, padded(len(s0))
     state = np.zeros(width)
     state[: len(s0)] = s0
     cursor = np.array([problem.span[0], first, 0.0, 0.0, 1.0])
@@ -51,8 +51,9 @@ def take_steps(
         n, status = steps(
             network.code,
             *method,
-            network.A,
-            network.B,
+            network.linear,
+            network.columns,
+            network.readout,
             network.C,
             network.phi,
             data.edges,

@@ -12,7 +12,7 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.collocation import Nodes, radau_nodes
-from ode2rnn.solvers.modes import real_modes
+from ode2rnn.solvers.modes import fastest_growth, real_modes
 
 # Beyond this width a convolution is cheaper by the Fourier transform, in the plain method.
 WIDEST_CIRCULANT = 256
@@ -50,6 +50,7 @@ class Tables:
         self.terms_of = sorted((entry for entry in delayed if entry[0] > 0), key=lambda entry: entry[0])
         self.matrices = [self._in_modes(term.dense()) for _, _, term in self.terms_of]
         self.terms = np.stack([packed(m) for m in self.matrices]) if self.matrices else np.zeros((0, 0, 0, 4))
+        self.growth = fastest_growth(A)
         self.delays = np.array([delay for delay, _, _ in self.terms_of])
         self.warped = np.array([warped for _, warped, _ in self.terms_of], dtype=np.bool_)
         self.rows = d + -d % 4

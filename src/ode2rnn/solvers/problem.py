@@ -76,14 +76,13 @@ class Solution:
             return self._adopted[1]
         return len(self.values) if self.panels is None else len(self.panels.breaks) - 1
 
-    def append(self, end: float, values: Array, checked: bool = False) -> None:
-        """Add a step that ends at ``end``; values (K, ..., d) at its nodes, checked to be finite here if not before.
+    def append(self, end: float, values: Array) -> None:
+        """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
 
         Raises:
             StepError: values that are not finite; nothing is added.
         """
-        if not checked:
-            check_finite(values, self.end)
+        check_finite(values, self.end)
         self.values.append(values)
         if len(self.values) >= len(self._breaks):
             self._breaks = np.concatenate([self._breaks, np.empty_like(self._breaks)])

@@ -11,9 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
+from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch, to_numpy
 from ode2rnn.solvers import compiled_panels
 from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
+from ode2rnn.solvers.modes import fastest_growth, longest_segment
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
 # Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels, and rows of this
@@ -44,7 +45,8 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
     tail = as_like(nodes.to_legendre[-2:], problem.s0)
     solvers: dict[float, Solve] = {}
     s, target = problem.s0, np.inf
-    for a, b in pairwise(segment_ends(problem).tolist()):
+    growth = 0.0 if A is None else fastest_growth(to_numpy(A))
+    for a, b in pairwise(segment_ends(problem, growth).tolist()):
         segment = Segment(problem, solution, a, b)
         start = a
         while start < b:
@@ -64,17 +66,18 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
                 solution.rejected += 1
                 check_step((a, b), start, h, s)
                 continue
-            solution.append(end, values, checked=True)
+            solution.append(end, values)
             s, start = values[-1], end
 
 
-def segment_ends(problem: Problem) -> np.ndarray:
-    """t0, the breaking points, t1, and between them points the shortest delay apart.
+def segment_ends(problem: Problem, growth: float) -> np.ndarray:
+    """t0, the breaking points, t1, and between them points the shortest delay, or a part of it, apart.
 
-    Panels in such segments lie one delay after panels, once the breaking points are past.
+    Panels in such segments lie one delay after panels, once the breaking points are past. ``growth`` is the rate of
+    the fastest growing mode of A.
     """
     ends = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    tau = problem.shortest_delay
+    tau = longest_segment(problem.shortest_delay, growth, problem.span)
     parts = np.maximum(1, np.ceil(np.diff(ends) / tau - 1e-9)).astype(int)
     if (parts == 1).all():
         return ends

@@ -165,13 +165,12 @@ def _coefficients(network: Network, forcing: _Forcing, u: float, scale: float, o
 
 
 def _largest_step(S: np.ndarray, tolerance: np.ndarray) -> float:
-    """The step, in units of the scale, at which the last two terms meet the tolerance."""
-    order = len(S) - 1
-    last, before = _rms(S[-1] / tolerance), _rms(S[-2] / tolerance)
-    if not np.isfinite(last + before):
+    """The step, in units of the scale, at which the last two terms together meet the tolerance."""
+    total = 2.0 * np.mean((S[-2:] / tolerance) ** 2)
+    if not np.isfinite(total):
         return np.nan
-    steps = [-np.log(size) / power for size, power in ((last, order), (before, order - 1)) if size > 0.0]
-    return float(np.exp(min([700.0, *steps])))
+    power = len(S) - 1 if total < 1.0 else len(S) - 2
+    return float(np.exp(-0.5 * np.log(max(total, 1e-300)) / power))
 
 
 def _rms(values: np.ndarray) -> float:
