@@ -19,7 +19,7 @@ from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.sweep.config import load_config, named
 from ode2rnn.sweep.files import check_files, check_folder
-from ode2rnn.sweep.steps import SCHEMES, step_study
+from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
 from ode2rnn.training.loop import TrainingError
 
 app = typer.Typer(
@@ -119,15 +119,19 @@ def steps(
         typer.Argument(metavar="[CONFIG.toml]", help="Model, input and range; by default the derivation's network."),
     ] = None,
     dts: Annotated[str, typer.Option(help="Steps dT, separated by commas; each divides the delays.")] = "",
+    count: Annotated[
+        int,
+        typer.Option(help="Instead of --dts: so many steps, the coarsest divided by 1, 2, 3, ...; thousands will do."),
+    ] = 0,
     schemes: Annotated[str, typer.Option(help="Schemes, separated by commas; gbt:0.7 gives alpha.")] = "",
     series: Annotated[str, typer.Option(help=SERIES + " Without CONFIG.toml.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for steps.csv and steps.png.")] = Path("steps"),
 ) -> None:
     """Study what the sampling step dT does.
 
-    Prints the error, the fitted order and the stability of each scheme for each dT. The delays of the network
-    stay as they are. From a config the sections [model] and
-    [input] and the keys t, history and s0 of [solver] are used.
+    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many. The
+    delays of the network stay as they are. From a config the sections [model] and [input] and the keys t, history
+    and s0 of [solver] are used.
 
     \b
     Example:
@@ -136,6 +140,8 @@ def steps(
     with _clean_errors():
         check_folder("--out", out)
         numbers = _numbers("--dts", dts) if dts else None
+        if count and numbers:
+            raise ValueError("--count: expected none beside --dts")
         if config is not None and series:
             raise ValueError("--series: expected none beside a config, which has its own input")
 
@@ -148,7 +154,9 @@ def steps(
         chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
-        with bar, named("solver", others | {"x": "input"}):
+        with bar, named("solver", others | {"x": "input", "count": "--count"}):
+            if count:
+                numbers = default_steps(arguments["model"], arguments["t"], count)
             study = step_study(**arguments, dts=numbers, schemes=chosen, on_scheme=lambda name: bar.update())
         files = [study.save(out / "steps.csv"), save_figure(draw_steps(study, unit), out / "steps.png")]
     typer.echo(study.table())

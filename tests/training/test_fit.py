@@ -214,7 +214,7 @@ class Wide(torch.nn.Module):
         ({"checkpoint": 5}, "checkpoint: expected the name of a folder, got int 5"),
         ({"progress": 2}, "progress: expected True or False"),
     ],
-    ids=str,
+    ids=lambda given: given if isinstance(given, str) else next(iter(given)),
 )
 def test_bad_arguments_are_refused_by_name_before_any_work(change, message):
     model = network()
