@@ -74,6 +74,7 @@ def main(arguments: list[str] | None = None) -> None:
     whole = not given.quick and set(families) == set(everything)
     out = given.out or (RESULTS if whole else None)
     about = report.machine()
+    limits.all_limits()  # once now: of each rate the best of the process counts
     found, curves = measure(families, given.quick, tqdm.write)
     print("\n" + report.text_table(found))
     asked = [row for row in found if row.ask is not None]
