@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.kernels import compiled
 from ode2rnn.solvers import (
     backward_euler,
     ensemble,
@@ -25,6 +26,11 @@ from ode2rnn.solvers.problem import Problem, Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4
+# A compiled step, up to this width, costs so much less than an implicit one.
+CHEAP, CHEAP_WIDTH = 30, 100
+# An implicit method follows the waves of the input, some tens of steps each; to skip faster rates, they must be this
+# much faster.
+FASTER = 100
 # below this relative tolerance a high order is worth more than many trajectories at once
 MODERATE = 1e-8
 # states beyond which the matrices of a block of members leave the cache; then one compiled solution after the other
@@ -137,11 +143,18 @@ def any_stiff(problem: Problem) -> bool:
 
 
 def is_stiff(problem: Problem) -> bool:
-    """Whether an explicit method needs more than STIFF / 3 steps or so, by the fastest rate at s(t0)."""
+    """Whether an implicit method costs less, by the fastest rate at s(t0).
+
+    An explicit one needs more than STIFF / 3 plain steps or so, and the rate is far beyond those of the input.
+    """
     most = STIFF / (problem.span[1] - problem.span[0])
     network = as_network(problem)
-    if network is not None and network.bound <= most:
-        return False  # norms bound the eigenvalues
+    if network is not None:
+        if compiled() and len(network.phi) <= CHEAP_WIDTH:
+            most *= CHEAP
+        most = max(most, FASTER * float(np.abs(network.data.omega).max(initial=0.0)))
+        if network.bound <= most:
+            return False  # norms bound the eigenvalues
     linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
     start = problem.s0.reshape((-1, problem.model.width))[0]
     slope = problem.model.activation.slope(start)
