@@ -131,7 +131,7 @@ def any_stiff(problem: Problem) -> bool:
     most = STIFF / (problem.span[1] - problem.span[0])
     steepest = problem.model.activation.slope(problem.s0).max()
     return any(
-        _norm(model.undelayed("state")) + _norm(model.undelayed("readout")) * float(abs(steepest)) > most
+        norm(model.undelayed("state")) + norm(model.undelayed("readout")) * float(abs(steepest)) > most
         for model in problem.members
     )
 
