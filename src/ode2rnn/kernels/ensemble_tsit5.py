@@ -74,7 +74,7 @@ def solve_lanes(
             _load(following, lane, start, s, K, h)
             _load_model(following // each, lane, AB, C, phi, W, V, base)
             who[lane], t[lane] = following, edges[0]
-            load_input(following, 0, lane, data, poly, waves, origin)
+            load_input(following, segment[lane], lane, data, poly, waves, origin)
             following += 1
             busy += 1
     while busy > 0:
@@ -151,7 +151,7 @@ def solve_lanes(
                 if AB.ndim == 3:
                     _load_model(following // each, lane, AB, C, phi, W, V, base)
                 who[lane], t[lane], sample[lane] = following, edges[0], 0
-                load_input(following, 0, lane, data, poly, waves, origin)
+                load_input(following, segment[lane], lane, data, poly, waves, origin)
                 following += 1
             else:
                 busy -= 1
