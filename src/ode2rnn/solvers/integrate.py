@@ -91,10 +91,10 @@ def integrate(
         >>> round(float(integrate(lag, t=(0, 10), history=1.0)(10.0)[0]), 9) == round(10493 / 518400, 9)
         True
     """
+    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
     if isinstance(model, list | tuple):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
-    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))

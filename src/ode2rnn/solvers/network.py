@@ -116,4 +116,5 @@ def norm(term: Term | None) -> float:
     if term is None:
         return 0.0
     entries = to_numpy(term.dense()).ravel()
-    return float(entries @ entries) ** 0.5
+    with np.errstate(over="ignore"):  # infinite is a bound, too
+        return float(entries @ entries) ** 0.5

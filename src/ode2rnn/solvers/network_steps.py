@@ -48,10 +48,11 @@ def take_steps(
     breaks[0] = cursor[0]
     count, full = 0, True
     while full:
-        if count:  # room for the rest of the range at the pace so far; what stays unused costs no memory
+        if count == len(out):  # room for the rest of the range at the pace so far; what stays unused costs no memory
             share = (breaks[count] - problem.span[0]) / (problem.span[1] - problem.span[0])
             room = count + int(min(max(1.1 * count * (1.0 / share - 1.0), FIRST_BUFFER), MOST_GROWTH * count))
             breaks, out = _longer(breaks, room + 1, count + 1), _longer(out, room, count)
+        stop = min(len(out), max(FIRST_BUFFER, 2 * count))  # from time to time progress is told
         n, status = steps(
             network.code,
             *method,
@@ -70,8 +71,8 @@ def take_steps(
             problem.atol,
             cursor,
             state,
-            breaks[count:],
-            out[count:],
+            breaks[count : stop + 1],
+            out[count:stop],
         )
         full = status == 0
         count += n

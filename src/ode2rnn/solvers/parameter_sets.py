@@ -56,7 +56,10 @@ def integrate_each(
         SimulationError: one of them diverges; the trajectory is the part up to there, of all.
     """
     t = arguments["t"]
-    if not models or len({getattr(model, "width", None) for model in models}) > 1:
+    for n, model in enumerate(models):
+        if not isinstance(model, AdditiveModel):
+            raise ValueError(f"model[{n}]: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+    if not models or len({model.width for model in models}) > 1:
         raise ValueError(f"model: expected a list of models of one width, got {brief(models)}")
     if isinstance(t, tuple):
         raise ValueError("t: expected an array of samples with a list of models, whose own nodes differ")
