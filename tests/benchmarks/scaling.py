@@ -46,11 +46,12 @@ PANELS: dict[str, dict[str, Any]] = {
         },
     },
 }
-GROWTH = 0.8  # the cost per step of a run of 100 over that of one of 100,000, at least
+GROWTH = 0.8  # the cost per unit of length of a short run over that of a long one, at least
+ALLOWED = 90.0  # seconds for a point
 AXIS = {"width": 0, "trajectories": 1, "length": 2}
 
 
-def child(*arguments: Any, environment: dict[str, str] | None = None, timeout: float = 300.0) -> dict[str, float]:
+def child(*arguments: Any, environment: dict[str, str] | None = None, timeout: float = ALLOWED) -> dict[str, float]:
     """The answer of child.py.
 
     Raises:
@@ -75,13 +76,20 @@ def measure(quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[s
             for point in points[:2] if quick else points:
                 tell(f"  against {panel}: {label}, {plan['x'].split(',')[0]} = {point[AXIS[panel]]:,}")
                 repeat = 3 if point[AXIS[panel]] > 1000 else 7
-                found.append(child(kind, *point, repeat))
+                try:
+                    found.append(child(kind, *point, repeat))
+                except (RuntimeError, subprocess.TimeoutExpired) as failure:
+                    tell(f"  {label} at {point[AXIS[panel]]:,}: {str(failure)[-200:]}; left out, with what is longer")
+                    break
             x = [point[AXIS[panel]] for point in points[: len(found)]]
             curves[panel][label] = {"x": x, **{key: [f[key] for f in found] for key in ("seconds", "MB", "steps")}}
-            if panel == "length" and not quick:
-                costs = [f["seconds"] / n for f, n in zip(found, x, strict=True)]
-                name = f"{label}, length {x[-1]:,} against {x[1]:,}"
-                rows.append(Row(name, "cost per unit of length", costs[-1], costs[1], costs[1] / costs[-1], GROWTH))
+            if panel == "length" and not quick and len(found) > 1:
+                # a run that did not end has taken the time allowed at least
+                last = found[-1]["seconds"] if len(found) == len(points) else ALLOWED
+                first, end = points[1][AXIS[panel]], points[len(found) - (len(found) == len(points))][AXIS[panel]]
+                costs = found[1]["seconds"] / first, last / end
+                name = f"{label}, length {end:,} against {first:,}"
+                rows.append(Row(name, "cost per unit of length", costs[1], costs[0], costs[0] / costs[1], GROWTH))
     return rows, curves
 
 
