@@ -32,9 +32,9 @@ class Network:
         """ds/dt without delay, in NumPy."""
         return self.A @ s + self.B @ np.tanh(s) + (self.C * np.sin(t) + self.phi)
 
-    def ours(self, **options: Any) -> Callable[[float], np.ndarray]:
-        """Our solve, through the public call."""
-        model, x = self.model, signals.Sine()
+    def ours(self, x: Any = None, **options: Any) -> Callable[[float], np.ndarray]:
+        """Our solve, through the public call; ``x``: the input in another form than as a signal."""
+        model, x = self.model, x or signals.Sine()
 
         def solve(tolerance: float) -> np.ndarray:
             return integrate(model, x, t=self.times, history=self.s0, rtol=tolerance, atol=tolerance, **options).s

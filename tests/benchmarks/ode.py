@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from tests.benchmarks import limits, peers
 from tests.benchmarks.harness import OURS, Contender, Job
 from tests.benchmarks.networks import Network, largest_error, network, ode_reference
@@ -42,6 +43,7 @@ def _job(target: float, d: int, diagonal: bool = False) -> Job:
             contenders.append(Contender("scipy RK45", lambda: peers.scipy(net, "RK45")))
             contenders.append(Contender("diffrax Tsit5", lambda: peers.diffrax(net)))
             contenders.append(Contender("torchdiffeq dopri5", lambda: peers.torchdiffeq(net)))
+            contenders.append(Contender("ode2rnn, x = np.sin, a function", lambda: net.ours(x=np.sin)))
     name = f"ODE at {target:.0e}, d = {d}" + (", A diagonal" if diagonal else "")
     reference = ode_reference(net, 3e-14 if d < 1000 else 1e-9)
     limit = None if diagonal else lambda tol: _products(net, tol)

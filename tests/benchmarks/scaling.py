@@ -75,7 +75,7 @@ def measure(quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[s
             found = []
             for point in points[:2] if quick else points:
                 tell(f"  against {panel}: {label}, {plan['x'].split(',')[0]} = {point[AXIS[panel]]:,}")
-                repeat = 3 if point[AXIS[panel]] > 1000 else 7
+                repeat = 5 if point[AXIS[panel]] > 1000 else 7
                 try:
                     found.append(child(kind, *point, repeat))
                 except (RuntimeError, subprocess.TimeoutExpired) as failure:
