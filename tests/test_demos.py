@@ -50,6 +50,12 @@ def test_gradients_through_the_solver_learn_the_feedback():
     assert last < 0.3 * first
 
 
+def test_one_cell_forgets_and_the_other_does_not(tmp_path):
+    smallest = demo("05").main(tmp_path, most=40)
+    assert smallest["forgets"] < 30
+    assert smallest["never forgets"] is None
+
+
 @pytest.mark.parametrize("path", FIGURES, ids=[path.stem for path in FIGURES])
 def test_a_figure_is_drawn_from_finite_data(path):
     module = load(path)

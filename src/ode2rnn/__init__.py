@@ -3,7 +3,11 @@
 The names below follow the derivation. Heavy libraries (torch, numba, matplotlib) are imported only when used.
 """
 
-from ode2rnn import analysis
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ode2rnn import analysis, training
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
@@ -17,8 +21,12 @@ from ode2rnn.discrete.rules import ALIASES, SCHEMES
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize, retime, undiscretize
 from ode2rnn.discrete.tapped import TappedRNN
+from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
+from ode2rnn.training.adjoint import adjoint
+from ode2rnn.training.bptt import bptt
+from ode2rnn.training.clipping import clip
 
 __all__ = [
     "Activation",
@@ -42,5 +50,25 @@ __all__ = [
     "quasi_static",
     "undiscretize",
     "retime",
+    "unroll",
+    "impulse_response",
+    "fir",
+    "bptt",
+    "adjoint",
+    "clip",
+    "training",
+    "nn",
     "analysis",
 ]
+
+if TYPE_CHECKING:
+    from ode2rnn import nn
+
+
+def __getattr__(name: str) -> Any:
+    """The packages that need torch, loaded when they are first asked for."""
+    if name == "nn":
+        from importlib import import_module
+
+        return import_module("ode2rnn.nn")
+    raise AttributeError(f"module 'ode2rnn' has no attribute {name!r}")

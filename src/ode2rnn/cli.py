@@ -1,6 +1,6 @@
-"""The command line: ode2rnn reproduce | simulate | steps.  Parsing, messages and exit codes, nothing else.
+"""The command line: ode2rnn reproduce | simulate | steps | train.  Parsing, messages and exit codes, nothing else.
 
-Exit codes: 0 done, 1 a claim fails or a simulation diverges, 2 bad input. What draws or takes long to import is
+Exit codes: 0 done, 1 a claim fails or a run diverges, 2 bad input. What draws or takes long to import is
 imported by the command that needs it, so that help comes at once.
 """
 
@@ -14,11 +14,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.sweep.config import load_config, named
 from ode2rnn.sweep.files import check_files, check_folder
-from ode2rnn.sweep.steps import SCHEMES, step_study
+from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
+from ode2rnn.training.loop import TrainingError
 
 app = typer.Typer(
     help="Recurrent networks as delay differential equations: integrated, sampled, checked.",
@@ -117,15 +119,19 @@ def steps(
         typer.Argument(metavar="[CONFIG.toml]", help="Model, input and range; by default the derivation's network."),
     ] = None,
     dts: Annotated[str, typer.Option(help="Steps dT, separated by commas; each divides the delays.")] = "",
+    count: Annotated[
+        int,
+        typer.Option(help="Instead of --dts: so many steps, the coarsest divided by 1, 2, 3, ...; thousands will do."),
+    ] = 0,
     schemes: Annotated[str, typer.Option(help="Schemes, separated by commas; gbt:0.7 gives alpha.")] = "",
     series: Annotated[str, typer.Option(help=SERIES + " Without CONFIG.toml.")] = "",
     out: Annotated[Path, typer.Option(help="Folder for steps.csv and steps.png.")] = Path("steps"),
 ) -> None:
     """Study what the sampling step dT does.
 
-    Prints the error, the fitted order and the stability of each scheme for each dT. The delays of the network
-    stay as they are. From a config the sections [model] and
-    [input] and the keys t, history and s0 of [solver] are used.
+    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many. The
+    delays of the network stay as they are. From a config the sections [model] and [input] and the keys t, history
+    and s0 of [solver] are used.
 
     \b
     Example:
@@ -134,6 +140,8 @@ def steps(
     with _clean_errors():
         check_folder("--out", out)
         numbers = _numbers("--dts", dts) if dts else None
+        if count and numbers:
+            raise ValueError("--count: expected none beside --dts")
         if config is not None and series:
             raise ValueError("--series: expected none beside a config, which has its own input")
 
@@ -146,9 +154,50 @@ def steps(
         chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
-        with bar, named("solver", others | {"x": "input"}):
+        with bar, named("solver", others | {"x": "input", "count": "--count"}):
+            if count:
+                numbers = default_steps(arguments["model"], arguments["t"], count)
             study = step_study(**arguments, dts=numbers, schemes=chosen, on_scheme=lambda name: bar.update())
         files = [study.save(out / "steps.csv"), save_figure(draw_steps(study, unit), out / "steps.png")]
+    typer.echo(study.table())
+    typer.echo("\nwrote " + " and ".join(map(str, files)))
+
+
+@app.command()
+def train(
+    task: Annotated[str, typer.Argument(metavar="TASK", help="adding, copy, sine, sunspots or digits.")],
+    seeds: Annotated[int, typer.Option(help="How many seeds; each trains both networks.")] = 5,
+    units: Annotated[int | None, typer.Option(help="Hidden units; by default chosen for the task.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Epochs at most; by default chosen for the task.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for TASK.csv and TASK.png.")] = Path("train"),
+) -> None:
+    """Train a recurrent and a feed-forward network on a task.
+
+    Prints the mean score over the seeds and its spread, beside what simple methods reach on the same test part.
+    A training that is interrupted goes on where it was when the same command is given again. 'digits' needs
+    scikit-learn.
+
+    \b
+    Example:
+      ode2rnn train sunspots --seeds 3
+    """
+    with _clean_errors():
+        check_folder("--out", out)
+        from ode2rnn.sweep.train import SETUPS, train_study
+
+        check_choice("TASK", task, SETUPS)
+        kept = out / f"{task}-unfinished"
+        with named("", {"seeds": "--seeds", "hidden": "--units", "epochs": "--epochs", "checkpoint": f"--out: {kept}"}):
+            try:
+                study = train_study(task, seeds, units, epochs, checkpoint=kept)
+            except KeyboardInterrupt:
+                typer.echo("interrupted: the same command goes on from here", err=True)
+                raise
+
+        from ode2rnn.plotting import save_figure
+        from ode2rnn.sweep.figures import draw_training
+
+        files = [study.save(out / f"{task}.csv"), save_figure(draw_training(study), out / f"{task}.png")]
     typer.echo(study.table())
     typer.echo("\nwrote " + " and ".join(map(str, files)))
 
@@ -184,9 +233,9 @@ def _clean_errors() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise  # whoever read our output has gone, as head does
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ModuleNotFoundError) as error:
         _fail(str(error), 2)
-    except SimulationError as error:
+    except (SimulationError, TrainingError) as error:
         _fail(str(error), 1)
     except MemoryError:
         _fail("not enough memory; ask for fewer steps or samples", 1)

@@ -1,5 +1,6 @@
 """Every claim of the paper holds, on the real series and on another; and a claim can fail."""
 
+import importlib
 import re
 from dataclasses import replace
 
@@ -8,8 +9,10 @@ import pytest
 
 from ode2rnn import signals
 from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding
-from ode2rnn.derivation.report import check, report, reproduce, steps, table
+from ode2rnn.derivation.report import PICTURES, check, report, reproduce, steps, table
 from ode2rnn.discrete import schemes
+
+bptt = importlib.import_module("ode2rnn.training.bptt")  # the module, not the function of its name
 
 
 @pytest.fixture(scope="module")
@@ -30,13 +33,14 @@ def test_the_claim_holds(claim, series, request):
     assert finding.holds, f"{claim.id}: {claim.statement}: expected {finding.expected}, measured {finding.measured}"
 
 
-def test_every_equation_of_sections_c_and_d_has_a_claim():
+def test_every_equation_of_sections_c_d_u_and_b_has_a_claim():
     covered = set()
     for claim in CLAIMS:
         first, _, last = claim.id.partition("-")
         span = range(int(first[1:]), int((last or first)[1:]) + 1)
         covered |= {f"{first[0]}{k}" for k in span}
-    assert {f"C{k}" for k in range(1, 11)} | {f"D{k}" for k in range(1, 12)} <= covered
+    last = {"C": 10, "D": 11, "U": 5, "B": 6}
+    assert {f"{section}{k}" for section, n in last.items() for k in range(1, n + 1)} <= covered
 
 
 def test_a_wrong_discretization_fails_its_claims(sunspots, monkeypatch):
@@ -50,6 +54,24 @@ def test_a_wrong_discretization_fails_its_claims(sunspots, monkeypatch):
     monkeypatch.setattr("ode2rnn.derivation.discretization.discretize", one_sample_late)
     failed = {claim.id for claim in CLAIMS if not check(claim, sunspots).finding.holds}
     assert {"D1", "D2"} <= failed
+
+
+def test_a_wrong_back_propagation_fails_its_claims(sunspots, monkeypatch):
+    """The slope taken one sample late, as an off-by-one would."""
+    right = bptt.sweep
+
+    def late(cell, s, K, r_bar, s_bar=None):
+        return right(cell, np.concatenate([s[:1], s[:-1]]), K, r_bar, s_bar)
+
+    monkeypatch.setattr(bptt, "sweep", late)
+    failed = {claim.id for claim in CLAIMS if claim.id[0] == "B" and not check(claim, sunspots).finding.holds}
+    assert {"B1-B3", "B3", "B4", "B6"} <= failed
+
+
+def test_a_state_that_is_not_set_to_zero_fails_the_claims_of_unrolling(sunspots, monkeypatch):
+    monkeypatch.setattr("ode2rnn.derivation.unrolling.unroll", lambda cell, K: cell)
+    failed = {claim.id for claim in CLAIMS if claim.id[0] == "U" and not check(claim, sunspots).finding.holds}
+    assert failed == {"U3"}
 
 
 def test_a_check_that_breaks_is_a_claim_that_fails(sunspots):
@@ -71,7 +93,7 @@ def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == 4
+    assert text.count(".png)") == len(PICTURES) == 9
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]

@@ -77,6 +77,27 @@ def test_single_precision_is_not_driven_by_its_rounding() -> None:
     assert run.stats.steps < 60
 
 
+def test_gradients_keep_a_few_panels_of_memory_for_each_panel() -> None:
+    """What the graph of a run holds on to, counted once where tensors share it, against the solution itself."""
+
+    def kept(end: float) -> tuple[int, int]:
+        storages: dict[int, int] = {}
+
+        def pack(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            storages[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        A, B, C, phi, _ = tensors(40)
+        history = torch.zeros(8, 40, dtype=torch.float64, requires_grad=True)
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+            run = integrate(ContinuousRNN(A, B, C, phi, tau=1.0), np.sin, t=(0, end), history=history)
+        return sum(storages.values()), run.dense.values.nbytes  # type: ignore[union-attr]
+
+    (short, panels_of_short), (long, panels_of_long) = kept(10), kept(40)
+    assert long - short < 5 * (panels_of_long - panels_of_short)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_a_gpu_gives_the_same_solution_and_gradients_there() -> None:

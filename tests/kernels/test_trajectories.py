@@ -49,8 +49,8 @@ def both(model: AdditiveModel, x: Any, **options: Any) -> tuple[Any, Any]:
     return integrate(model, x, **options), plain
 
 
-# widths: within one vector, across several, with panels of 32 rows and a rest
-@pytest.mark.parametrize("d", [1, 2, 4, 5, 10, 33, 70])
+# widths: within one vector, across several, panels of 12 rows without a rest and with one
+@pytest.mark.parametrize("d", [1, 2, 4, 5, 10, 30, 70])
 @pytest.mark.parametrize("activation", ["tanh", "sigmoid", "identity"])
 def test_the_compiled_taylor_method_is_the_plain_one(d: int, activation: str) -> None:
     model = network(d, activation)
@@ -162,18 +162,6 @@ def test_beers_oscillator_cycles_and_its_equilibrium_stays() -> None:
     assert solution.stats.method == "taylor"
     np.testing.assert_allclose(solution.s, reference(model, None, np.array([0.1, -0.1]), t), rtol=0, atol=1e-8)
     assert np.ptp(solution.s[50:], axis=0).min() > 1.0
-
-
-@pytest.mark.parametrize("method", ["taylor", "tsit5"])
-def test_a_chaotic_network_agrees_with_dop853_while_that_is_possible(method: str) -> None:
-    d = 20
-    rng = np.random.default_rng(2)
-    model = ContinuousRNN(-np.eye(d), 2.0 * rng.normal(size=(d, d)) / np.sqrt(d), None, None)
-    t, s0 = np.linspace(0.0, 20.0, 81), rng.normal(size=d)
-    tight = {"rtol": 1e-13, "atol": 1e-14}
-    exact = integrate(model, t=t, history=s0, method="DOP853", **tight).s
-    solution = integrate(model, t=t, history=s0, method=method, **tight)
-    assert np.abs(solution.s - exact).max() < 1e-10
 
 
 @pytest.mark.parametrize("s0", [12.0, 25.0, 60.0, 800.0])

@@ -9,6 +9,8 @@ import pytest
 from tests.problems import Case, hopf
 
 from ode2rnn import Activation, AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate
+from ode2rnn.solvers import taylor
+from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method
 
 EVERY = [pytest.param(m, id=m.name) for m in METHODS.values()]
@@ -19,6 +21,8 @@ def coarse(method: Method) -> dict[str, Any]:
 
 
 def valid_part(case: Case, method: Method, **options: Any) -> Trajectory:
+    if method.name == "taylor" and not _taylor_solves(case):
+        pytest.skip("taylor: tanh, sigmoid and identity networks without delays, inputs as data")
     with pytest.raises(SimulationError) as caught:
         case.solve(method.name, **coarse(method), **options)
     part = caught.value.trajectory
@@ -33,6 +37,11 @@ def valid_part(case: Case, method: Method, **options: Any) -> Trajectory:
     assert part.t[0] == case.t[0]
     assert part.t[-1] < case.t[1]
     return part
+
+
+def _taylor_solves(case: Case) -> bool:
+    problem = build_problem(case.model, case.x, case.t, case.history, None, 1e-2, 1e-2, None)
+    return taylor.fits(problem) is not None
 
 
 @pytest.mark.parametrize("method", EVERY)
@@ -72,7 +81,7 @@ def test_a_readout_that_overflows_is_not_handed_out() -> None:
     part = caught.value.trajectory
     assert part is not None
     assert np.isfinite(part.r).all()
-    assert 350 < part.t[-1] < 355  # (2 e^t)^2 passes the largest number at t = 354.2
+    assert 354.2 - 8 < part.t[-1] < 354.3  # (2 e^t)^2 passes the largest number at t = 354.2; a panel grows by e^8
 
 
 @pytest.mark.parametrize("method", EVERY)

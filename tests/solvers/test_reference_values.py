@@ -23,7 +23,7 @@ from tests.problems import (
     pure_delay,
 )
 
-from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, integrate
+from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, integrate, kernels
 from ode2rnn.core.signals import Cubic, Held, Linear, Sine
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-15}
@@ -152,10 +152,14 @@ def test_rates_from_one_to_a_thousand_with_a_delay() -> None:
 def test_stiff_equations_without_delay_go_to_an_implicit_method() -> None:
     case = stiff(0.0)
     assert case.solve(t=(0.0, 1.0)).stats.method == "taylor"
-    alone = case.solve(t=(0.0, 31.0))
-    batch = case.solve(t=(0.0, 31.0), s0=np.zeros((2, 6)), rtol=1e-4)
+    compiled = case.solve(t=(0.0, 31.0))
+    assert compiled.stats.method == "taylor"  # ten thousand compiled steps cost less than the implicit ones
+    with kernels.plain():
+        alone = case.solve(t=(0.0, 31.0))
+        batch = case.solve(t=(0.0, 31.0), s0=np.zeros((2, 6)), rtol=1e-4)
     assert alone.stats.method == batch.stats.method == "Radau"
     assert np.abs(batch(31.0) - alone(31.0)).max() < 1e-3
+    assert np.abs(compiled(31.0) - alone(31.0)).max() < 1e-5
 
 
 def test_several_delays_and_an_undelayed_readout() -> None:

@@ -5,7 +5,7 @@ import csv
 import numpy as np
 import pytest
 
-from ode2rnn import AdditiveModel, ContinuousRNN, analysis, discretize, signals
+from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, analysis, discretize, signals
 from ode2rnn.sweep import default_steps, step_study
 
 MODEL = ContinuousRNN([[-1.0, 0.5], [-0.5, -1.0]], [[0.5, -1.0], [1.0, 0.5]], [[1.0], [0.5]], [0.1, 0.0], tau=0.5)
@@ -71,11 +71,16 @@ def test_without_an_equilibrium_stability_is_unknown():
     assert "no equilibrium" in found.table()
 
 
-def test_a_long_memory_leaves_the_multipliers_out(monkeypatch):
-    monkeypatch.setattr("ode2rnn.sweep.steps.MOST_MULTIPLIERS", 10)
+def test_a_multiplier_that_cannot_be_found_is_told(monkeypatch):
+    def lost(cell, rest):
+        if cell.dt < 0.1:
+            raise SimulationError("no largest multiplier")
+        return 0.5
+
+    monkeypatch.setattr("ode2rnn.sweep.steps.spectral_radius", lost)
     found = step_study(MODEL, X, t=(0.0, 2.0), history=[0.0, 0.0], dts=DTS, schemes=["backward_euler"])
-    assert np.isnan(found.moduli["backward_euler"]).tolist() == [False, False, False, True]
-    assert "more than 10 values" in found.table()
+    assert np.isnan(found.moduli["backward_euler"]).tolist() == [dt < 0.1 for dt in DTS]
+    assert "left out" in found.table()
 
 
 def test_the_table_and_the_file_hold_the_same_numbers(study, tmp_path):
@@ -137,3 +142,17 @@ def test_bad_arguments_are_told_before_any_work(message, arguments):
     given = {"t": (0.0, 2.0), "history": [0.0, 0.0], "dts": DTS, "schemes": ["tustin"]} | arguments
     with pytest.raises(ValueError, match=message):
         step_study(MODEL, X, **given)
+
+
+def test_of_very_many_steps_some_are_printed_and_all_are_saved(tmp_path):
+    dts = default_steps(MODEL, (0.0, 2.0), 60)
+    assert dts[:3] == pytest.approx([dts[0], dts[0] / 2, dts[0] / 3])
+    study = step_study(MODEL, X, t=(0.0, 2.0), history=[0.0, 0.0], dts=dts, schemes=["tustin"])
+    lines = [line for line in study.table().splitlines() if line.startswith("tustin")]
+    assert len(lines) <= 12 + 2
+    assert f"{dts[0]:.6g}" in lines[0]
+    assert f"{dts[-1]:.6g}" in lines[-3]
+    assert "of 60 dT 60 are stable, 0 diverge" in lines[-1]
+    assert len(study.save(tmp_path / "steps.csv").read_text().splitlines()) == 61
+    with pytest.raises(ValueError, match="count: expected at least 2"):
+        default_steps(MODEL, (0.0, 2.0), 1)

@@ -1,8 +1,11 @@
-"""What can be asked of a model and of its samples: how accurate they are, at what cost, and how stable."""
+"""What can be asked of a model and of its samples: how accurate and how stable they are, and where gradients go."""
 
 from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
+from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
 
 __all__ = [
@@ -17,4 +20,10 @@ __all__ = [
     "characteristic_roots",
     "pole_image",
     "multipliers",
+    "spectral_radius",
+    "truncation",
+    "Truncation",
+    "squared_error",
+    "gradient_flow",
+    "GradientFlow",
 ]

@@ -11,14 +11,15 @@ delay tied to dT, as in the paper, the system itself changes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from ode2rnn.analysis.convergence_lanes import Runs
 from ode2rnn.analysis.order import fit_order
-from ode2rnn.analysis.recursion import Recursion, build_recursion
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_choice, check_divides, is_torch, to_numpy
 from ode2rnn.core.signals import as_signal
@@ -30,7 +31,7 @@ from ode2rnn.solvers.methods import METHODS
 KINDS = ("final", "maximum", "dense")
 # where between two nodes the dense output is compared, in units of dt
 BETWEEN = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
-BLOCK = 1 << 14
+BLOCK = 1 << 12
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -136,34 +137,26 @@ def convergence(
     history, s0 = (to_numpy(v) if is_torch(v) else v for v in (history, s0))
     steps = check_steps(dts)
     models = [tied_model(model, dt) if delay == "tied" else model for dt in steps]
-    problems = [build_problem(m, x, t, history, s0, rtol, 1e-14, dt) for m, dt in zip(models, steps, strict=True)]
-    if problems[0].samples is not None:
+    problem = build_problem(models[0], x, t, history, s0, rtol, 1e-14, steps[0])
+    if problem.samples is not None:
         raise ValueError("t: expected the range (t0, t1), got an array of times")
-    span = problems[0].span
-    counts = [divided(m, dt, span) for m, dt in zip(models, steps, strict=True)]
-    recursions: list[Recursion | None] = [None] * len(steps)
-    if method is None:
-        recursions = [
-            build_recursion(problem, dt, count, name, alpha)
-            for problem, dt, count in zip(problems, steps, counts, strict=True)
-        ]
+    span = problem.span
+    counts = np.array([divided(m, dt, span) for m, dt in zip(models, steps, strict=True)])
+    build_problem(models[-1], x, t, history, s0, rtol, 1e-14, steps[-1])
+    runs = None if method is not None else Runs(model, problem, models, steps, counts, (name, alpha), delay == "tied")
     exact, uncertain, source = reference_solution(model, x, span, history, s0, reference, rtol)
 
     errors = {kind: np.full(len(steps), np.inf) for kind in KINDS}
-    for k, (dt, count) in enumerate(zip(steps, counts, strict=True)):
-        recursion = recursions[k]
-        try:
-            solution: Function = (
-                recursion.solve()
-                if recursion is not None
-                else integrate(models[k], x, t=span, history=history, s0=s0, method=name, dt=dt)
-            )
-        except SimulationError:
-            continue
-        for kind, error in zip(KINDS, _errors(solution, exact, span[0], dt, count), strict=True):
+    found: Iterator[tuple[int, tuple[float, float, float]]]
+    if runs is not None:
+        found = ((k, _state_errors(states, exact, span[0], steps[k])) for k, states in runs)
+    else:
+        found = _method_errors(name, models, steps, counts, exact, {"x": x, "t": span, "history": history, "s0": s0})
+    for k, values in found:
+        for kind, error in zip(KINDS, values, strict=True):
             errors[kind][k] = error
     size = _largest(exact, np.linspace(*span, 257))
-    floor = np.maximum(uncertain, np.finfo(float).eps * size * (100 + np.array(counts)))
+    floor = np.maximum(uncertain, np.finfo(float).eps * size * (100 + counts))
     fits = {kind: fit_order(steps, errors[kind], floor) for kind in KINDS}
     used = {kind: fits[kind][1] for kind in KINDS}
     return Convergence(
@@ -250,11 +243,34 @@ def reference_solution(
     return solutions[0], float(gap), f"{solutions[0].stats.method} at rtol {rtol:g}"
 
 
-def _errors(solution: Function, exact: Function, t0: float, dt: float, count: int) -> tuple[float, float, float]:
-    edges = t0 + dt * np.arange(count + 1)
-    last = _difference(solution, exact, edges[-1:])
-    between = (edges[:-1, None] + dt * BETWEEN).ravel()
-    return last, _difference(solution, exact, edges[1:]), _difference(solution, exact, between)
+def _method_errors(
+    name: str, models: list[AdditiveModel], steps: np.ndarray, counts: np.ndarray, exact: Function, given: dict
+) -> Iterator[tuple[int, tuple[float, float, float]]]:
+    """The errors of a fixed-step method at every step where it does not diverge."""
+    for k, (dt, count) in enumerate(zip(steps, counts, strict=True)):
+        with suppress(SimulationError):
+            solution = integrate(models[k], **given, method=name, dt=dt)
+            edges = given["t"][0] + dt * np.arange(count + 1)
+            between = (edges[:-1, None] + dt * BETWEEN).ravel()
+            times = (edges[-1:], edges[1:], between)
+            last, most, dense = (_difference(solution, exact, part) for part in times)
+            yield k, (last, most, dense)
+
+
+def _state_errors(states: np.ndarray, exact: Function, t0: float, dt: float) -> tuple[float, float, float]:
+    """The errors of s[-1 .. N-1] (N + 1, ..., d): at the last, at all but the first, and of the lines between them."""
+    most = dense = last = 0.0
+    for first in range(0, len(states) - 1, BLOCK):
+        part = states[first : first + BLOCK + 1]
+        n, parts = np.arange(first, first + len(part)), len(BETWEEN)
+        between = (t0 + dt * n[:-1, None] + dt * BETWEEN).ravel()
+        true = to_numpy(exact(np.concatenate([t0 + dt * n[1:], between])))
+        nodes = np.abs(part[1:] - true[: len(n) - 1])
+        share = BETWEEN.reshape((1, parts) + (1,) * (part.ndim - 1))
+        lines = part[:-1, None] + share * np.diff(part, axis=0)[:, None]
+        most, last = max(most, float(nodes.max())), float(nodes[-1].max())
+        dense = max(dense, float(np.abs(lines.reshape((-1, *part.shape[1:])) - true[len(n) - 1 :]).max()))
+    return last, most, dense
 
 
 def _difference(solution: Function, exact: Function, times: np.ndarray) -> float:

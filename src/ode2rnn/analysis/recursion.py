@@ -12,7 +12,6 @@ import numpy as np
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.system import run
-from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.solvers.problem import Problem
@@ -29,8 +28,8 @@ class Recursion:
     problem: Problem
     ticks: int
 
-    def solve(self) -> Shifted:
-        """Run the cell over the whole range, from the true past of the problem.
+    def solve(self) -> np.ndarray:
+        """s[-1 .. N-1] (N + 1, ..., d), of the cell run over the whole range from the true past of the problem.
 
         Raises:
             SimulationError: the recursion diverges.
@@ -46,24 +45,13 @@ class Recursion:
 
         memory = cell.remember(state, value)
         inputs = self._inputs(t0 + dt * np.arange(1, self.ticks + 1))
-        return Shifted(run(cell, inputs if cell.input_width else self.ticks, memory), t0 + dt)
+        rest = to_numpy(run(cell, inputs if cell.input_width else self.ticks, memory).s)
+        return np.concatenate([np.broadcast_to(to_numpy(problem.s0), (1, *rest.shape[1:])), rest])
 
     def _inputs(self, times: np.ndarray) -> np.ndarray:
         if self.problem.x is None:
             return np.zeros((len(times), self.cell.input_width))
         return sample(self.problem.x, times, self.cell.dt)
-
-
-@dataclass(frozen=True)
-class Shifted:
-    """A run whose sample 0 is at time ``start``, as a function of time, (T,) -> (T, ..., d)."""
-
-    trajectory: Trajectory
-    start: float
-
-    def __call__(self, t: np.ndarray) -> np.ndarray:
-        own = self.trajectory
-        return to_numpy(own(np.clip(t - self.start, own.start, own.end)))  # rounding must not leave the range
 
 
 def build_recursion(problem: Problem, dt: float, ticks: int, scheme: str, alpha: float | None) -> Recursion:

@@ -125,21 +125,28 @@ def multipliers(cell: CanonicalRNN | TappedRNN, s: Any = None) -> np.ndarray:
     Returns:
         Complex multipliers by falling modulus.
     """
+    taps = linear_taps(cell, s)
+    d, depth = len(taps[1]), max(taps)
+    companion = np.eye(d * depth, k=-d)
+    for lag, matrix in taps.items():
+        companion[:d, (lag - 1) * d : lag * d] = matrix
+    values = np.linalg.eigvals(companion)
+    return values[np.argsort(-np.abs(values))]
+
+
+def linear_taps(cell: CanonicalRNN | TappedRNN, s: Any = None) -> dict[int, np.ndarray]:
+    """The matrices, by lag from 1 on, of a cell linearized at ``s``: s[n] = sum over lags of W s[n - lag]."""
     tapped = as_tapped(cell)
     d = tapped.width
     at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
     slope = to_numpy(as_activation(tapped.activation).slope(at))
-    depth = max([*tapped.W_s, *tapped.W_r, 1])
-    blocks = [np.zeros((d, d)) for _ in range(depth + 1)]
+    taps = {1: np.zeros((d, d))}
     for lag, matrix in tapped.W_s.items():
-        blocks[lag] = blocks[lag] + to_numpy(matrix)
+        taps[lag] = taps.get(lag, 0.0) + to_numpy(matrix)
     for lag, matrix in tapped.W_r.items():
-        blocks[lag] = blocks[lag] + to_numpy(matrix) * slope
-    now = np.linalg.inv(np.eye(d) - blocks[0])  # an undelayed readout is solved for
-    companion = np.eye(d * depth, k=-d)
-    companion[:d] = np.hstack([now @ block for block in blocks[1:]])
-    values = np.linalg.eigvals(companion)
-    return values[np.argsort(-np.abs(values))]
+        taps[lag] = taps.get(lag, 0.0) + to_numpy(matrix) * slope
+    now = np.linalg.inv(np.eye(d) - taps.pop(0, 0.0))  # an undelayed readout is solved for
+    return {lag: now @ matrix for lag, matrix in taps.items()}
 
 
 def _check_model(model: Any) -> None:

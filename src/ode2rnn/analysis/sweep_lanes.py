@@ -24,7 +24,11 @@ BACKWARD = ("backward_euler", "implicit_linear")
 
 @dataclass(frozen=True, eq=False)
 class Job:
-    """A model, its input (a signal, or values that serve every step), its constant past, and what to keep."""
+    """A model, its input (a signal, or values that serve every step), its constant past, and what to keep.
+
+    ``start`` is s[-1]; ``before`` the state of all ticks before that and the input x[-1], by default the same state and
+    zero.
+    """
 
     model: AdditiveModel
     signal: Signal | None
@@ -35,6 +39,7 @@ class Job:
     tied: bool
     keep: str
     settle: float
+    before: tuple[np.ndarray, np.ndarray] | None = None
 
 
 def lanes(
@@ -106,7 +111,8 @@ def _block(
     lags = [1 if job.tied else max(least, check_divides(dt, readout.delay)) for dt in steps[block].tolist()]
     pad = np.minimum(np.arange(LANES), len(block) - 1)
     ticks = counts[block][pad]
-    x = _inputs(job, steps[block][pad], ticks, late)
+    older, first = job.before or (job.start, np.zeros(model.input_width))
+    x = _inputs(job, steps[block][pad], ticks, first if late else None)
     C = model.input[0].dense() if x.shape[1] else np.zeros((d, 0))
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
     if d <= FEW_STATES and job.keep == "final" and not p_1.any() and late == 0 and max(lags) == 1:
@@ -125,7 +131,11 @@ def _block(
         np.array(lags)[pad] + late,
         ticks,
         x,
-        (basis.inverse @ job.start, model.activation.value(job.start)),
+        (
+            basis.inverse @ job.start,
+            *(np.array(model.activation.value(s)) for s in (job.start, older)),  # arrays of one kind for the kernel
+            np.array(first[: x.shape[1]]),
+        ),
         (job.settle * ticks).astype(np.int64),
         last,
         *bounds,
@@ -173,8 +183,8 @@ def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:
     return rows.ravel()
 
 
-def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, late: int) -> np.ndarray:
-    """x[n] by tick, (N, m, 1) or (N, m, LANES), with zeros before the first where the rule is ``late``."""
+def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, first: np.ndarray | None) -> np.ndarray:
+    """x[n] by tick, (N, m, 1) or (N, m, LANES); x[n-1] with x[-1] = ``first`` (m,) where that is given."""
     longest = int(ticks.max())
     if job.signal is None:
         if job.values is None:
@@ -185,6 +195,6 @@ def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, late: int) -> np.nda
         times = np.minimum(job.t0 + steps * np.arange(1, longest + 1)[:, None], end)
         columns = [sample(job.signal, times[:, lane], steps[lane]) for lane in range(len(steps))]
         values = np.stack(columns, axis=2)
-    if late:
-        values = np.concatenate([np.zeros((1, *values.shape[1:])), values[:-1]])
+    if first is not None:
+        values = np.concatenate([np.broadcast_to(first[:, None], (1, *values.shape[1:])), values[:-1]])
     return np.ascontiguousarray(values)

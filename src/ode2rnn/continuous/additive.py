@@ -153,6 +153,8 @@ class AdditiveModel:
 
     def like(self, array: Array) -> Self:
         """The same model with its arrays of the kind, dtype and device of ``array``."""
+        if array is self.phi:
+            return self
         same_kind = is_torch(self.phi) == is_torch(array)
         if same_kind and (self.phi.dtype, self.phi.device) == (array.dtype, array.device):
             return self

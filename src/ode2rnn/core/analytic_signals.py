@@ -44,22 +44,19 @@ class Sine(Signal):
                 + ", ".join(str(tuple(v.shape)) for v in given)
             ) from None
         self.amplitude, self.omega, self.phase = (at_least_vector(v) for v in given)
+        self._axes = (1,) * max(self.amplitude.ndim, self.omega.ndim, self.phase.ndim)
 
     def _values(self, t: np.ndarray) -> Array:
-        axes = max(self.amplitude.ndim, self.omega.ndim, self.phase.ndim)
+        times = t.reshape((len(t), *self._axes))
         if is_torch(self.omega):
-            times = as_like(t, self.omega).reshape((len(t),) + (1,) * axes)
-            return self.amplitude * (self.omega * times + self.phase).sin()
-        return self.amplitude * np.sin(self.omega * t.reshape((len(t),) + (1,) * axes) + self.phase)
+            return self.amplitude * (self.omega * as_like(times, self.omega) + self.phase).sin()
+        return self.amplitude * np.sin(self.omega * times + self.phase)
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values
 
     def parameters(self) -> tuple[Array, ...]:
-        return tuple(p for p in self._all() if is_torch(p))
-
-    def _all(self) -> tuple[Array, ...]:
-        return (self.amplitude, self.omega, self.phase)
+        return (self.amplitude, self.omega, self.phase) if is_torch(self.omega) else ()
 
 
 class Analytic(Signal):

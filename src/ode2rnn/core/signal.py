@@ -137,6 +137,13 @@ class Constant(Signal):
     def __init__(self, value: Any) -> None:
         self.value = at_least_vector(check_array("value", value))
 
+    @classmethod
+    def of(cls, value: Array) -> Constant:
+        """The signal of an array (..., m) that is already checked, without a copy."""
+        constant = cls.__new__(cls)
+        constant.value = value
+        return constant
+
     def _values(self, t: np.ndarray) -> Array:
         return broadcast_to(self.value, (len(t), *self.value.shape))
 

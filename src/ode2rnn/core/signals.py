@@ -51,7 +51,8 @@ def probed_signal(name: str, value: Any, width: int, span: tuple[float, float]) 
             f"{name}: expected a function of time or one of ode2rnn.signals, got {type(value).__name__};"
             f" wrap an array as signals.Held(t, array) or signals.Constant(array)"
         )
-    check_range(name, signal, *span)
+    if signal.start > -np.inf or signal.end < np.inf:
+        check_range(name, signal, *span)
     try:
         probe = signal._values(np.array(span))  # the times are known to be good
     except Exception as error:

@@ -38,6 +38,24 @@ class Stats:
         return getattr(self, name)
 
 
+class _Late:
+    """A field that is given as an array, or as a function that is called when the field is first asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    def __get__(self, holder: Any, owner: type | None = None) -> Any:
+        if holder is None:
+            raise AttributeError(self.name)  # the field has no default
+        value = holder.__dict__[self.name]
+        if callable(value):
+            value = holder.__dict__[self.name] = value()
+        return value
+
+    def __set__(self, holder: Any, value: Any) -> None:
+        holder.__dict__[self.name] = value
+
+
 @dataclass(frozen=True, eq=False)
 class Trajectory:
     """A solution at times t, and between them.
@@ -59,13 +77,16 @@ class Trajectory:
     t: Array
     s: Array
     r: Array
-    x: Array | None
-    stats: Stats
+    x: Array | None = _Late()
+    stats: Stats = Stats("")
     status: int = 0
     message: str = "the end of the range was reached"
     dense: Callable[[np.ndarray], Array] | None = field(default=None, repr=False)
     knots: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
     span: tuple[float, float] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "x": self.x}
 
     @property
     def success(self) -> bool:

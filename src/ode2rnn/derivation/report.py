@@ -11,8 +11,12 @@ from ode2rnn.core.series import Series
 from ode2rnn.core.trajectory import write_whole
 from ode2rnn.derivation import CLAIMS
 from ode2rnn.derivation.claim import Claim, Experiment, Finding
-from ode2rnn.derivation.figures import PICTURES, Picture
+from ode2rnn.derivation.figures import PICTURES as SAMPLING_PICTURES
+from ode2rnn.derivation.figures import Picture
+from ode2rnn.derivation.gradient_figures import GRADIENT_PICTURES
+from ode2rnn.derivation.unrolling_figures import UNROLLING_PICTURES
 
+PICTURES: tuple[Picture, ...] = (*SAMPLING_PICTURES, *UNROLLING_PICTURES, *GRADIENT_PICTURES)
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 
 
@@ -88,7 +92,7 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
     failed = sum(not row.finding.holds for row in rows)
     verdict = "Every claim holds." if not failed else f"{failed} of {len(rows)} claims FAIL."
     lines = [
-        "# From the differential equation to the canonical RNN",
+        "# From the differential equation to the canonical RNN, its unrolling and its gradients",
         "",
         summary(series),
         f"The network is C9 with three states and tau = dT = 1 {series.unit_of_time}. {verdict}",

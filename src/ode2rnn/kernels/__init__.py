@@ -1,15 +1,19 @@
-"""Compiled kernels, each with a plain NumPy twin elsewhere, and the switch between them.
+"""Compiled kernels, each with a plain NumPy twin elsewhere, the switch between them, and the cores they may use.
 
 Nothing is compiled, and numba is not imported, before a kernel is first needed.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
+from typing import TypeVar
 
 _COMPILED = ContextVar("compiled", default=True)
+_CORES: ContextVar[int | None] = ContextVar("cores", default=None)
+
+T = TypeVar("T")
 
 
 def compiled() -> bool:
@@ -31,3 +35,57 @@ def plain() -> Iterator[None]:
         yield
     finally:
         _COMPILED.reset(token)
+
+
+def cores() -> int:
+    """How many cores ensembles are spread over: what `threads` says, else the variable NUMBA_NUM_THREADS, else all."""
+    count = _CORES.get()
+    if count is None:
+        from numba.core import config
+
+        count = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
+    return count
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Inside this context ensembles are spread over ``count`` cores. No result depends on their number.
+
+    Raises:
+        ValueError: a count below 1.
+
+    Example:
+        >>> with threads(1):
+        ...     cores()
+        1
+    """
+    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        raise ValueError(f"count: expected a number of cores, 1 or more, got {count!r}")
+    token = _CORES.set(count)
+    try:
+        yield
+    finally:
+        _CORES.reset(token)
+
+
+def shares(count: int, least: int) -> list[tuple[int, int]]:
+    """Ranges (begin, end) of ``count`` trajectories, one for each core, of at least ``least`` each.
+
+    Example:
+        >>> with threads(2):
+        ...     shares(200, 64), shares(100, 64)
+        ([(0, 128), (128, 200)], [(0, 100)])
+    """
+    parts = max(1, min(cores(), count // least))
+    size = -(-count // (parts * least)) * least  # whole blocks
+    return [(begin, min(begin + size, count)) for begin in range(0, count, size)]
+
+
+def over_cores(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """The results of jobs that spend their time in kernels, which let other threads run."""
+    if len(jobs) == 1 or cores() == 1:
+        return [job() for job in jobs]
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(min(len(jobs), cores())) as pool:
+        return [future.result() for future in [pool.submit(copy_context().run, job) for job in jobs]]

@@ -20,7 +20,8 @@ from ode2rnn.kernels.codes import RELU, SIGMOID, SOFTPLUS, TANH
 
 FLAGS = {"contract", "nsz"}
 SCALAR: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "forceinline": True}
-LOOP: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS}
+# other threads run while a kernel does: kernels.cores gives each core its share of an ensemble
+LOOP: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "nogil": True}
 
 ROUND = 6755399441055744.0  # 3 * 2^51: adding it leaves the nearest whole number in the last bits
 PER_LOG2 = 1.4426950408889634

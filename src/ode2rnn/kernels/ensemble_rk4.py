@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP, warp
-from ode2rnn.kernels.product import LANES, add_product
+from ode2rnn.kernels.product import LANES, load_weights, multiply, weights_for
 
 THIRD = 1 / 3
 
@@ -19,48 +19,60 @@ def rk4_blocks(
     code: int,
     AB: np.ndarray,
     C: np.ndarray,
+    phi: np.ndarray,
+    each: int,
     h: np.ndarray,
     known: np.ndarray,
     inputs: np.ndarray,
     slots: np.ndarray,
+    begin: int,
+    end: int,
     states: np.ndarray,
     out: np.ndarray,
 ) -> None:
-    """Take steps of the lengths h (P,), LANES trajectories at a time.
+    """Take steps of the lengths h (P,), LANES trajectories at a time, from trajectory ``begin`` to before ``end``.
 
     Args:
-        AB: [A, B] (d, 2 d).
-        C: (d, M), for inputs that differ between the trajectories.
+        AB: [A, B] (d, 2 d); or (Q, d, 2 d), for each Q-th of the trajectories its own, ``each`` of them.
+        C: (d, M), for inputs that differ between the trajectories; or (Q, d, M), for all inputs.
+        phi: (Q, d), with C; else it is in ``known``, and this is (0, d).
         known: bias and the input that all share, at the four stages of each step, (P, 4, d).
-        inputs: the inputs that differ, (P, 4, M, N); M is 0 where there are none.
+        inputs: the inputs for C, (P, 4, M, N) or (P, 4, M, 1); M is 0 where there are none.
         slots: the row of ``out`` that takes the state after each step, or -1, (P,).
         states: s before the first step, (d, N), and after the last.
         out: (rows, d, N).
     """
-    d, N = states.shape
-    M, size = inputs.shape[2], d * LANES
+    d = states.shape[0]
+    M, size, shared = inputs.shape[2], d * LANES, inputs.shape[3] == 1
     s, z, k = np.zeros(size), np.zeros(2 * size), np.zeros((4, size))
-    x = np.zeros(M * LANES)
-    for start in range(0, N, LANES):
-        width = min(LANES, N - start)
-        for i in range(d):
-            for lane in range(LANES):
-                s[i * LANES + lane] = states[i, start + min(lane, width - 1)]
+    x, base = np.zeros(M * LANES), np.zeros(size)
+    W, V = weights_for(AB), weights_for(C)
+    for start in range(begin, end, LANES):
+        width = min(LANES, end - start)
+        for lane in range(LANES):
+            n = start + min(lane, width - 1)
+            for i in range(d):
+                s[i * LANES + lane] = states[i, n]
+                if len(phi) > 0:
+                    base[i * LANES + lane] = phi[n // each, i]
+            load_weights(AB, n // each, lane, W)
+            load_weights(C, n // each, lane, V)
         for n in range(len(h)):
             for stage in range(4):
                 _point(stage, h[n], s, k, z)
                 rate = k[stage]
                 for i in range(d):
                     row, value = rate[i * LANES : (i + 1) * LANES], known[n, stage, i]
+                    own = base[i * LANES : (i + 1) * LANES]
                     for lane in range(LANES):
-                        row[lane] = value
+                        row[lane] = own[lane] + value
                 for m in range(M):
                     for lane in range(width):
-                        x[m * LANES + lane] = inputs[n, stage, m, start + lane]
+                        x[m * LANES + lane] = inputs[n, stage, m, 0 if shared else start + lane]
                 if M > 0:
-                    add_product(C, x, rate)
+                    multiply(V, x, rate)
                 warp(code, z[:size], z[size:])
-                add_product(AB, z, rate)
+                multiply(W, z, rate)
             _advance(h[n], s, k)
             if slots[n] >= 0:
                 _store(s, start, width, out[slots[n]])

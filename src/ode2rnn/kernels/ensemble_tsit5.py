@@ -13,12 +13,12 @@ import numpy as np
 from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP, warp
-from ode2rnn.kernels.product import LANES, add_product
-from ode2rnn.kernels.waves import sine
+from ode2rnn.kernels.lane_inputs import add_jump, evaluate, load_input
+from ode2rnn.kernels.product import LANES, load_weights, multiply, weights_for
+from ode2rnn.kernels.taylor import smallest_step
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
-EPS = 2.220446049250313e-16
 
 
 @njit(**LOOP)
@@ -27,18 +27,25 @@ def solve_lanes(
     AB: np.ndarray,
     C: np.ndarray,
     phi: np.ndarray,
+    each: int,
     tableau: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     data: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     start: tuple[np.ndarray, np.ndarray, np.ndarray],
     rtol: float,
     atol: float,
     samples: np.ndarray,
+    begin: int,
+    count: int,
     out: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Solve from the first edge to the last: (-1 or a trajectory that failed, most steps, most rejected).
+    """Solve from the first edge to the last, from trajectory ``begin`` to before ``count``.
+
+    Returns:
+        -1 or a trajectory that failed, the most steps, the most rejected.
 
     Args:
-        AB: [A, B] (d, 2 d); C (d, M).
+        AB: [A, B] (d, 2 d); C (d, M); phi (d,). Or each with a first axis Q, of which one after the other serves
+            ``each`` trajectories.
         tableau: nodes (7,), stages (7, 7), weights of the error (7,), coefficients (7, 4) of theta .. theta^4 in
             the weights of the interpolant.
         data: edges, pieces, omega, sine, cosine of kernels.inputs.InputData.
@@ -48,8 +55,8 @@ def solve_lanes(
     """
     nodes, A, E, P = tableau
     edges, pieces, omega, _, _ = data
-    d, M = C.shape
-    count, size, last = start[0].shape[0], d * LANES, len(edges) - 1
+    d, M = C.shape[-2], C.shape[-1]
+    size, last = d * LANES, len(edges) - 1
     s, new, q, H = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     z, K = np.zeros(2 * size), np.zeros((7, size))
     x = np.zeros(M * LANES)
@@ -60,12 +67,14 @@ def solve_lanes(
     poly = np.zeros((pieces.shape[1], M * LANES))
     waves = np.zeros((len(omega), LANES)), np.zeros((2 * len(omega), M * LANES))
     origin = np.zeros(LANES)
-    following, busy, most, worst = 0, 0, 0, 0
+    W, V, base = weights_for(AB), weights_for(C), np.zeros(size)
+    following, busy, most, worst = begin, 0, 0, 0
     for lane in range(LANES):
         if following < count:
             _load(following, lane, start, s, K, h)
+            _load_model(following // each, lane, AB, C, phi, W, V, base)
             who[lane], t[lane] = following, edges[0]
-            _load_input(following, 0, lane, data, poly, waves, origin)
+            load_input(following, segment[lane], lane, data, poly, waves, origin)
             following += 1
             busy += 1
     while busy > 0:
@@ -82,16 +91,13 @@ def solve_lanes(
         for stage in range(1, 7):
             _combine(stage, A[stage], H, s, K, z)
             rate = K[stage]
-            for i in range(d):
-                row = rate[i * LANES : (i + 1) * LANES]
-                value = phi[i]
-                for lane in range(LANES):
-                    row[lane] = value
+            for j in range(size):
+                rate[j] = base[j]
             if M > 0:
-                _input(t, step, nodes[stage], origin, poly, waves, x)
-                add_product(C, x, rate)
+                evaluate(t, step, nodes[stage], origin, poly, waves, x)
+                multiply(V, x, rate)
             warp(code, z[:size], z[size:])
-            add_product(AB, z, rate)
+            multiply(W, z, rate)
         for j in range(size):
             new[j] = z[j]
         _error(E, H, s, new, K, rtol, atol, q, error)
@@ -103,7 +109,7 @@ def solve_lanes(
             if not e <= 1.0:
                 refused[lane] += 1
                 h[lane] = tried * (max(SHRINK, SAFETY * e**-0.2) if e < 1e300 else SHRINK)
-                if h[lane] <= 4 * EPS * max(abs(t[lane]), abs(edges[segment[lane]]), 1e-300):
+                if not h[lane] > smallest_step(t[lane], edges[segment[lane]], edges[segment[lane] + 1]):
                     return who[lane], most, worst
                 continue
             accepted[lane] = 1.0
@@ -123,6 +129,9 @@ def solve_lanes(
             best = tried * min(GROW, max(SHRINK, best))
             h[lane] = best if tried >= h[lane] else max(h[lane], best)
             before[lane], t[lane] = e, end
+            a, b = edges[segment[lane]], edges[segment[lane] + 1]
+            if end < b and h[lane] < 2.0 * tried and not h[lane] > smallest_step(end, a, b):
+                return who[lane], most, worst  # held down by stability, without a rejected step
         _accept(accepted, s, new, K, d)
         for lane in range(LANES):
             if who[lane] < 0 or accepted[lane] == 0.0 or t[lane] < edges[segment[lane] + 1]:
@@ -130,17 +139,19 @@ def solve_lanes(
             segment[lane] += 1
             if segment[lane] < last:
                 # the slope jumps with the input
-                _jump(-1.0, lane, t[lane], C, origin, poly, waves, K)
-                _load_input(who[lane], segment[lane], lane, data, poly, waves, origin)
-                _jump(1.0, lane, t[lane], C, origin, poly, waves, K)
+                add_jump(-1.0, lane, t[lane], V, origin, poly, waves, K)
+                load_input(who[lane], segment[lane], lane, data, poly, waves, origin)
+                add_jump(1.0, lane, t[lane], V, origin, poly, waves, K)
                 before[lane] = 1.0
                 continue
             most, worst = max(most, taken[lane]), max(worst, refused[lane])
             who[lane], taken[lane], refused[lane], segment[lane], before[lane] = -1, 0, 0, 0, 1.0
             if following < count:
                 _load(following, lane, start, s, K, h)
+                if AB.ndim == 3:
+                    _load_model(following // each, lane, AB, C, phi, W, V, base)
                 who[lane], t[lane], sample[lane] = following, edges[0], 0
-                _load_input(following, 0, lane, data, poly, waves, origin)
+                load_input(following, segment[lane], lane, data, poly, waves, origin)
                 following += 1
             else:
                 busy -= 1
@@ -156,64 +167,23 @@ def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.nda
 
 
 @njit(**LOOP)
-def _load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, waves: Any, origin: np.ndarray) -> None:
-    """The input of a trajectory on a segment, into a lane."""
-    edges, pieces, omega, sines, cosines = data
-    column = n if pieces.shape[2] > 1 else 0
-    origin[lane] = edges[segment]
-    for m in range(pieces.shape[3]):
-        for k in range(pieces.shape[1]):
-            poly[k, m * LANES + lane] = pieces[segment, k, column, m]
-        for j in range(omega.shape[0]):
-            waves[1][2 * j, m * LANES + lane] = sines[j, column, m]
-            waves[1][2 * j + 1, m * LANES + lane] = cosines[j, column, m]
-    for j in range(omega.shape[0]):
-        waves[0][j, lane] = omega[j, column]
-
-
-@njit(**LOOP)
-def _input(
-    t: np.ndarray, step: np.ndarray, node: float, origin: np.ndarray, poly: np.ndarray, waves: Any, x: np.ndarray
+def _load_model(
+    n: int,
+    lane: int,
+    AB: np.ndarray,
+    C: np.ndarray,
+    phi: np.ndarray,
+    W: np.ndarray,
+    V: np.ndarray,
+    base: np.ndarray,
 ) -> None:
-    """x at t + node step, lane by lane."""
-    omega, amplitude = waves
-    degree = poly.shape[0] - 1
-    for m in range(len(x) // LANES):
-        row, top = x[m * LANES : (m + 1) * LANES], poly[degree][m * LANES : (m + 1) * LANES]
-        for lane in range(LANES):
-            row[lane] = top[lane]
-        for k in range(degree - 1, -1, -1):
-            low = poly[k][m * LANES : (m + 1) * LANES]
-            for lane in range(LANES):
-                row[lane] = row[lane] * (t[lane] + node * step[lane] - origin[lane]) + low[lane]
-    for j in range(omega.shape[0]):
-        own = omega[j]
-        for q in range(2):
-            for m in range(len(x) // LANES):
-                row, part = x[m * LANES : (m + 1) * LANES], amplitude[2 * j + q][m * LANES : (m + 1) * LANES]
-                if q == 0:
-                    for lane in range(LANES):
-                        row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), 0.0)
-                else:
-                    for lane in range(LANES):
-                        row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), 1.0)
-
-
-@njit(**LOOP)
-def _jump(
-    sign: float, lane: int, t: float, C: np.ndarray, origin: np.ndarray, poly: np.ndarray, waves: Any, K: np.ndarray
-) -> None:
-    """Add sign C x(t) to the slope of a lane."""
-    omega, amplitude = waves
-    for m in range(C.shape[1]):
-        x, at = 0.0, m * LANES + lane
-        for k in range(poly.shape[0] - 1, -1, -1):
-            x = x * (t - origin[lane]) + poly[k, at]
-        for j in range(omega.shape[0]):
-            y = omega[j, lane] * t
-            x += amplitude[2 * j, at] * sine(y, 0.0) + amplitude[2 * j + 1, at] * sine(y, 1.0)
-        for i in range(C.shape[0]):
-            K[0, i * LANES + lane] += sign * C[i, m] * x
+    load_weights(AB, n, lane, W)
+    load_weights(C, n, lane, V)
+    for i in range(phi.shape[-1]):
+        if phi.ndim == 1:
+            base[i * LANES + lane] = phi[i]
+        else:
+            base[i * LANES + lane] = phi[n, i]
 
 
 @njit(**LOOP)

@@ -8,7 +8,11 @@ from typing import Any
 from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP
-from ode2rnn.kernels.vectors import WIDTH, fma, get, load, put, spread, store, times
+from ode2rnn.kernels.vectors import WIDTH, fma, get, load, plus, put, spread, store, times
+
+# where the rows of start_segment are, number of polynomial rows; frequencies of the waves, their sines and cosines
+# now, number of waves; width of a row
+Known = tuple[int, int, int, int, int, int]
 
 
 @njit(**LOOP)
@@ -36,46 +40,29 @@ def start_segment(
 
 
 @njit(**LOOP)
-def start_waves(omega: Any, count: int, t: float, waves: Any, order: int) -> None:
-    """sin and cos of omega t into ``waves``, pairs (n, order + 1, 2) laid flat, entry 0."""
+def forcing_at(known: Known, t: float, u: float, W: int, to: int) -> None:
+    """The forcing at the time t, u after the start of the segment, into W[to :]; the waves are left there."""
+    F, K, omega, waves, count, width = known
     for n in range(count):
-        put(waves, n * (2 * order + 2), math.sin(get(omega, n) * t))
-        put(waves, n * (2 * order + 2) + 1, math.cos(get(omega, n) * t))
-
-
-@njit(**LOOP)
-def expand_waves(omega: Any, count: int, scale: float, waves: Any, order: int) -> None:
-    """Taylor coefficients of sin and cos from entry 0 on, in units of ``scale``."""
-    for n in range(count):
-        at = n * (2 * order + 2)
-        a, b = get(waves, at), get(waves, at + 1)
-        w = get(omega, n) * scale
-        for k in range(1, order + 1):
-            turn = w / k
-            a, b = b * turn, -a * turn
-            put(waves, at + 2 * k, a)
-            put(waves, at + 2 * k + 1, b)
-
-
-@njit(**LOOP)
-def forcing_at(u: float, F: Any, K: int, waves: Any, count: int, order: int, W: Any, to: int, width: int) -> None:
-    """The forcing at the time u after the start of the segment, into W[to :]; ``waves`` started there."""
+        put(waves, 2 * n, math.sin(get(omega, n) * t))
+        put(waves, 2 * n + 1, math.cos(get(omega, n) * t))
     for o in range(0, width, WIDTH):
         total = load(F, (K - 1) * width + o)
         for k in range(K - 2, -1, -1):
             total = fma(total, spread(u), load(F, k * width + o))
         for n in range(count):
-            at, row = n * (2 * order + 2), (K + 2 * n) * width + o
-            total = fma(spread(get(waves, at)), load(F, row), total)
-            total = fma(spread(get(waves, at + 1)), load(F, row + width), total)
+            row = (K + 2 * n) * width + o
+            total = fma(spread(get(waves, 2 * n)), load(F, row), total)
+            total = fma(spread(get(waves, 2 * n + 1)), load(F, row + width), total)
         store(W, to + o, total)
 
 
 @njit(**LOOP)
-def forcing_coefficients(
-    u: float, scale: float, F: Any, K: int, waves: Any, count: int, order: int, W: Any, to: int, width: int
-) -> None:
-    """Rows 1 .. order - 1 of the Taylor coefficients about u, in units of ``scale``, into W[to :]."""
+def forcing_coefficients(known: Known, u: float, scale: float, order: int, inverse: int, W: int, to: int) -> None:
+    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale``, into W[to :], about where the waves are,
+    u after the start of the segment; W[inverse + k] is 1 / k.
+    """
+    F, K, omega, waves, count, width = known
     for o in range(0, width, WIDTH):
         for k in range(1, order):
             total = spread(0.0)
@@ -87,8 +74,15 @@ def forcing_coefficients(
                 for _ in range(k):
                     power *= scale
                 total = times(total, spread(power))
-            for n in range(count):
-                at, row = n * (2 * order + 2) + 2 * k, (K + 2 * n) * width + o
-                total = fma(spread(get(waves, at)), load(F, row), total)
-                total = fma(spread(get(waves, at + 1)), load(F, row + width), total)
             store(W, to + k * width + o, total)
+        for n in range(count):
+            row = (K + 2 * n) * width + o
+            sine, cosine = spread(get(waves, 2 * n)), spread(get(waves, 2 * n + 1))
+            value = fma(sine, load(F, row), times(cosine, load(F, row + width)))
+            rise = fma(cosine, load(F, row), times(spread(-get(waves, 2 * n)), load(F, row + width)))
+            turn = get(omega, n) * scale
+            for k in range(1, order):
+                angle = turn * get(W, inverse + k)
+                value, rise = times(rise, spread(angle)), times(value, spread(-angle))
+                at = to + k * width + o
+                store(W, at, plus(load(W, at), value))

@@ -37,6 +37,11 @@ class InputData(NamedTuple):
     sine: np.ndarray
     cosine: np.ndarray
 
+    def start(self) -> np.ndarray:
+        """X(edges[0]), (L, M)."""
+        y = self.omega[..., None] * self.edges[0]
+        return self.pieces[0, 0] + (self.sine * np.sin(y) + self.cosine * np.cos(y)).sum(axis=0)
+
 
 Wave = tuple[np.ndarray, np.ndarray, np.ndarray]  # omega (L,), sine and cosine (L, M)
 
@@ -65,10 +70,7 @@ def input_data(
     if x is not None and not _collect(x, parts):
         return None
     total = width * len(delays) if parts else 0
-    lanes = 1
-    for part in parts:
-        if _batch_size(part) > 1:
-            lanes = math.prod(batch)
+    lanes = math.prod(batch) if batch and any(_batch_size(part) > 1 for part in parts) else 1
     depth = max([4 if type(p) is Cubic else 2 if type(p) is Linear else 1 for p in parts], default=1)
     pieces = np.zeros((len(edges) - 1, depth, lanes, total))
     waves: list[Wave] = []
@@ -85,9 +87,20 @@ def input_data(
                 pieces[:, : values.shape[1], :, columns] += _lanes(values, width, lanes, batch, lead=2)
     if not waves:
         return InputData(edges, pieces, np.zeros((0, lanes)), np.zeros((0, lanes, total)), np.zeros((0, lanes, total)))
+    omega, sine, cosine = waves[0]
     if len(waves) == 1:
-        return InputData(edges, pieces, *(value[None] for value in waves[0]))
+        return InputData(edges, pieces, omega[None], sine[None], cosine[None])
     return InputData(edges, pieces, *(np.stack(values) for values in zip(*waves, strict=True)))
+
+
+def is_data(x: Signal) -> bool:
+    """Whether an input can be described by arrays alone.
+
+    Example:
+        >>> is_data(Sine() + 1.0)
+        True
+    """
+    return _collect(x, [])
 
 
 def _collect(x: Signal, parts: list[Signal]) -> bool:
@@ -125,7 +138,7 @@ def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], le
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
     if shape == (1, 1):  # one sine
-        a, w, p = (float(v.flat[0]) for v in (part.amplitude, part.omega, part.phase))
+        a, w, p = part.amplitude.item(), part.omega.item(), part.phase.item()
         p -= w * delay
         return [(np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]]))]
     amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))

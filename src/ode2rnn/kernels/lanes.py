@@ -31,7 +31,7 @@ def sweep_block(
     lags: np.ndarray,
     ticks: np.ndarray,
     x: np.ndarray,
-    start: tuple[np.ndarray, np.ndarray],
+    start: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
     skips: np.ndarray,
     final: np.ndarray,
     low: np.ndarray,
@@ -47,7 +47,7 @@ def sweep_block(
         pairs: the number of conjugate pairs.
         lags: of the readout, by lane, at least one.
         x: inputs (N, m, 1) for all lanes, or (N, m, LANES).
-        start: z[-1] and r[-1], each (d,); both have been so for ever, and the inputs were zero.
+        start: z[-1], r[-1], r of all ticks before that, each (d,), and x[-1] (m,).
         final: out, s of the last tick, (d * LANES,).
         skips: the ticks, by lane, before which ``low`` and ``high`` take no notice.
         low, high: bounds of s, narrower at first than any, (d * LANES,); (0,) to leave them out.
@@ -66,9 +66,12 @@ def sweep_block(
         for lane in range(LANES):
             z[i * LANES + lane] = start[0][i]
             before[i * LANES + lane] = phi[i]
+            for k in range(m):
+                before[i * LANES + lane] += VC[i, k] * start[3][k]
+            delayed[i * LANES + lane] = start[2][i]
             for k in range(depth):
-                r[k, i * LANES + lane] = start[1][i] * factor[lane]
-    add_product(VB, r[0], before)
+                r[k, i * LANES + lane] = start[1 if k == depth - 1 else 2][i] * factor[lane]
+    add_product(VB, delayed, before)
     for n in range(longest):
         known = z if scaled else f
         if not scaled:

@@ -10,9 +10,9 @@ from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP
 from ode2rnn.kernels.panel_algebra import INNER, add_row
+from ode2rnn.kernels.vectors import address, fma, get, load, put, spread, store, total
 
 Array = np.ndarray
-Width = tuple[int, ...]
 EPS = 2.220446049250313e-16
 # Reassociation is allowed in sums that only estimate an error or interpolate: they may be taken in any order.
 SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
@@ -32,9 +32,9 @@ def find(breaks: Array, count: int, t: float) -> int:
 
 
 @njit(**INNER)
-def barycentric(width: Width, theta: Array, weights: Array, at: float, row: Array) -> None:
+def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
     """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
-    K = len(width)
+    K = theta.shape[0] - 1
     total = 0.0
     for j in range(K + 1):
         difference = at - theta[j]
@@ -50,7 +50,6 @@ def barycentric(width: Width, theta: Array, weights: Array, at: float, row: Arra
 
 @njit(**INNER)
 def locate(
-    width: Width,
     breaks: Array,
     count: int,
     start: float,
@@ -66,7 +65,7 @@ def locate(
     Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
     rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
     """
-    K = len(width)
+    K = theta.shape[0] - 1
     a, b = start - delay, end - delay
     q = find(breaks, count, 0.5 * (a + b))
     slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
@@ -82,43 +81,25 @@ def locate(
             sources[number] = q
             rows[number] = 0.0
             number += 1
-        barycentric(width, theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
+        barycentric(theta, weights, (t - breaks[q]) / (breaks[q + 1] - breaks[q]), row)
         for j in range(K + 1):
             rows[number - 1, j * K + k] = row[j]
     return number
 
 
 @njit(**INNER)
-def gather(
-    width: Width,
-    values: Array,
-    sources: Array,
-    number: int,
-    batch: int,
-    rows: Array,
-    out: Array,
-    d: int,
-) -> None:
-    """The delayed state of one trajectory at the nodes, from the panels that `locate` found."""
-    K = len(width)
-    if number == 0:
-        same = values[sources[0] + 1, batch]
-        for i in range(d * K):
-            out[i] = same[i]
-        return
-    out[: d * K] = 0.0
+def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: int, rows: Array, out: int) -> None:
+    """The delayed state of one trajectory at the nodes, from the ``number`` > 0 panels that `locate` found."""
+    for i in range(0, d * K, 4):
+        store(out, i, spread(0.0))
     for n in range(number):
-        before, source, weight = values[sources[n], batch], values[sources[n] + 1, batch], rows[n]
+        source, weights = address(values[sources[n] + 1, batch]), address(rows[n])
         for c in range(d):
-            line, v = out[c * K : (c + 1) * K], before[c * K + K - 1]
-            for k in range(K):
-                line[k] += v * weight[k]
-            add_row(width, weight[K:], source[c * K : (c + 1) * K], line)
+            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
 
 
 @njit(**SUMS)
 def sample(
-    width: Width,
     breaks: Array,
     values: Array,
     theta: Array,
@@ -127,9 +108,10 @@ def sample(
     out: Array,
 ) -> None:
     """The solution at ``times`` (T,) into out (T, batch, d); values as in :func:`run`."""
-    K = len(width)
+    K = theta.shape[0] - 1
     count = breaks.shape[0] - 1
     row = np.empty(K + 1)
+    block = address(values)
     batch, d = out.shape[1], out.shape[2]
     for n in range(times.shape[0]):
         t = times[n]
@@ -142,11 +124,16 @@ def sample(
             if abs(at - theta[j]) <= near:
                 at = theta[j]
                 break
-        barycentric(width, theta, weights, at, row)
+        barycentric(theta, weights, at, row)
+        first = row[0]
         for b in range(batch):
-            before, source = values[q, b], values[q + 1, b]
+            before, source, to = (
+                block + 8 * (q * batch + b) * d * K,
+                block + 8 * ((q + 1) * batch + b) * d * K,
+                n * batch + b,
+            )
             for c in range(d):
-                total = row[0] * before[c * K + K - 1]
-                for k in range(K):
-                    total += row[k + 1] * source[c * K + k]
-                out[n, b, c] = total
+                sums = spread(0.0)
+                for k in range(0, K, 4):
+                    sums = fma(load(address(row), k + 1), load(source, c * K + k), sums)
+                put(address(out), to * d + c, first * get(before, c * K + K - 1) + total(sums))

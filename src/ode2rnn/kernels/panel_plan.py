@@ -5,13 +5,14 @@ The plain twins are in solvers.spectral.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 
 from ode2rnn.kernels.elementwise import LOOP
 
 Array = np.ndarray
-Width = tuple[int, ...]
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
 
 
@@ -23,16 +24,15 @@ def panel_length(a: float, b: float, start: float, target: float) -> float:
         h *= 0.5
         n *= 2.0
     place = (start - a) / (b - a)
-    while abs(place * n - np.round(place * n)) > 0.01 and n < 1e12:
+    while abs(place * n - math.floor(place * n + 0.5)) > 0.01 and n < 1e12:
         h *= 0.5
         n *= 2.0
     return h
 
 
 @njit(**LOOP)
-def next_target(width: Width, target: float, h: float, error: float) -> float:
+def next_target(K: int, target: float, h: float, error: float) -> float:
     """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
-    K = len(width)
     factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
     if error > 1.0:
         return h * min(factor, 0.5)
@@ -46,11 +46,11 @@ def segment_ends(ends: Array, delay: float) -> Array:
     """The increasing ``ends`` and, between them, points ``delay`` apart."""
     n = 1
     for i in range(len(ends) - 1):
-        n += max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))
+        n += max(1, math.ceil((ends[i + 1] - ends[i]) / delay - 1e-9))
     out = np.empty(n)
     n = 0
     for i in range(len(ends) - 1):
-        for part in range(max(1, int(np.ceil((ends[i + 1] - ends[i]) / delay - 1e-9)))):
+        for part in range(max(1, math.ceil((ends[i + 1] - ends[i]) / delay - 1e-9))):
             out[n] = ends[i] + part * delay if part else ends[i]
             n += 1
     out[n] = ends[-1]
@@ -59,7 +59,6 @@ def segment_ends(ends: Array, delay: float) -> Array:
 
 @njit(**LOOP)
 def plan(
-    width: Width,
     bounds: Array,
     segment: int,
     start: float,
@@ -75,7 +74,7 @@ def plan(
 
     lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
     """
-    K = len(width)
+    K = theta.shape[0] - 1
     middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)

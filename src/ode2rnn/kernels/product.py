@@ -1,4 +1,6 @@
-"""The product of one matrix with the states of a block of lanes, without a BLAS and so without its threads.
+"""The product of a matrix with the states of a block of lanes, without a BLAS and so without its threads.
+
+One matrix for all lanes, or one for each.
 
 A block holds LANES columns, feature by feature: entry (i, l) is at i * LANES + l of a flat array. The constant length
 lets the compiler see that the rows of a block do not overlap; four rows of the result and four of the operand at a
@@ -13,6 +15,32 @@ from numba import njit
 from ode2rnn.kernels.elementwise import LOOP
 
 LANES = 64
+
+
+@njit(**LOOP)
+def weights_for(W: np.ndarray) -> np.ndarray:
+    """What a block keeps of the matrices: W (n, k) itself, or room for those of its lanes, of (P, n, k)."""
+    if W.ndim == 2:
+        return W
+    return np.zeros(W.shape[1] * W.shape[2] * LANES)
+
+
+@njit(**LOOP)
+def load_weights(W: np.ndarray, n: int, lane: int, block: np.ndarray) -> None:
+    """Matrix n of (P, n, k) into a lane; nothing where one serves all."""
+    if W.ndim == 3:
+        for i in range(W.shape[1]):
+            for p in range(W.shape[2]):
+                block[(i * W.shape[2] + p) * LANES + lane] = W[n, i, p]
+
+
+@njit(**LOOP)
+def multiply(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
+    """out += W Z for W (n, k) that serves all lanes, or flat with one for each: entry (i, p) at (i k + p) LANES."""
+    if W.ndim == 2:
+        add_product(W, Z, out)
+    else:
+        add_own_product(W, Z, out)
 
 
 @njit(**LOOP)
@@ -73,3 +101,21 @@ def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
             o4 = i * LANES
             for j in range(LANES):
                 out[o4 + j] += e0 * one[j]
+
+
+@njit(**LOOP)
+def add_own_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
+    """out += W Z where each lane has its own W: entry (i, p) of lane l at (i k + p) LANES + l."""
+    n, k = len(out) // LANES, len(Z) // LANES
+    inner = k - k % 4
+    for i in range(n):
+        row, weights = out[i * LANES : (i + 1) * LANES], W[i * k * LANES : (i + 1) * k * LANES]
+        for p in range(0, inner, 4):
+            w, z = weights[p * LANES : (p + 4) * LANES], Z[p * LANES : (p + 4) * LANES]
+            for j in range(LANES):
+                first = w[j] * z[j] + w[LANES + j] * z[LANES + j]
+                row[j] += first + (w[2 * LANES + j] * z[2 * LANES + j] + w[3 * LANES + j] * z[3 * LANES + j])
+        for p in range(inner, k):
+            w1, z1 = weights[p * LANES : (p + 1) * LANES], Z[p * LANES : (p + 1) * LANES]
+            for j in range(LANES):
+                row[j] += w1[j] * z1[j]

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP
-from ode2rnn.kernels.forcing import expand_waves, forcing_at, forcing_coefficients, start_segment, start_waves
-from ode2rnn.kernels.linear import add_linear, pack
+from ode2rnn.kernels.elementwise import LOOP, SCALAR
+from ode2rnn.kernels.forcing import Known, forcing_at, forcing_coefficients, start_segment
+from ode2rnn.kernels.linear import Matrices, add_linear
 from ode2rnn.kernels.series import coefficients, few_coefficients, warp_rows
 from ode2rnn.kernels.vectors import (
     WIDTH,
@@ -27,59 +27,48 @@ from ode2rnn.kernels.vectors import (
 FULL, DONE, FAILED = 0, 1, -1
 TIME, SCALE, SEGMENT, REJECTED = range(4)  # entries of the cursor
 EPS = float(np.finfo(float).eps)
+SHARE = 1e-15  # as solvers.problem.SMALLEST_SHARE
 
 
 @njit(**LOOP)
+def smallest_step(t: float, a: float, b: float) -> float:
+    """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
+    return max(4.0 * EPS * max(abs(t), abs(a)), SHARE * (b - a))
+
+
+@njit(**SCALAR)
 def _rate(
-    code: int,
-    A_kind: int,
-    A: int,
-    B_kind: int,
-    B: int,
-    d: int,
-    u: float,
-    F: int,
-    K: int,
-    waves: int,
-    count: int,
-    order: int,
-    W: int,
-    s: int,
-    r: int,
-    rate: int,
-    width: int,
+    code: int, readout: bool, d: int, matrices: Matrices, known: Known, t: float, u: float, W: int, s: int, r: int
 ) -> None:
-    """W[rate :] = ds/dt at the time u after the start of the segment; W[r :] = G of W[s :], G' after it."""
-    forcing_at(u, F, K, waves, count, order, W, rate, width)
-    if B_kind:
-        warp_rows(code, W, s, r, r + width, width)
-    add_linear(A_kind, A, B_kind, B, d, W, s, r, rate, width)
-
-
-@njit(**LOOP)
-def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
-    """The step, in units of the scale, at which the last two terms meet the tolerance (Jorba and Zou 2005).
-
-    Infinite where both vanish, NaN where they are not finite.
+    """ds/dt at the time t, u after the start of the segment, for the state W[s :]; G, G' and ds/dt into the three
+    rows from W[r :] on. The waves are left at t.
     """
-    last, before = 0.0, 0.0
+    width = matrices[3]
+    forcing_at(known, t, u, W, r + 2 * width)
+    if readout:
+        warp_rows(code, d, W, s, r, r + width)
+    add_linear(matrices, W, s, r, r + 2 * width)
+
+
+@njit(**SCALAR)
+def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
+    """The step, in units of the scale, at which the last two terms together meet the tolerance (after Jorba and Zou
+    2005); NaN where they are not finite.
+    """
+    total = 0.0
     for i in range(d):
         w = get(W, weight + i)
         a = get(W, S + order * width + i) * w
         b = get(W, S + (order - 1) * width + i) * w
-        last += a * a
-        before += b * b
-    if not (last + before < np.inf):
+        total += a * a + b * b
+    if not total < np.inf:
         return np.nan
-    step = 700.0
-    if last > 0.0:
-        step = min(step, -0.5 * math.log(last / d) / order)
-    if before > 0.0:
-        step = min(step, -0.5 * math.log(before / d) / (order - 1))
-    return math.exp(step)
+    total /= d
+    power = order if total < 1.0 else order - 1
+    return math.exp(-0.5 * math.log(max(total, 1e-300)) / power)
 
 
-@njit(**LOOP)
+@njit(**SCALAR)
 def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: int, slope: int, width: int) -> None:
     """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W.
 
@@ -101,22 +90,23 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
         store(W, slope + o, times(rise, factor))
 
 
-@njit(**LOOP)
-def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> float:
-    """What the slope of the polynomial misses of ds/dt at its end, as an error of the step against the tolerance."""
+@njit(**SCALAR)
+def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> bool:
+    """Whether what the slope of the polynomial misses of ds/dt at its end, as an error of the step, is tolerable."""
     total = 0.0
     for i in range(d):
         e = (get(W, slope + i) - h * get(W, rate + i)) * get(W, weight + i)
         total += e * e
-    return math.sqrt(total / d) / (order + 1)
+    return total <= d * (order + 1) * (order + 1)
 
 
 @njit(**LOOP)
 def steps(
     code: int,
     order: int,
-    A: np.ndarray,
-    B: np.ndarray,
+    linear: np.ndarray,
+    columns: tuple[int, int],
+    readout: bool,
     C: np.ndarray,
     phi: np.ndarray,
     edges: np.ndarray,
@@ -136,7 +126,7 @@ def steps(
 
     Args:
         code, order: the activation (TANH or SIGMOID), and the order.
-        A, B: matrices (d, d), or (0, 0) for none.
+        linear, columns, readout: the matrices, as kernels.panels packs them, and whether there is a B.
         C, phi: (d, M), (d,).
         edges, pieces, omega, sine, cosine: the input as data (kernels.inputs).
         lane: the trajectory of the batch, for inputs that differ.
@@ -147,17 +137,19 @@ def steps(
     d, width, K, count = phi.shape[0], s.shape[0], pieces.shape[1], omega.shape[0]
     rows = order + 1
     F_array = np.zeros((K + 2 * count) * width)
-    W_array = np.zeros((5 * rows + 6) * width + count * (2 * rows + 1))
-    A_array, B_array = np.zeros(max(16, A.shape[0] * width)), np.zeros(max(16, B.shape[0] * width))
-    A_kind, B_kind = pack(A, width, A_array), pack(B, width, B_array)
-    W, F, A_at, B_at, to = address(W_array), address(F_array), address(A_array), address(B_array), address(out)
-    frequencies = W + 8 * ((5 * rows + 6) * width + count * 2 * rows)
+    W_array = np.zeros((5 * rows + 6) * width + rows + 3 * count)
+    W, F, to = address(W_array), address(F_array), address(out)
+    S, G, new = 0 * width, 4 * rows * width, 5 * rows * width
+    T, R, Q = rows * width, 2 * rows * width, 3 * rows * width
+    r, q, rate, weight, slope = new + width, new + 2 * width, new + 3 * width, new + 4 * width, new + 5 * width
+    inverse = slope + width
+    for k in range(1, rows):
+        put(W, inverse + k, 1.0 / k)
+    frequencies = W + 8 * (inverse + rows)
     for i in range(count):
         put(frequencies, i, omega[i, lane])
-    waves = W + 8 * (5 * rows + 6) * width
-    S, T, R, Q, G = 0 * width, rows * width, 2 * rows * width, 3 * rows * width, 4 * rows * width
-    new = 5 * rows * width
-    r, q, rate, weight, slope = new + width, new + 2 * width, new + 3 * width, new + 4 * width, new + 5 * width
+    matrices = (address(linear), columns[0], columns[1], width)
+    known = (F, K, frequencies, frequencies + 8 * count, count, width)
     t, scale, segment, rejected = cursor[TIME], cursor[SCALE], int(cursor[SEGMENT]), cursor[REJECTED]
     for i in range(width):
         put(W, S + i, s[i])
@@ -167,26 +159,25 @@ def steps(
         a, b = edges[segment], edges[segment + 1]
         if fresh:
             start_segment(C, phi, pieces, segment, sine, cosine, lane, F_array, width)
-            start_waves(frequencies, count, t, waves, order)
-            _rate(code, A_kind, A_at, B_kind, B_at, d, t - a, F, K, waves, count, order, W, S, r, rate, width)
+            _rate(code, readout, d, matrices, known, t, t - a, W, S, r)
             fresh = False
-        for i in range(width):
-            put(W, R + i, get(W, r + i))
-            put(W, Q + i, get(W, q + i))
+        for o in range(0, width, WIDTH):
+            store(W, R + o, load(W, r + o))
+            store(W, Q + o, load(W, q + o))
+        for i in range(d):
             put(W, weight + i, 1.0 / (atol + rtol * max(abs(get(W, S + i)), get(W, weight + i))))
         while True:  # until the coefficients are finite in units of ``scale``
-            expand_waves(frequencies, count, scale, waves, order)
-            forcing_coefficients(t - a, scale, F, K, waves, count, order, W, G, width)
+            forcing_coefficients(known, t - a, scale, order, inverse, W, G)
             for o in range(0, width, WIDTH):
                 first = times(load(W, rate + o), spread(scale))
                 store(W, S + width + o, first)
                 store(W, T + width + o, first)
             if width == WIDTH:
-                few_coefficients(code, order, A_at, B_at, scale, W, rows)
+                few_coefficients(code, d, order, matrices[0], scale, W, rows, inverse)
             else:
-                coefficients(code, order, A_kind, A_at, B_kind, B_at, d, scale, W, rows, width)
+                coefficients(code, readout, order, matrices, scale, W, rows, inverse)
             ratio = _largest_step(order, W, S, weight, d, width)
-            if ratio > 0.0 or not scale > 4.0 * EPS * max(abs(t), abs(a)):
+            if ratio > 0.0 or not scale > smallest_step(t, a, b):
                 break
             scale *= 1e-3
             rejected += 1.0
@@ -198,14 +189,13 @@ def steps(
                 h = b - t
             elif h > 0.5 * (b - t):
                 h = 0.5 * (b - t)  # two like steps to the end rather than one that leaves a sliver
-            if not last and h <= 4.0 * EPS * max(abs(t), abs(a)):
+            if not last and h <= smallest_step(t, a, b):
                 break
             ratio = h / scale
             end = b if last else t + h
             _finish(order, ratio, W, S, to, n * rows * width, new, slope, width)
-            start_waves(frequencies, count, end, waves, order)
-            _rate(code, A_kind, A_at, B_kind, B_at, d, end - a, F, K, waves, count, order, W, new, r, rate, width)
-            if _defect(order, h, W, slope, rate, weight, d) <= 1.0:
+            _rate(code, readout, d, matrices, known, end, end - a, W, new, r)
+            if _defect(order, h, W, slope, rate, weight, d):
                 accepted = True
                 break
             rejected += 1.0
@@ -215,7 +205,7 @@ def steps(
             break
         n += 1
         breaks[n] = end
-        for i in range(width):
+        for i in range(d):
             put(W, weight + i, abs(get(W, S + i)))
             put(W, S + i, get(W, new + i))
         t, scale = end, h
@@ -227,7 +217,7 @@ def steps(
                 break
     for i in range(width):
         s[i] = get(W, S + i)
-    W_array[0], F_array[0], A_array[0], B_array[0] = 0.0, 0.0, 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0] = 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED] = t, scale, segment, rejected
     return n, status
 

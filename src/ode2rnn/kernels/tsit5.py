@@ -10,9 +10,9 @@ from numba import njit
 
 from ode2rnn.kernels.codes import RELU, SIGMOID, SOFTPLUS, TANH
 from ode2rnn.kernels.elementwise import LOOP, SCALAR, relu, sigmoid, softplus, tanh
-from ode2rnn.kernels.forcing import forcing_at, start_segment, start_waves
-from ode2rnn.kernels.linear import add_linear, pack
-from ode2rnn.kernels.taylor import DONE, EPS, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME
+from ode2rnn.kernels.forcing import Known, forcing_at, start_segment
+from ode2rnn.kernels.linear import Matrices, add_linear
+from ode2rnn.kernels.taylor import DONE, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME, smallest_step
 from ode2rnn.kernels.vectors import WIDTH, address, fma, get, load, put, spread, store
 
 STAGES, POWERS = 7, 5
@@ -44,30 +44,21 @@ def _warp(code: int, W: int, s: int, r: int, width: int) -> None:
 @njit(**LOOP)
 def _rate(
     code: int,
-    A_kind: int,
-    A: int,
-    B_kind: int,
-    B: int,
-    d: int,
+    readout: bool,
+    matrices: Matrices,
+    known: Known,
     t: float,
     u: float,
-    F: int,
-    K: int,
-    waves: int,
-    omega: int,
-    count: int,
     W: int,
     s: int,
     r: int,
     rate: int,
-    width: int,
 ) -> None:
     """W[rate :] = ds/dt at the time t, u after the start of the segment, for the state W[s :]."""
-    start_waves(omega, count, t, waves, 0 * count)
-    forcing_at(u, F, K, waves, count, 0 * count, W, rate, width)
-    if B_kind:
-        _warp(code, W, s, r, width)
-    add_linear(A_kind, A, B_kind, B, d, W, s, r, rate, width)
+    forcing_at(known, t, u, W, rate)
+    if readout:
+        _warp(code, W, s, r, matrices[3])
+    add_linear(matrices, W, s, r, rate)
 
 
 @njit(**SCALAR)
@@ -99,8 +90,9 @@ def steps(
     tableau: np.ndarray,
     nodes: np.ndarray,
     dense: np.ndarray,
-    A: np.ndarray,
-    B: np.ndarray,
+    linear: np.ndarray,
+    columns: tuple[int, int],
+    readout: bool,
     C: np.ndarray,
     phi: np.ndarray,
     edges: np.ndarray,
@@ -130,13 +122,12 @@ def steps(
     d, width, K, count = phi.shape[0], s.shape[0], pieces.shape[1], omega.shape[0]
     F_array = np.zeros((K + 2 * count) * width)
     W_array = np.zeros((STAGES + 4) * width + 3 * count)
-    A_array, B_array = np.zeros(max(16, A.shape[0] * width)), np.zeros(max(16, B.shape[0] * width))
-    A_kind, B_kind = pack(A, width, A_array), pack(B, width, B_array)
-    W, F, A_at, B_at, to = address(W_array), address(F_array), address(A_array), address(B_array), address(out)
-    waves = W + 8 * (STAGES + 4) * width
-    frequencies = waves + 16 * count
+    W, F, to = address(W_array), address(F_array), address(out)
+    frequencies = W + 8 * (STAGES + 4) * width
     for i in range(count):
         put(frequencies, i, omega[i, lane])
+    matrices = (address(linear), columns[0], columns[1], width)
+    known = (F, K, frequencies, frequencies + 8 * count, count, width)
     at, k, point, r, scale = 0 * width, width, 8 * width, 9 * width, 10 * width
     t, h, segment, rejected, before = (
         cursor[TIME],
@@ -153,37 +144,20 @@ def steps(
         a, b = edges[segment], edges[segment + 1]
         if fresh:
             start_segment(C, phi, pieces, segment, sine, cosine, lane, F_array, width)
-            _rate(code, A_kind, A_at, B_kind, B_at, d, t, t - a, F, K, waves, frequencies, count, W, at, r, k, width)
+            _rate(code, readout, matrices, known, t, t - a, W, at, r, k)
             fresh = False
         if h == 0.0:  # the first step (Hairer, Norsett and Wanner, II.4)
             for i in range(d):
                 put(W, scale + i, atol + rtol * abs(get(W, at + i)))
             d0, d1 = _norm(W, at, -1, scale, d), _norm(W, k, -1, scale, d)
             guess = min(b - a, 1e-6 if min(d0, d1) < 1e-5 else 0.01 * d0 / d1)
+            if not guess > 0.0:  # a slope near overflow; the error control goes on from here
+                guess = 1e-12 * (b - a)
             for i in range(width):
                 put(W, point + i, get(W, at + i) + guess * get(W, k + i))
             second = k + width
             u = t - a + guess
-            _rate(
-                code,
-                A_kind,
-                A_at,
-                B_kind,
-                B_at,
-                d,
-                t + guess,
-                u,
-                F,
-                K,
-                waves,
-                frequencies,
-                count,
-                W,
-                point,
-                r,
-                second,
-                width,
-            )
+            _rate(code, readout, matrices, known, t + guess, u, W, point, r, second)
             worst = max(d1, _norm(W, second, k, scale, d) / guess)
             h = guess
             if worst < np.inf:
@@ -201,26 +175,7 @@ def steps(
             _combine(tableau, j, j, length, W, at, k, point, width)
             time = end if j > 4 else t + nodes[j] * length
             now = k + j * width
-            _rate(
-                code,
-                A_kind,
-                A_at,
-                B_kind,
-                B_at,
-                d,
-                time,
-                time - a,
-                F,
-                K,
-                waves,
-                frequencies,
-                count,
-                W,
-                point,
-                r,
-                now,
-                width,
-            )
+            _rate(code, readout, matrices, known, time, time - a, W, point, r, now)
         size = 0.0
         for i in range(d):
             total = 0.0
@@ -233,7 +188,7 @@ def steps(
         if not size <= 1.0:
             rejected += 1.0
             h = step * (max(SHRINK, SAFETY * size ** (-0.2)) if size < np.inf else SHRINK)
-            if h <= 4.0 * EPS * max(abs(t), abs(a), 1e-300):
+            if not h > smallest_step(t, a, b):
                 status = FAILED
                 break
             continue
@@ -253,6 +208,9 @@ def steps(
         best = step * min(GROW, max(SHRINK, factor))
         h = best if step >= h else max(h, best)
         before, t = size, end
+        if not last and h < 2.0 * step and not h > smallest_step(t, a, b):
+            status = FAILED  # held down by stability, without a rejected step
+            break
         if last:
             segment += 1
             fresh, before = True, 1.0
@@ -261,6 +219,6 @@ def steps(
                 break
     for i in range(width):
         s[i] = get(W, at + i)
-    W_array[0], F_array[0], A_array[0], B_array[0] = 0.0, 0.0, 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0] = 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED], cursor[BEFORE] = t, h, segment, rejected, before
     return n, status

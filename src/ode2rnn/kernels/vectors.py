@@ -163,3 +163,46 @@ def _lane(j: int) -> Any:
 
 
 lane_0, lane_1, lane_2, lane_3 = (_lane(j) for j in range(WIDTH))
+
+
+@intrinsic
+def magnitude(typing: Any, value: Any) -> Any:
+    """|a|."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        kind = ir.FunctionType(LANES, [LANES])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fabs.v4f64"), given)
+
+    return vector(vector), build
+
+
+@intrinsic
+def larger(typing: Any, a: Any, b: Any) -> Any:
+    """a where it is larger than b, else b; NaN in a is passed over."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.select(builder.fcmp_ordered(">", given[0], given[1]), given[0], given[1])
+
+    return vector(vector, vector), build
+
+
+def _reduced(name: str) -> Any:
+    def reduced(typing: Any, value: Any) -> Any:
+        """One number made of the four entries of a Vector."""
+
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            parts = [builder.extract_element(given[0], ir.Constant(ir.IntType(32), j)) for j in range(WIDTH)]
+            while len(parts) > 1:
+                pairs = zip(parts[::2], parts[1::2], strict=True)
+                if name == "total":
+                    parts = [builder.fadd(a, b) for a, b in pairs]
+                else:
+                    parts = [builder.select(builder.fcmp_ordered(">", a, b), a, b) for a, b in pairs]
+            return parts[0]
+
+        return types.float64(vector), build
+
+    return intrinsic(reduced)
+
+
+total, largest = _reduced("total"), _reduced("largest")

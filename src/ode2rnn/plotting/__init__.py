@@ -1,6 +1,7 @@
 """Pictures: the only place that imports matplotlib."""
 
 from ode2rnn.plotting.axes import (
+    COLOURS,
     STYLE,
     add_legend,
     new_axes,
@@ -11,15 +12,20 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
+    "COLOURS",
     "STYLE",
     "add_legend",
     "new_axes",
     "plot_errors",
+    "plot_forecast",
+    "plot_learning",
     "plot_moduli",
     "plot_plane",
     "plot_samples",
+    "plot_scores",
     "plot_states",
     "save_figure",
 ]

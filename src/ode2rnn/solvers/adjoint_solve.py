@@ -67,7 +67,7 @@ class PanelOperator:
             joined = torch.cat([rows[reals : reals + pairs], rows[reals + pairs :]], dim=1)
             solved = torch.bmm(pair, joined)
             parts += [solved[:, :k], solved[:, k:]]
-        back = torch.cat(parts).permute(1, 2, 0).reshape((-1, d))
+        back = (torch.cat(parts) if pairs else parts[0]).permute(1, 2, 0).reshape((-1, d))
         if last is not None:
             back = back @ (last if transposed else last.T)
         return back.reshape(R.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,7 @@ def _times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
 
 def _check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float | None) -> None:
     length, largest = span[1] - span[0], max(abs(span[0]), abs(span[1]))
-    if not np.isfinite(length):
+    if not math.isfinite(length):
         raise ValueError(f"t: expected a range of finite length, got ({span[0]:g}, {span[1]:g})")
     shortest = min((*delays, length))
     if shortest < RESOLVED * largest:
@@ -125,7 +126,7 @@ def _history(model: AdditiveModel, history: Any, span: tuple[float, float]) -> S
         history = _Past(history)
     if callable(history):
         return as_signal("history", history, model.width, (earliest, span[0]))
-    return Constant(_state("history", history, model.width))
+    return Constant.of(_state("history", history, model.width))
 
 
 def _state(name: str, value: Any, width: int) -> Array:
@@ -147,9 +148,9 @@ def _one_kind(
     if x is not None:
         known["x"] = x[0]
     like = next((v for v in (model.phi, *known.values()) if is_torch(v)), model.phi)
-    batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
-    if not any(batches.values()):
+    if all(value.ndim == 1 for value in known.values()):
         return model.like(like), as_like(start, like)
+    batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
     got = ", ".join(f"{name} {shape}" for name, shape in batches.items())
     try:
         batch = np.broadcast_shapes(*batches.values())

@@ -7,6 +7,7 @@ jumps are the start t0, the knots of the history and the knots of the input (Bel
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 import numpy as np
 
@@ -14,6 +15,7 @@ import numpy as np
 # higher derivatives are left to the error control; those of the derivatives up to LEAST are always met.
 MOST, LEAST = 20, 3
 FEW = 100  # times up to which lists are faster than arrays
+FEW_SEEDS = 16  # up to this many, the points are kept for the next call
 
 
 def breaking_points(
@@ -36,10 +38,16 @@ def breaking_points(
         >>> breaking_points([(0.0, 0)], (0.2, 1 / 3), (0.0, 0.7), order=9).round(4).tolist()
         [0.2, 0.3333, 0.4, 0.5333, 0.6, 0.6667]
     """
+    sources = tuple(seeds)
+    return (_kept if len(sources) <= FEW_SEEDS else _points)(sources, delays, span, order)
+
+
+def _points(
+    sources: tuple[tuple[float, int], ...], delays: tuple[float, ...], span: tuple[float, float], order: int
+) -> np.ndarray:
     t0, t1 = span
     size = min((*delays, t1 - t0))
     close = max(1e-12 * size, 16 * np.finfo(float).eps * max(abs(t0), abs(t1)))
-    sources = list(seeds)
     most = MOST * (len(sources) + (t1 - t0) / size)
     found = _merge([time for time, _ in sources], close)
     jumps: list[float] = []  # where this derivative jumps
@@ -50,7 +58,12 @@ def breaking_points(
         if derivative > LEAST and len(more) > most:
             break
         found = more
-    return np.array([time for time in found if t0 + close < time < t1 - close])
+    points = np.array([time for time in found if t0 + close < time < t1 - close])
+    points.flags.writeable = False  # it may be handed out again
+    return points
+
+
+_kept = lru_cache(maxsize=64)(_points)  # the same equation is often solved again, from other states
 
 
 def _merge(times: list[float], close: float) -> list[float]:

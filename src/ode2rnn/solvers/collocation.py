@@ -74,13 +74,16 @@ def panel_solvers(A: Array | None, integral: np.ndarray) -> Callable[[float], So
 def _dense(A: np.ndarray, h: float, integral: np.ndarray) -> Solve:
     from scipy.linalg import lu_factor, lu_solve
 
+    # component after component, as the compiled twin has it: where A couples scales far apart one way, as a chain
+    # does, the matrix is block triangular and pivots stay inside its blocks
     k, d = len(integral), len(A)
-    factors = lu_factor(np.eye(k * d) - h * np.kron(integral, A))
+    factors = lu_factor(np.eye(k * d) - h * np.kron(A, integral))
 
     def solver(R: np.ndarray) -> np.ndarray:
-        # (K, ..., d) -> (K d, batch) and back; values that are not finite go through, to be told by the error
-        columns = R.reshape((k, -1, d)).swapaxes(1, 2).reshape((k * d, -1))
-        return lu_solve(factors, columns, check_finite=False).reshape((k, d, -1)).swapaxes(1, 2).reshape(R.shape)
+        # (K, ..., d) -> (d K, batch) and back; values that are not finite go through, to be told by the error
+        columns = R.reshape((k, -1, d)).transpose(2, 0, 1).reshape((d * k, -1))
+        solved = lu_solve(factors, columns, check_finite=False)
+        return solved.reshape((d, k, -1)).transpose(1, 2, 0).reshape(R.shape)
 
     return solver
 

@@ -13,12 +13,15 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.signals import Constant
 from ode2rnn.kernels import compiled
+from ode2rnn.solvers.modes import longest_segment
 from ode2rnn.solvers.panel_tables import Tables, tables_of
 from ode2rnn.solvers.problem import Problem, Solution, check_step
 
 # The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
 FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22
+MANY = 1000  # panels of one length, after which a longer one is tried
 
 EPS = float(np.finfo(float).eps)
 
@@ -53,9 +56,7 @@ class Panels(Piecewise):
 
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
-        sample(
-            (0,) * (len(self.theta) - 1), self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out
-        )
+        sample(self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out)
         return out.reshape((len(t), *shape))
 
 
@@ -70,17 +71,16 @@ def solve(problem: Problem, solution: Solution) -> bool:
     from ode2rnn.kernels import spectral as kernels
 
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    bounds = panel_plan.segment_ends(points, problem.shortest_delay)
+    bounds = panel_plan.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))
     shape = tuple(problem.s0.shape)
     d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
-    width = (0,) * k
     start_value = problem.s0.reshape((-1, d))
     batch = len(start_value)
     room = len(bounds) + FIRST
     breaks, blocks = np.empty(room), np.empty((room, batch, d * k))
     breaks[0] = problem.span[0]
     blocks[0].reshape((batch, d, k))[..., -1] = start_value
-    modes = np.zeros((batch, rows))
+    modes, work = np.zeros((batch, rows)), np.empty((4 + batch) * rows * k)
     modes[:, :d] = start_value if tables.inverse is None else start_value @ tables.inverse.T
     theta, weights = tables.nodes.theta, tables.weights
     close = 4 * EPS * max(abs(problem.span[0]), abs(problem.span[1]))
@@ -90,9 +90,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
         while segment < len(bounds) - 1:
             size = min(size, most)
             with tables.lock:
-                plan = panel_plan.plan(
-                    width, bounds, segment, start, target, size, tables.lengths, tables.known, close, theta
-                )
+                plan = panel_plan.plan(bounds, segment, start, target, size, tables.lengths, tables.known, close, theta)
                 segments, starts, ends, places, tables.known, middle, nodes = plan
                 if not len(starts):
                     tables.forget()
@@ -102,8 +100,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
             if count + len(starts) >= len(breaks):
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
-            done, status, target, _ = kernels.run(
-                width,
+            done, status, target, error = kernels.run(
                 bounds,
                 segments,
                 starts,
@@ -115,6 +112,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 blocks,
                 count,
                 modes,
+                work,
                 problem.span[0],
                 target,
                 problem.rtol,
@@ -138,6 +136,8 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 count, start, segment = count + done, ends[done - 1], segments[done - 1]
                 segment += bool(start == bounds[segment + 1])
                 solution.on_step(start)
+            if status == kernels.DONE and done > MANY and error < 0.01:
+                target = max(target, 2.0 * (ends[-1] - starts[-1]))  # rounding may be what holds the error: try
             size = FASTER * size if status == kernels.DONE else CAREFUL
             if rejected:
                 last = blocks[count].reshape((batch, d, k))[..., -1]
@@ -174,7 +174,10 @@ def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.nda
     model, shape = problem.model, (batch, tables.rows, nodes.shape[1])
     for n, (delay, warped, _), matrix in zip(known, tables.terms_of, tables.matrices, strict=True):
         if n:
-            past = to_numpy(problem.history.on_pieces(middle[:n] - delay, nodes[:n] - delay))
+            if isinstance(problem.history, Constant):
+                past = problem.history.value[None, None]
+            else:
+                past = to_numpy(problem.history.on_pieces(middle[:n] - delay, nodes[:n] - delay))
             values: Any = (model.activation.value(past) if warped else past) @ matrix.T
             add = _batched(values, problem.s0.shape[:-1], batch)
             total[:n].reshape((n, *shape))[:, :, : add.shape[2]] += add

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from ode2rnn import kernels
-from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.kernels.codes import activation_code
-from ode2rnn.solvers.network import Network, as_network
-from ode2rnn.solvers.problem import Problem, Segment, Solution, step_ends
+from ode2rnn.core.arrays import is_torch, stack, to_numpy
+from ode2rnn.kernels import over_cores, shares
+from ode2rnn.kernels.inputs import InputData
+from ode2rnn.solvers.network import as_network
+from ode2rnn.solvers.problem import Problem, Solution, step_ends
+from ode2rnn.solvers.weights import Weights, weights
 
-LEAST, LEAST_LANES = 8, 24  # trajectories; fewer do not fill a block
+LEAST_LANES = 24  # trajectories; fewer do not fill a block
+EACH_STATES = 10  # a block of "rk4" pays for one trajectory in so many states, because the plain path is slow
 FASTEST = 1e6  # radians, as far as the kernel's sine is exact
 CHUNK = 128  # steps whose inputs are known at a time
+MOST_INPUTS = 1 << 21  # numbers of those
+SHARE = 64  # trajectories that are worth a core of their own
 
 
 @dataclass(eq=False)
@@ -50,9 +56,11 @@ class SampledDense:
 def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, Solution], None]) -> bool:
     """Solve by "rk4" in blocks of trajectories; False where that does not fit, or where the numbers overflow."""
     model, samples, dt = problem.model, problem.samples, problem.dt
-    code = None if is_torch(problem.s0) else activation_code(model.activation)
-    count = math.prod(problem.s0.shape[:-1])
-    if code is None or samples is None or dt is None or model.delays or count < LEAST or not kernels.compiled():
+    few = EACH_STATES * math.prod(problem.s0.shape[:-1]) < model.width
+    if samples is None or dt is None or model.delays or few or is_torch(problem.s0) or not kernels.compiled():
+        return False
+    network = weights(problem)
+    if network is None:
         return False
     edges = [problem.span[0], *problem.points.tolist(), problem.span[1]]
     grids = [np.concatenate([[a], step_ends(a, b, dt)]) for a, b in pairwise(edges)]
@@ -60,15 +68,24 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     slots = _slots(ends, samples[1:])
     if slots is None:
         return False
-    states = _run_rk4(problem, code, grids, slots, len(samples) - 1)
+    states = _run_rk4(problem, network, grids, slots, len(samples) - 1)
     if not np.isfinite(states).all():
         return False
 
-    def resolve() -> Any:
+    def alone(problem: Problem) -> Any:
         whole = Solution(problem.span[0], solution.theta)
         with np.errstate(all="ignore"):
             plain(problem, whole)
         return whole.piecewise()
+
+    def resolve() -> Any:
+        if not problem.members:
+            return alone(problem)
+        each = [
+            alone(replace(problem, model=model, s0=s0, members=(), facts={}))
+            for model, s0 in zip(problem.members, problem.s0, strict=True)
+        ]
+        return lambda t: stack([to_numpy(dense(t)) for dense in each], axis=1)
 
     solution.evaluations += 4 * len(ends)
     solution.adopt(SampledDense(samples, states, resolve), problem.span[1], len(ends))
@@ -80,19 +97,18 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray,
 
     ``tableau`` holds the nodes, the stages, the weights of the error, and the interpolant's polynomials.
     """
-    samples, s0, d = problem.samples, problem.s0, problem.model.width
+    samples, d = problem.samples, problem.model.width
     if samples is None or not takes(problem):
         return False
-    network = as_network(problem)
+    own, network = weights(problem), as_network(problem)
+    assert own is not None
     assert network is not None
-    AB = np.zeros((d, 2 * d))
-    for n, matrix in enumerate((network.A, network.B)):
-        AB[:, n * d : (n + 1) * d] = matrix if matrix.size else 0.0
-    first = np.ascontiguousarray(s0.reshape((-1, d)))
-    edges = network.data.edges
-    slope = Segment(problem, Solution(edges[0], solution.theta), float(edges[0]), float(edges[1])).rate_at
-    start = np.ascontiguousarray(slope(problem.span[0], s0).reshape((-1, d)))
-    lanes = _Lanes(problem, network, AB, tableau, (first, start, _first_steps(problem, network, AB, first, start)))
+    first = np.ascontiguousarray(problem.s0.reshape((-1, d)))
+    with np.errstate(all="ignore"):
+        slope = own.slope(first, problem.model.activation.value(first), network.data.start()) + np.repeat(
+            own.phi.reshape((-1, d)), own.each, axis=0
+        )
+    lanes = _Lanes(problem, own, network.data, tableau, (first, slope, _first_steps(problem, own, first, slope)))
     states, failed, steps, rejected = lanes.run(samples)
     if failed >= 0 or not np.isfinite(states).all():
         return False
@@ -115,8 +131,8 @@ class _Lanes:
     """A solution that is computed again for the times it is asked for: its steps do not depend on them."""
 
     problem: Problem
-    network: Network
-    AB: np.ndarray
+    weights: Weights
+    data: InputData
     tableau: tuple[np.ndarray, ...]
     start: tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -128,37 +144,40 @@ class _Lanes:
         """States (T, ..., d) at increasing times; the trajectory that failed, or -1; most steps and rejections."""
         from ode2rnn.kernels.ensemble_tsit5 import solve_lanes
 
-        problem, data, first = self.problem, self.network.data, self.start[0]
+        problem, data, own, first = self.problem, self.data, self.weights, self.start[0]
         out = np.empty((len(times), *first.shape))
         before = int(np.searchsorted(times, problem.span[0], side="right"))
         out[:before] = first
-        inputs = (data.edges, data.pieces, data.omega, data.sine, data.cosine)
-        tolerances = problem.rtol, problem.atol
-        counts = solve_lanes(
-            self.network.code,
-            self.AB,
-            self.network.C,
-            self.network.phi,
+        solve = partial(
+            solve_lanes,
+            own.code,
+            own.AB,
+            own.C,
+            own.phi,
+            own.each,
             self.tableau,
-            inputs,
+            tuple(data),
             self.start,
-            *tolerances,
+            problem.rtol,
+            problem.atol,
             np.minimum(times[before:], problem.span[1]),
-            out[before:],
         )
-        return out.reshape((len(times), *problem.s0.shape)), *counts
+        jobs = [partial(solve, begin, end, out[before:]) for begin, end in shares(len(first), SHARE)]
+        failed, steps, rejected = (max(counts) for counts in zip(*over_cores(jobs), strict=True))
+        return out.reshape((len(times), *problem.s0.shape)), failed, steps, rejected
 
 
-def _first_steps(problem: Problem, network: Network, AB: np.ndarray, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _first_steps(problem: Problem, own: Weights, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The first step of each trajectory (Hairer, Norsett and Wanner, II.4), the input taken as constant."""
-    G, d = problem.model.activation.value, s.shape[1]
+    G = problem.model.activation.value
     scale = problem.atol + problem.rtol * np.abs(s)
     with np.errstate(all="ignore"):
         d0, d1 = (np.sqrt(np.mean((v / scale) ** 2, axis=1)) for v in (s, slope))
         guess = np.where(np.minimum(d0, d1) < 1e-5, 1e-6, 0.01 * d0 / d1)
-        guess = np.minimum(guess, problem.span[1] - problem.span[0])
+        span = problem.span[1] - problem.span[0]
+        guess = np.minimum(np.where(guess > 0, guess, 1e-12 * span), span)  # no guess where the slope nears overflow
         ahead = s + guess[:, None] * slope
-        change = (ahead - s) @ AB[:, :d].T + (G(ahead) - G(s)) @ AB[:, d:].T
+        change = own.slope(ahead - s, G(ahead) - G(s))
         d2 = np.sqrt(np.mean((change / scale) ** 2, axis=1)) / guess
         worst = np.maximum(d1, d2)
         best = np.where(worst <= 1e-15, np.maximum(1e-6, 1e-3 * guess), (0.01 / worst) ** 0.2)
@@ -176,43 +195,50 @@ def _slots(ends: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
     return slots if (slots >= 0).sum() == len(samples) else None
 
 
-def _run_rk4(problem: Problem, code: int, grids: list[np.ndarray], slots: np.ndarray, rows: int) -> np.ndarray:
+def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.ndarray, rows: int) -> np.ndarray:
     from ode2rnn.kernels.ensemble_rk4 import rk4_blocks
 
     batch, d = problem.s0.shape[:-1], problem.model.width
-    now = np.ascontiguousarray(problem.s0.reshape((-1, d)).T)
+    now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it
     count = now.shape[1]
     out = np.empty((rows + 1, d, count))
     out[0] = now
-    AB = np.zeros((d, 2 * d))
-    for n, kind in enumerate(("state", "readout")):
-        term = problem.model.undelayed(kind)
-        if term is not None:
-            AB[:, n * d : (n + 1) * d] = term.dense()
+    phi = own.phi if problem.members else np.zeros((0, d))
+    most = max(1, min(CHUNK, MOST_INPUTS // (4 * count * max(1, own.C.shape[-1]))))
     done = 0
     with np.errstate(all="ignore"):
         for grid in grids:
-            for first in range(0, len(grid) - 1, CHUNK):
-                part = grid[first : first + CHUNK + 1]
+            for first in range(0, len(grid) - 1, most):
+                part = grid[first : first + most + 1]
                 h = np.diff(part)
                 times = np.stack([part[:-1], part[:-1] + h / 3, part[1:] - h / 3, part[1:]], axis=1)
-                C, known, inputs = _inputs(problem, (grid[0], grid[-1]), times, batch)
-                rk4_blocks(code, AB, C, h, known, inputs, slots[done : done + len(h)], now, out[1:])
+                C, known, inputs = _inputs(problem, own, (grid[0], grid[-1]), times, batch)
+                run = partial(
+                    rk4_blocks, own.code, own.AB, C, phi, own.each, h, known, inputs, slots[done : done + len(h)]
+                )
+                over_cores([partial(run, begin, end, now, out[1:]) for begin, end in shares(count, SHARE)])
                 done += len(h)
     return np.moveaxis(out.reshape((rows + 1, d, *batch)), 1, -1)
 
 
 def _inputs(
-    problem: Problem, ends: tuple[float, float], times: np.ndarray, batch: tuple[int, ...]
+    problem: Problem, own: Weights, ends: tuple[float, float], times: np.ndarray, batch: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """C (d, M) of inputs that differ between trajectories, what all share (P, 4, d), and those inputs (P, 4, M, N)."""
-    model, count = problem.model, math.prod(batch)
-    known = np.broadcast_to(model.phi, (times.size, model.width))
-    columns, rows = [], []
-    for term in model.input if problem.x is not None else ():
-        assert problem.x is not None
-        values = problem.x.piece(ends[0] - term.delay, ends[1] - term.delay)(times.ravel() - term.delay)
-        if values.ndim == 2:
+    """C (d, M) of inputs that differ between trajectories, what all share (P, 4, d), and those inputs (P, 4, M, N).
+
+    Between models the matrices differ: there C is that of all inputs, (Q, d, M), and nothing is shared.
+    """
+    model, members, x = problem.model, bool(problem.members), problem.x
+    known = np.broadcast_to(0.0 if members else model.phi, (times.size, model.width))
+    given = []
+    for term in model.input if x is not None else ():
+        assert x is not None
+        given.append((term, x.piece(ends[0] - term.delay, ends[1] - term.delay)(times.ravel() - term.delay)))
+    if members and all(values.ndim == 2 for _, values in given):
+        batch = ()  # one input serves all
+    count, columns, rows = math.prod(batch), [], []
+    for term, values in given:
+        if values.ndim == 2 and not members:
             known = known + values @ term.dense().T
             continue
         missing = (1,) * (len(batch) + 2 - values.ndim)
@@ -221,10 +247,10 @@ def _inputs(
         columns.append(term.dense())
         rows.append(values.transpose(0, 2, 1))
     C = np.ascontiguousarray(np.concatenate(columns, axis=1)) if columns else np.zeros((model.width, 0))
-    inputs = np.concatenate(rows, axis=1) if rows else np.zeros((times.size, 0, count))
+    inputs = np.concatenate(rows, axis=1) if rows else np.zeros((times.size, 0, 1))
     shape = times.shape
     return (
-        C,
+        own.C if members else C,
         np.ascontiguousarray(known).reshape((*shape, model.width)),
-        np.ascontiguousarray(inputs).reshape((*shape, -1, count)) if rows else np.zeros((*shape, 0, 1)),
+        np.ascontiguousarray(inputs).reshape((*shape, -1, inputs.shape[-1]) if rows else (*shape, 0, 1)),
     )

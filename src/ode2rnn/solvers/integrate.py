@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,15 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.kernels.inputs import is_data
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
-from ode2rnn.solvers.methods import METHODS, Method, choose
+from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side
 from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
+
+CHOICES = {"auto", *METHODS}
 
 
 def integrate(
@@ -50,7 +54,9 @@ def integrate(
 
     Args:
         model: an AdditiveModel or ContinuousRNN; or a list of P such models of one width, for solutions (T, P, ..., d)
-            at samples t, where history and s0 may have a first axis of length P too.
+            at samples t, where history and s0 may have a first axis of length P too. Ordinary equations of up to 32
+            states (any number for "rk4") that differ in their matrices and biases alone are solved together, by "auto",
+            "tsit5" and "rk4"; all others, with delays too, one by one.
         x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
             cover the range, and the longest input delay before it. A function of your own is called at every
             step, outside the compiled methods: some 300 times slower than the same signal at d = 2, 20 at d = 100.
@@ -68,6 +74,9 @@ def integrate(
         adjoint: torchdiffeq methods, models without delays: gradients by the adjoint equation. Needs samples.
         progress: show a progress bar.
 
+    Ensembles at samples, of initial values, inputs or models, are spread over the cores, as many as the environment
+    variable NUMBA_NUM_THREADS or ``ode2rnn.kernels.threads(n)`` allows; no result depends on their number.
+
     Returns:
         A Trajectory; ``traj(t)`` is the dense output.
 
@@ -82,10 +91,10 @@ def integrate(
         >>> round(float(integrate(lag, t=(0, 10), history=1.0)(10.0)[0]), 9) == round(10493 / 518400, 9)
         True
     """
+    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
     if isinstance(model, list | tuple):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
-        return integrate_each(integrate, model, history, s0, {**rest, "progress": progress})
-    adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
+        return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
@@ -110,8 +119,18 @@ def integrate(
                 bar.close()
 
 
+def _together(problem: Problem, method: str) -> Trajectory | None:
+    """The solutions of all members of a problem, where lanes take them and none fails."""
+    with np.errstate(all="ignore"):
+        found = side_by_side(method, problem)
+        if found is None:
+            return None
+        trajectory = _trajectory(problem, found[1], found[0])
+        return trajectory if all_finite(trajectory.r) else None
+
+
 def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
-    if check_choice("method", name, ["auto", *METHODS]) == "auto":
+    if check_choice("method", name, CHOICES) == "auto":
         chosen = METHODS["dopri5"] if adjoint else choose(problem)
     else:
         chosen = METHODS[name]
@@ -167,7 +186,7 @@ def _bar(span: tuple[float, float], solution: Solution) -> Any:
 
 
 def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
-    met = int(np.sum(problem.points < solution.end)) if len(problem.points) else 0
+    met = int(problem.points.searchsorted(solution.end)) if len(problem.points) else 0
     return Stats(method.name, solution.evaluations, solution.steps, solution.rejected, met)
 
 
@@ -193,14 +212,21 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
 
 
 def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
-    inputs = None
-    if problem.x is not None:
-        # without knots one piece holds everywhere, and the times are known to be good
-        x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
-        inputs = as_like(x(times), states)
-        missing = (1,) * (states.ndim - inputs.ndim)
-        inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
-        inputs = broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))
-    knots = np.array([problem.span[0], *problem.points])
+    inputs: Any = partial(_inputs, problem, times, states)
+    if problem.x is not None and not is_data(problem.x):  # nothing can go wrong later with an input that is data
+        inputs = inputs()
+    knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
     readouts = problem.model.activation.value(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
+
+
+def _inputs(problem: Problem, times: np.ndarray, states: Array) -> Array | None:
+    """x at the times, (T, ..., m)."""
+    if problem.x is None:
+        return None
+    # without knots one piece holds everywhere, and the times are known to be good
+    x = problem.x if len(problem.x.knots) else problem.x.piece(*problem.span)
+    inputs = as_like(x(times), states)
+    missing = (1,) * (states.ndim - inputs.ndim)
+    inputs = inputs.reshape((len(times), *missing, *inputs.shape[1:]))
+    return broadcast_to(inputs, (*states.shape[:-1], inputs.shape[-1]))

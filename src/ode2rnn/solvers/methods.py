@@ -8,8 +8,8 @@ from functools import partial
 
 import numpy as np
 
-from ode2rnn.continuous.additive import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.kernels import compiled
 from ode2rnn.solvers import (
     backward_euler,
     ensemble,
@@ -21,12 +21,20 @@ from ode2rnn.solvers import (
     tsit5,
 )
 from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem, Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4
+# A compiled step, up to this width, costs so much less than an implicit one.
+CHEAP, CHEAP_WIDTH = 30, 100
+# An implicit method follows the waves of the input, some tens of steps each; to skip faster rates, they must be this
+# much faster.
+FASTER = 100
 # below this relative tolerance a high order is worth more than many trajectories at once
 MODERATE = 1e-8
+# states beyond which the matrices of a block of members leave the cache; then one compiled solution after the other
+WIDEST = 32
 
 
 @dataclass(frozen=True)
@@ -110,15 +118,48 @@ def choose(problem: Problem) -> Method:
     return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
 
 
+def side_by_side(name: str, problem: Problem) -> tuple[Method, Solution] | None:
+    """The solution of all members of a problem in lanes, by "rk4" or "tsit5"; None where these do not fit."""
+    if (problem.dt is not None) != (name == "rk4"):
+        return None
+    if name == "auto" and (problem.rtol < MODERATE or any_stiff(problem)):
+        return None
+    lanes = {"rk4": torchdiffeq_methods.solve_members, "auto": tsit5.solve_lanes, "tsit5": tsit5.solve_lanes}
+    if name not in lanes or (name != "rk4" and problem.model.width > WIDEST):
+        return None
+    method = METHODS["tsit5" if name == "auto" else name]
+    solution = Solution(problem.span[0], method.theta(problem.rtol))
+    return (method, solution) if lanes[name](problem, solution) else None
+
+
+def any_stiff(problem: Problem) -> bool:
+    """Whether one of the members may need an implicit method, by a bound on its fastest rate."""
+    most = STIFF / (problem.span[1] - problem.span[0])
+    steepest = problem.model.activation.slope(problem.s0).max()
+    return any(
+        norm(model.undelayed("state")) + norm(model.undelayed("readout")) * float(abs(steepest)) > most
+        for model in problem.members
+    )
+
+
 def is_stiff(problem: Problem) -> bool:
-    """Whether an explicit method needs more than STIFF / 3 steps or so, by the fastest rate at s(t0)."""
+    """Whether an implicit method costs less, by the fastest rate at s(t0).
+
+    An explicit one needs more than STIFF / 3 plain steps or so, and the rate is far beyond those of the input.
+    """
+    most = STIFF / (problem.span[1] - problem.span[0])
+    network = as_network(problem)
+    if network is not None:
+        if compiled() and len(network.phi) <= CHEAP_WIDTH:
+            most *= CHEAP
+        most = max(most, FASTER * float(np.abs(network.data.omega).max(initial=0.0)))
+        if network.bound <= most:
+            return False  # norms bound the eigenvalues
     linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
     start = problem.s0.reshape((-1, problem.model.width))[0]
     slope = problem.model.activation.slope(start)
-    most = STIFF / (problem.span[1] - problem.span[0])
-    bound = _norm(linear) + _norm(feedback) * float(np.abs(slope).max())
-    if bound <= most:
-        return False  # norms bound the eigenvalues
+    if norm(linear) + norm(feedback) * float(np.abs(slope).max()) <= most:
+        return False
     jacobian = np.zeros((len(start), len(start)))
     if linear is not None:
         jacobian += to_numpy(linear.dense())
@@ -126,10 +167,3 @@ def is_stiff(problem: Problem) -> bool:
         jacobian += to_numpy(feedback.dense()) * slope
     # the largest |eigenvalue| of A + B diag G'(s0), A and B the undelayed matrices, per unit of time
     return not np.isfinite(jacobian).all() or float(np.abs(np.linalg.eigvals(jacobian)).max()) > most
-
-
-def _norm(term: Term | None) -> float:
-    if term is None:
-        return 0.0
-    entries = to_numpy(term.dense()).ravel()
-    return float(entries @ entries) ** 0.5

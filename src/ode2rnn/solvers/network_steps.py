@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.kernels.panels import padded
 from ode2rnn.solvers.network import Network
 from ode2rnn.solvers.polynomials import Polynomials
 from ode2rnn.solvers.problem import Problem, Solution
 
 FIRST_BUFFER = 256  # steps
-VECTOR = 4  # states are padded to a multiple of this
+MOST_GROWTH = 16  # of a buffer, at once
 
 
 def take_steps(
@@ -39,20 +40,25 @@ def take_steps(
         first: length of the first step; 0 where the kernel finds one.
         solution: told about progress and cost.
     """
-    data, width = network.data, -(-len(s0) // VECTOR) * VECTOR
+    data, width = network.data, padded(len(s0))
     state = np.zeros(width)
     state[: len(s0)] = s0
     cursor = np.array([problem.span[0], first, 0.0, 0.0, 1.0])
-    parts: list[tuple[np.ndarray, np.ndarray]] = []
-    capacity, full = FIRST_BUFFER, True
+    breaks, out = np.empty(FIRST_BUFFER + 1), np.empty((FIRST_BUFFER, powers, width))
+    breaks[0] = cursor[0]
+    count, full = 0, True
     while full:
-        breaks, out = np.empty(capacity + 1), np.empty((capacity, powers, width))
-        breaks[0] = cursor[0]
+        if count == len(out):  # room for the rest of the range at the pace so far; what stays unused costs no memory
+            share = (breaks[count] - problem.span[0]) / (problem.span[1] - problem.span[0])
+            room = count + int(min(max(1.1 * count * (1.0 / share - 1.0), FIRST_BUFFER), MOST_GROWTH * count))
+            breaks, out = _longer(breaks, room + 1, count + 1), _longer(out, room, count)
+        stop = min(len(out), max(FIRST_BUFFER, 2 * count))  # from time to time progress is told
         n, status = steps(
             network.code,
             *method,
-            network.A,
-            network.B,
+            network.linear,
+            network.columns,
+            network.readout,
             network.C,
             network.phi,
             data.edges,
@@ -65,17 +71,18 @@ def take_steps(
             problem.atol,
             cursor,
             state,
-            breaks,
-            out,
+            breaks[count : stop + 1],
+            out[count:stop],
         )
         full = status == 0
-        parts.append((breaks[: n + 1], out[:n]))
-        solution.on_step(float(breaks[n]))
-        capacity *= 2
-    breaks, coefficients = parts[0]
-    if len(parts) > 1:
-        breaks = np.concatenate([breaks, *(part[0][1:] for part in parts[1:])])
-        coefficients = np.concatenate([part[1] for part in parts])
+        count += n
+        solution.on_step(float(breaks[count]))
     solution.rejected += int(cursor[3])
-    solution.evaluations += stages * (len(coefficients) + int(cursor[3]))
-    return Polynomials(breaks, coefficients, len(s0))
+    solution.evaluations += stages * (count + int(cursor[3]))
+    return Polynomials(breaks[: count + 1], out[:count], len(s0))
+
+
+def _longer(array: np.ndarray, room: int, count: int) -> np.ndarray:
+    longer = np.empty((room, *array.shape[1:]))
+    longer[:count] = array[:count]
+    return longer

@@ -12,7 +12,7 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.collocation import Nodes, radau_nodes
-from ode2rnn.solvers.modes import real_modes
+from ode2rnn.solvers.modes import fastest_growth, real_modes
 
 # Beyond this width a convolution is cheaper by the Fourier transform, in the plain method.
 WIDEST_CIRCULANT = 256
@@ -34,7 +34,7 @@ class Tables:
     """
 
     def __init__(
-        self, model: AdditiveModel, key: bytes, k: int, A: np.ndarray, values: np.ndarray, V: np.ndarray | None
+        self, model: AdditiveModel, key: list[bytes], k: int, A: np.ndarray, values: np.ndarray, V: np.ndarray | None
     ) -> None:
         self.key, self.code = key, activation_code(model.activation)
         d = model.width
@@ -50,6 +50,7 @@ class Tables:
         self.terms_of = sorted((entry for entry in delayed if entry[0] > 0), key=lambda entry: entry[0])
         self.matrices = [self._in_modes(term.dense()) for _, _, term in self.terms_of]
         self.terms = np.stack([packed(m) for m in self.matrices]) if self.matrices else np.zeros((0, 0, 0, 4))
+        self.growth = fastest_growth(A)
         self.delays = np.array([delay for delay, _, _ in self.terms_of])
         self.warped = np.array([warped for _, warped, _ in self.terms_of], dtype=np.bool_)
         self.rows = d + -d % 4
@@ -124,11 +125,11 @@ def _whole(A: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:
 
 
 def packed(matrix: np.ndarray) -> np.ndarray:
-    """The matrix padded to multiples of four, as [p, i] = (row i, columns 4 p to 4 p + 3)."""
-    rows, columns = (n + -n % 4 for n in matrix.shape)
-    padded = np.zeros((rows, columns))
-    padded[: matrix.shape[0], : matrix.shape[1]] = matrix
-    return np.ascontiguousarray(padded.reshape((rows, columns // 4, 4)).swapaxes(0, 1))
+    """The matrix with rows padded to a multiple of four, as [i, j] = (rows 4 i to 4 i + 3, column j)."""
+    rows, columns = matrix.shape
+    padded = np.zeros((rows + -rows % 4, columns))
+    padded[:rows] = matrix
+    return np.ascontiguousarray(padded.reshape((-1, 4, columns)).swapaxes(1, 2))
 
 
 _TABLES: WeakKeyDictionary[AdditiveModel, dict[int, Tables]] = WeakKeyDictionary()
@@ -141,7 +142,7 @@ def tables_of(model: AdditiveModel, k: int) -> Tables | None:
     terms = (*model.state, *model.readout, *model.input)
     if model.width > WIDEST_CIRCULANT and any(isinstance(term.matrix, Circulant) for term in terms):
         return None
-    key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
+    key = [term.entries.tobytes() for term in terms] + [model.phi.tobytes()]
     kept = _TABLES.setdefault(model, {})
     tables = kept.get(k)
     if tables is None or tables.key != key:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ode2rnn import kernels
-from ode2rnn.solvers.problem import Problem, Solution, check_step
+from ode2rnn.solvers.problem import HUGE, Problem, Solution, check_step
 
 NODES = 4  # nodes a step hands out
+FAR = 1e300  # a sum of squares; numbers whose squares add up to less are far from the largest
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,9 +81,23 @@ def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batc
     Raises:
         StepError: one of them stopped before the end.
     """
+    members = [_before_overflow(member) for member in members]
     ends = [float(member.breaks[-1]) for member in members]
     end, whole = min(ends), Bundle(tuple(members), batch) if batch else members[0]
     if end > problem.span[0]:
         solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
     if end < problem.span[1]:
         check_step((end, end), end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)
+
+
+def _before_overflow(member: Polynomials) -> Polynomials:
+    """The steps before the one whose end nears the largest number, where rounding could hold the state."""
+    last = member.coefficients[-1:].ravel()
+    if last @ last < FAR:
+        return member
+    largest = HUGE * np.finfo(float).max
+    if np.abs(member.coefficients[-1:].sum(axis=1)).max() < largest:
+        return member
+    near = np.abs(member.coefficients[1:, 0]).max(axis=1) >= largest
+    steps = int(near.argmax()) if near.any() else len(near)
+    return Polynomials(member.breaks[: steps + 1], member.coefficients[:steps], member.d)

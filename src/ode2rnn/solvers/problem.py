@@ -76,14 +76,13 @@ class Solution:
             return self._adopted[1]
         return len(self.values) if self.panels is None else len(self.panels.breaks) - 1
 
-    def append(self, end: float, values: Array, checked: bool = False) -> None:
-        """Add a step that ends at ``end``; values (K, ..., d) at its nodes, checked to be finite here if not before.
+    def append(self, end: float, values: Array) -> None:
+        """Add a step that ends at ``end``; values (K, ..., d) at its nodes.
 
         Raises:
             StepError: values that are not finite; nothing is added.
         """
-        if not checked:
-            check_finite(values, self.end)
+        check_finite(values, self.end)
         self.values.append(values)
         if len(self.values) >= len(self._breaks):
             self._breaks = np.concatenate([self._breaks, np.empty_like(self._breaks)])
@@ -153,6 +152,8 @@ class Problem:
         rtol, atol: relative and absolute tolerance of adaptive methods.
         dt: step of fixed-step methods.
         samples: the times to keep, or None for the solver's own nodes.
+        members: models for the first axis of the batch, where each has its own; all of the form of ``model``. Only
+            the lanes of solvers.ensemble take these.
         facts: what methods have found out about it, so that it is found out once.
     """
 
@@ -166,6 +167,7 @@ class Problem:
     atol: float
     dt: float | None
     samples: np.ndarray | None = None
+    members: tuple[AdditiveModel, ...] = ()
     facts: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def segments(self, longest: float = np.inf) -> Iterator[tuple[float, float]]:
@@ -273,17 +275,23 @@ def step_ends(a: float, b: float, dt: float) -> np.ndarray:
 
 def check_finite(values: Array, t: float) -> None:
     """Stop a method whose state has left the finite numbers after t."""
-    if not bool((abs(values) < HUGE * _finfo(values).max).all()):  # false for what is no number
+    least, largest = values.detach().aminmax() if is_torch(values) else (values.min(), values.max())
+    most = HUGE * _finfo(values).max
+    if not bool((least > -most) & (largest < most)):  # false for what is no number
         raise StepError(
             f"the solution leaves the finite numbers after t = {t:.6g}: it diverges, its right-hand side is not finite"
             " there, or the step is too long for this method"
         )
 
 
+def smallest_step(t: float, a: float, b: float) -> float:
+    """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
+    return max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a))
+
+
 def check_step(segment: tuple[float, float], t: float, h: float, s: Any) -> None:
     """Stop a method whose step has become too small to move the time, or ever to get to the end of its segment."""
-    a, b = segment
-    if h <= max(4 * np.finfo(float).eps * max(abs(t), abs(a)), SMALLEST_SHARE * (b - a)):
+    if not h > smallest_step(t, *segment):
         size = float(np.abs(to_numpy(s)).max()) if all_finite(s) else np.inf
         raise StepError(
             f"no step is small enough at t = {t:.6g}, where the largest |s| is {size:.3g}: the solution diverges,"

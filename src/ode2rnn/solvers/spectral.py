@@ -11,13 +11,15 @@ from itertools import pairwise
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
+from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch, to_numpy
 from ode2rnn.solvers import compiled_panels
 from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
+from ode2rnn.solvers.modes import fastest_growth, longest_segment
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
 
-# Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels, and rows of this
-# length are what the compiled code is fastest with (rows of 8 are slower than these).
+# Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels. Eight would halve the
+# work of panels of the length of a delay at tolerances of 1e-3, but reject many and lose the slope of error against
+# tolerance where they are shorter. The compiled code wants a multiple of 8.
 NODES = 16
 SAFETY = 0.9
 SHRINK, GROW = 0.15, 3.0
@@ -44,7 +46,8 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
     tail = as_like(nodes.to_legendre[-2:], problem.s0)
     solvers: dict[float, Solve] = {}
     s, target = problem.s0, np.inf
-    for a, b in pairwise(segment_ends(problem).tolist()):
+    growth = 0.0 if A is None else fastest_growth(to_numpy(A))
+    for a, b in pairwise(segment_ends(problem, growth).tolist()):
         segment = Segment(problem, solution, a, b)
         start = a
         while start < b:
@@ -64,17 +67,18 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
                 solution.rejected += 1
                 check_step((a, b), start, h, s)
                 continue
-            solution.append(end, values, checked=True)
+            solution.append(end, values)
             s, start = values[-1], end
 
 
-def segment_ends(problem: Problem) -> np.ndarray:
-    """t0, the breaking points, t1, and between them points the shortest delay apart.
+def segment_ends(problem: Problem, growth: float) -> np.ndarray:
+    """t0, the breaking points, t1, and between them points the shortest delay, or a part of it, apart.
 
-    Panels in such segments lie one delay after panels, once the breaking points are past.
+    Panels in such segments lie one delay after panels, once the breaking points are past. ``growth`` is the rate of
+    the fastest growing mode of A.
     """
     ends = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    tau = problem.shortest_delay
+    tau = longest_segment(problem.shortest_delay, growth, problem.span)
     parts = np.maximum(1, np.ceil(np.diff(ends) / tau - 1e-9)).astype(int)
     if (parts == 1).all():
         return ends
@@ -114,7 +118,11 @@ def tail_error(values: Array, to_tail: Array, rtol: float, atol: float) -> float
     """
     panel = (values.detach() if is_torch(values) else values).reshape((len(values), -1, values.shape[-1]))
     tail = abs((to_tail @ panel.reshape((len(values), -1))).reshape((2, *panel.shape[1:])))
-    tail, size = (v.amax(0) if is_torch(v) else v.max(axis=0) for v in (tail, abs(panel)))
+    if is_torch(panel):
+        least, largest = panel.aminmax(dim=0)  # no copy of the panel
+        tail, size = tail.amax(0), largest.maximum(-least)
+    else:
+        tail, size = tail.max(axis=0), abs(panel).max(axis=0)
     largest = size.amax(-1, keepdim=True) if is_torch(size) else size.max(axis=-1, keepdims=True)
     rounding = ROUNDING * precision(values) * largest  # what is below it says nothing about the length of the panel
     error = float(((tail - rounding).clip(min=0.0) / (atol + rtol * size).clip(min=rounding)).max())

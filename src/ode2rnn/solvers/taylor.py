@@ -18,10 +18,9 @@ from ode2rnn.kernels.codes import SIGMOID, TANH
 from ode2rnn.solvers.network import Network, as_network
 from ode2rnn.solvers.network_steps import take_steps
 from ode2rnn.solvers.polynomials import Polynomials, adopt
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.solvers.problem import Problem, Solution, smallest_step
 
 CUT = 0.7
-EPS = float(np.finfo(float).eps)
 
 
 def order_for(rtol: float) -> int:
@@ -62,7 +61,8 @@ def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, soluti
         breaks.append(end)
         coefficients.append(step)
         solution.on_step(end)
-    return Polynomials(np.array(breaks), np.array(coefficients), len(s0))
+    shape = len(coefficients), order_for(problem.rtol) + 1, len(s0)  # where the first step fails, too
+    return Polynomials(np.array(breaks), np.reshape(coefficients, shape), len(s0))
 
 
 def steps_of_one(
@@ -79,13 +79,13 @@ def steps_of_one(
             while True:
                 S = _coefficients(network, forcing, t - a, scale, order, s)
                 ratio = _largest_step(S, tolerance)
-                if ratio > 0.0 or scale <= 4 * EPS * max(abs(t), abs(a)):
+                if ratio > 0.0 or scale <= smallest_step(t, a, b):
                     break
                 scale *= 1e-3  # coefficients that overflow in these units
                 solution.rejected += 1
             while True:
                 h = ratio * scale
-                if not (h > 4 * EPS * max(abs(t), abs(a)) or h >= (b - t) * (1 - 1e-12)):
+                if not (h > smallest_step(t, a, b) or h >= (b - t) * (1 - 1e-12)):
                     return
                 h = b - t if h >= (b - t) * (1 - 1e-12) else min(h, 0.5 * (b - t))
                 end = b if h == b - t else t + h
@@ -165,13 +165,12 @@ def _coefficients(network: Network, forcing: _Forcing, u: float, scale: float, o
 
 
 def _largest_step(S: np.ndarray, tolerance: np.ndarray) -> float:
-    """The step, in units of the scale, at which the last two terms meet the tolerance."""
-    order = len(S) - 1
-    last, before = _rms(S[-1] / tolerance), _rms(S[-2] / tolerance)
-    if not np.isfinite(last + before):
+    """The step, in units of the scale, at which the last two terms together meet the tolerance."""
+    total = 2.0 * np.mean((S[-2:] / tolerance) ** 2)
+    if not np.isfinite(total):
         return np.nan
-    steps = [-np.log(size) / power for size, power in ((last, order), (before, order - 1)) if size > 0.0]
-    return float(np.exp(min([700.0, *steps])))
+    power = len(S) - 1 if total < 1.0 else len(S) - 2
+    return float(np.exp(-0.5 * np.log(max(total, 1e-300)) / power))
 
 
 def _rms(values: np.ndarray) -> float:

@@ -73,9 +73,14 @@ def _rate(problem: Problem, segment: Segment, keep: bool = True) -> _Rate:
 
 def solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
-    if method == "rk4" and ensemble.solve_rk4(problem, solution, _solve_rk4):
+    if method == "rk4" and solve_members(problem, solution):
         return
     _solve(problem, solution, method, order)
+
+
+def solve_members(problem: Problem, solution: Solution) -> bool:
+    """Run "rk4" for many trajectories, or models, at once; False where its blocks do not fit."""
+    return ensemble.solve_rk4(problem, solution, _solve_rk4)
 
 
 def _solve_rk4(problem: Problem, solution: Solution) -> None:

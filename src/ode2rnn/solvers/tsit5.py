@@ -90,7 +90,7 @@ def solve(problem: Problem, solution: Solution) -> None:
         method = (TABLEAU, C, POLYNOMIALS)
         adopt(problem, solution, [take_steps(steps, method, 5, 6, problem, network, problem.s0, 0, 0.0, solution)], ())
         return
-    if solve_tsit5(problem, solution, (C, A, ERROR, np.ascontiguousarray(POLYNOMIALS.T))):
+    if solve_lanes(problem, solution):
         return
     s, h = problem.s0, None
     longest = problem.shortest_delay
@@ -117,6 +117,13 @@ def solve(problem: Problem, solution: Solution) -> None:
             best = step * min(GROW, max(SHRINK, factor))
             h = best if step >= h else max(h, best)  # a step cut short says nothing against the longer one
             before, s, t, k0 = error, new, end, stages[-1]
+            if end < b and h < 2 * step:  # held down by stability, without a rejected step
+                check_step((a, b), t, h, s)
+
+
+def solve_lanes(problem: Problem, solution: Solution) -> bool:
+    """Solve many trajectories, or models, at once; False where the lanes do not fit."""
+    return solve_tsit5(problem, solution, (C, A, ERROR, np.ascontiguousarray(POLYNOMIALS.T)))
 
 
 def _step(segment: Segment, t: float, h: float, s: Array, k0: Array) -> tuple[list[Array], Array]:

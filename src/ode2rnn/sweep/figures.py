@@ -1,4 +1,4 @@
-"""The pictures of a simulation and of a step-size study: arrays from the run, axes from ode2rnn.plotting."""
+"""The pictures of a simulation and of the studies: arrays from the run, axes from ode2rnn.plotting."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.sweep.config import Simulation
 from ode2rnn.sweep.steps import StepStudy
+from ode2rnn.training.compare import Comparison
+from ode2rnn.training.scores import SCORES
 
 POINTS = 2000
 HUGE = 1e4  # states beyond this are drawn on a logarithmic axis
@@ -65,4 +67,36 @@ def draw_steps(study: StepStudy, unit: str = "") -> Any:
     for ax in (left, right):
         ax.set_xlabel(f"step dT ({unit})" if unit else "step dT")
         add_legend(ax, below=True, ncols=2)
+    return figure
+
+
+def draw_training(study: Comparison) -> Any:
+    """The losses of every seed, the scores beside the baselines, and for a series the forecast beside the truth."""
+    from ode2rnn.plotting import add_legend, new_axes, plot_forecast, plot_learning, plot_scores
+
+    task = study.task
+    series = task.t is not None
+    figure, axes = new_axes(11, 8.5 if series else 4.8, 1 + series, 2, squeeze=False)
+    left, right = axes[0]
+    found = {name: study.of(name) for name in study.networks}
+    losses = {
+        name: [(o.fit.train_loss, o.fit.validation_loss, o.fit.best_epoch) for o in of] for name, of in found.items()
+    }
+    plot_learning(left, losses)
+    left.set_title(f"{task.name}: learning, a line for each seed")
+    add_legend(left)
+    plot_scores(right, {name: np.array([o.score for o in of]) for name, of in found.items()}, task.baselines)
+    score = SCORES[task.score]
+    right.set_xlabel(f"{score.title} on the test part ({score.better} is better)")
+    right.set_title("Scores of all seeds, beside the baselines")
+    if task.t is not None:
+        axes[1, 1].remove()
+        below = axes[1, 0]
+        below.set_subplotspec(below.get_gridspec()[1, :])
+        outputs = {name: np.stack([task.raw(o.output[:, 0]) for o in of]) for name, of in found.items()}
+        plot_forecast(below, task.t, task.raw(task.test.y[:, 0]), outputs)
+        below.set_xlabel(f"time ({task.unit_of_time})")
+        below.set_ylabel(task.name)
+        below.set_title("Test part: one step ahead, the band spans the seeds")
+        add_legend(below)
     return figure

@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.convergence import Convergence, check_steps, convergence
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers
+from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number
 from ode2rnn.core.signals import Signal
 from ode2rnn.core.trajectory import SimulationError, write_whole
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
 
 SCHEMES = ("backward_euler", "forward_euler", "tustin", "exponential", "foh")
 HALVINGS = 8
+MOST_ROWS, SHOWN = 24, 12  # of a scheme, in the printed table; all others are left to the file
 MOST_TICKS = 1_000_000
-# A recursion with more values to remember than this has its multipliers left out: they would take minutes.
-MOST_MULTIPLIERS = 1500
 MIDPOINTS = 4096
 COLUMNS = ("scheme", "dt", "error_final", "error_maximum", "error_dense", "fitted", "order", "modulus", "stable")
 
@@ -62,35 +62,50 @@ class StepStudy:
                 yield (scheme, float(dt), *errors, fitted, float(study.order["maximum"]), modulus, stable)
 
     def table(self) -> str:
-        """The rows as aligned text; a star marks the errors that the order was fitted on."""
+        """The rows as aligned text; a star marks the errors that the order was fitted on.
+
+        Of more than 24 steps twelve are shown, evenly spread over log dT, and how many are stable and diverge.
+        """
+        K = len(self.dts)
+        shown = set(range(K))
+        if K > MOST_ROWS:
+            wanted = np.geomspace(self.dts[0], self.dts[-1], SHOWN)
+            shown = {int(np.abs(np.log(self.dts / dt)).argmin()) for dt in wanted}
         width = max(len(scheme) for scheme in self.errors) + 2
         lines = [f"{'scheme':<{width}}{'dT':>12}{'error':>12} {'|z|':>9}  stable"]
-        for scheme, dt, _, error, _, fitted, _, modulus, stable in self.rows():
-            if dt == self.dts[0]:
+        for n, (scheme, dt, _, error, _, fitted, _, modulus, stable) in enumerate(self.rows()):
+            if n % K == 0:
                 lines.append("")
+            if n % K not in shown:
+                continue
             told = f"{error:.3e}" if np.isfinite(error) else "diverges"
             star = "*" if fitted == "yes" else " "
             lines.append(f"{scheme:<{width}}{dt:>12.6g}{told:>12}{star}{modulus:>9.4f}  {stable}")
-            if dt == self.dts[-1]:
+            if n % K == K - 1:
                 study = self.errors[scheme]
                 order, (coarse, fine) = study.order["maximum"], study.range["maximum"]
                 text = (
                     f"{order:.2f} (dT from {coarse:g} to {fine:g})" if np.isfinite(order) else "no range to fit it on"
                 )
                 lines.append(f"{scheme:<{width}}order {text}")
+                if len(shown) < K:
+                    stable_count, lost = int((self.moduli[scheme] < 1).sum()), np.isinf(study.errors["maximum"]).sum()
+                    lines.append(f"{scheme:<{width}}of {K} dT {stable_count} are stable, {lost} diverge")
         return "\n".join([*lines, "", *self.notes()])
 
     def notes(self) -> list[str]:
         """What the columns mean, and what is missing."""
         reference = next(iter(self.errors.values())).reference
-        notes = [f"error: the largest over the samples, against the solution of the equation ({reference})."]
+        few = len(self.dts) <= MOST_ROWS
+        notes = [] if few else [f"Shown are some of {len(self.dts)} steps for each scheme; the file has all."]
+        notes += [f"error: the largest over the samples, against the solution of the equation ({reference})."]
         if self.rest is None:
             return [*notes, "|z|: not known, because no equilibrium was found for the mean input."]
         about = "about the equilibrium for the mean input"
         notes.append(f"|z|: the largest multiplier of the recursion {about}; stable below 1.")
-        notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
         if any(np.isnan(moduli).any() for moduli in self.moduli.values()):
-            notes.append(f"|z| is left out where the recursion remembers more than {MOST_MULTIPLIERS} values.")
+            notes.append("|z| is left out where the recursion remembers so much that it was not found.")
+        notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
         return notes
 
     def save(self, path: Path) -> Path:
@@ -159,11 +174,13 @@ def step_study(
     return StepStudy(steps, errors, moduli, rest, growth)
 
 
-def default_steps(model: AdditiveModel, t: tuple[float, float]) -> list[float]:
+def default_steps(model: AdditiveModel, t: tuple[float, float], count: int = 0) -> list[float]:
     """Eight halvings of the largest step that divides t1 - t0 and every delay, from (t1 - t0) / 8 or less.
 
+    With a ``count``: that step divided by 1, 2, 3, ... up to the count.
+
     Raises:
-        ValueError: no such step is long enough.
+        ValueError: no such step is long enough; a count below 2.
 
     Example:
         >>> from ode2rnn import AdditiveModel
@@ -178,14 +195,16 @@ def default_steps(model: AdditiveModel, t: tuple[float, float]) -> list[float]:
         both = common.denominator * part.denominator
         common = Fraction(gcd(common.numerator * part.denominator, part.numerator * common.denominator), both)
     step = float(common)
-    if step <= 0 or length / step * 2.0**HALVINGS > MOST_TICKS:
+    if count and count < 2:
+        raise ValueError(f"count: expected at least 2 steps, got {count}")
+    if step <= 0 or length / step * (count or 2.0**HALVINGS) > MOST_TICKS:
         raise ValueError(
             f"dts: expected a range t1 - t0 = {length:g} and delays {delays} with a common step; give the steps,"
             " or a range that is a multiple of the delays"
         )
     while step > length / 8:
         step /= 2
-    return [step / 2**k for k in range(HALVINGS)]
+    return [step / n for n in range(1, count + 1)] if count else [step / 2**k for k in range(HALVINGS)]
 
 
 def _rule(scheme: str) -> tuple[str, float | None]:
@@ -212,11 +231,10 @@ def _rest(model: AdditiveModel, x: Signal | None, t: tuple[float, float]) -> tup
 
 def _modulus(cell: CanonicalRNN | TappedRNN, rest: np.ndarray | None) -> float:
     """The largest |z| at rest; NaN where it is not known."""
-    tapped = as_tapped(cell)
-    depth = max([*tapped.W_s, *tapped.W_r, 1])
-    if rest is None or depth * len(rest) > MOST_MULTIPLIERS:
+    try:
+        return float("nan") if rest is None else spectral_radius(cell, rest)
+    except SimulationError:
         return float("nan")
-    return float(np.abs(multipliers(cell, rest)[0]))
 
 
 def _yes(value: bool) -> str:

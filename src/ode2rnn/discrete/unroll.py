@@ -1,0 +1,239 @@
+"""The unrolled network: one long recursion cut into segments that start from nothing, and its filter view.
+
+Home of: U1, U2, U3.  Source: "RNN Unfolding/Unrolling".
+
+U1  the recursion from s[-1] = 0 over n = 0 .. N-1 has an infinite impulse response: s[n] carries every earlier input
+U2  windows w_m[n] = w_0[n - j(m)] with w_0 = 1 on 0 <= n < K, j(m) the start of segment m; they tile 0 .. N-1
+U3  the unrolled network: the cell repeated K times with shared parameters, its state set to 0 at the start of every
+    segment, so that no output depends on more than K inputs: a finite impulse response
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ode2rnn.core.activations import as_activation
+from ode2rnn.core.arrays import (
+    Array,
+    as_like,
+    brief,
+    broadcast_to,
+    check_array,
+    check_count,
+    check_shape,
+    concatenate,
+    is_torch,
+)
+from ode2rnn.core.system import System, run
+from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+
+
+def segments(length: int, size: int) -> tuple[slice, ...]:
+    """The segments that tile the samples 0 .. length-1, ``size`` samples each; the last may be shorter (U2).
+
+    Raises:
+        ValueError: no whole numbers >= 1.
+
+    Example:
+        >>> segments(7, 3)
+        (slice(0, 3, None), slice(3, 6, None), slice(6, 7, None))
+    """
+    length, size = check_count("length", length), check_count("size", size)
+    return tuple(slice(start, min(start + size, length)) for start in range(0, length, size))
+
+
+def windows(length: int, size: int) -> np.ndarray:
+    """The windows w_m[n] of the segments, (M, N) of 0 and 1; their sum over m is 1 (U2).
+
+    Example:
+        >>> windows(5, 2)
+        array([[1., 1., 0., 0., 0.],
+               [0., 0., 1., 1., 0.],
+               [0., 0., 0., 0., 1.]])
+    """
+    tiles = segments(length, size)
+    w = np.zeros((len(tiles), length))
+    for m, tile in enumerate(tiles):
+        w[m, tile] = 1.0
+    return w
+
+
+class Position(NamedTuple):
+    """The state of an unrolled network: how many cells of the segment are behind, and the memory of the last."""
+
+    tick: int
+    memory: Any
+
+
+@dataclass(frozen=True, eq=False)
+class Unrolled:
+    """K copies of one cell in a row, which share its parameters; a System for `run` (U3).
+
+    `run(unrolled, x)` sends a sequence of any length through it, segment by segment: the state is set to zero before
+    every segment but the first, which starts from s0 (zero by default, as in the paper). Made by :func:`unroll`.
+    """
+
+    cell: Any
+    length: int
+
+    @property
+    def cells(self) -> tuple[Any, ...]:
+        """The K cells: the same object, K times. The parameters do not grow with K."""
+        return (self.cell,) * self.length
+
+    @property
+    def dt(self) -> float:
+        """Length of a tick, that of the cell."""
+        return self.cell.dt
+
+    @property
+    def width(self) -> int:
+        """Number of states d."""
+        return self.cell.width
+
+    @property
+    def input_width(self) -> int:
+        """Number of inputs m."""
+        return self.cell.input_width
+
+    @property
+    def like(self) -> Array:
+        """An array of the cell's kind."""
+        return self.cell.like
+
+    @property
+    def State(self) -> type:
+        """The type of the states that init and step return."""
+        return Position
+
+    def init(self, s0: Array) -> Position:
+        """Before the first cell of a segment, with s[-1] = s0."""
+        return Position(0, self.cell.init(s0))
+
+    def step(self, state: Position, x: Array | None) -> Position:
+        """Through one cell; after the K-th the next segment starts from zero."""
+        if state.tick == self.length:
+            s = self.cell.readout(state.memory)[0]
+            state = self.init(as_like(np.zeros(tuple(s.shape)), s))
+        return Position(state.tick + 1, self.cell.step(state.memory, x))
+
+    def readout(self, state: Position) -> tuple[Array, Array]:
+        """s[n] and r[n]."""
+        return self.cell.readout(state.memory)
+
+    def scan(self, state: Position, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
+        """All segments side by side as one batch, s[-1 .. N-1] and r[0 .. N-1]; None where a loop must do it."""
+        if state.tick != 0 or ticks <= self.length or is_torch(self.like):
+            return None
+        K, first = self.length, self.cell.readout(state.memory)[0]
+        whole, rest = divmod(ticks - K, K)
+        try:
+            parts = [run(self.cell, K if x is None else x[:K], state.memory)]
+            zeros = np.zeros(parts[0].s.shape[1:])
+            if whole:
+                together: Any = K
+                if x is not None:
+                    full = spread(x[K : K + whole * K], zeros.shape[:-1])
+                    together = np.moveaxis(full.reshape((whole, K, *full.shape[1:])), 0, 1)
+                parts.append(run(self.cell, together, np.zeros((whole, *zeros.shape))))
+            if rest:
+                parts.append(run(self.cell, rest if x is None else x[-rest:], zeros))
+        except SimulationError:
+            return None  # the loop finds the tick at which it happened
+
+        def joined(name: str) -> list[np.ndarray]:
+            arrays = [getattr(part, name) for part in parts]
+            if whole:
+                arrays[1] = np.moveaxis(arrays[1], 1, 0).reshape((whole * K, *zeros.shape))
+            return arrays
+
+        return np.concatenate([np.broadcast_to(first, zeros.shape)[None], *joined("s")]), np.concatenate(joined("r"))
+
+
+def spread(x: Array, batch: tuple[int, ...]) -> Array:
+    """Inputs (N, ..., m) seen with the whole batch of the states, (N, *batch, m)."""
+    missing = (1,) * (len(batch) + 2 - x.ndim)
+    return broadcast_to(x.reshape((len(x), *missing, *x.shape[1:])), (len(x), *batch, x.shape[-1]))
+
+
+def unroll(cell: System, length: int) -> Unrolled:
+    """The unrolled network of ``length`` = K steps of ``cell`` (U3).
+
+    Args:
+        cell: any System, for instance a CanonicalRNN.
+        length: K, the samples of a segment.
+
+    Raises:
+        ValueError: no System, or K < 1.
+
+    Example:
+        >>> cell = CanonicalRNN(W_s=0.5, W_r=0.0, W_x=1.0, theta_s=0.0)
+        >>> run(cell, [1.0, 0, 0, 0]).s.ravel(), run(unroll(cell, 2), [1.0, 0, 0, 0]).s.ravel()
+        (array([1.   , 0.5  , 0.25 , 0.125]), array([1. , 0.5, 0. , 0. ]))
+    """
+    missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
+    if missing:
+        raise ValueError(f"cell: expected a System, got {brief(cell)}, which has no {missing[0]}")
+    return Unrolled(cell, check_count("length", length))
+
+
+def impulse_response(cell: CanonicalRNN | TappedRNN, ticks: int, s: Any = None) -> Array:
+    """h[k] = d s[n+k] / d x[n] of the cell linearized at the state ``s``, k = 0 .. ticks-1 (U1).
+
+    About a fixed point the response to a small input is s[n] - s = sum_k h[k] x[n-k], over all the past: an infinite
+    impulse response. The unrolled network keeps the first K of them. For the identity activation this is exact.
+
+    Args:
+        cell: CanonicalRNN or TappedRNN with an input.
+        ticks: how many h[k].
+        s: the state (d,); 0 by default.
+
+    Returns:
+        h (ticks, d, m).
+
+    Raises:
+        ValueError: another cell, one without input, a wrong shape.
+
+    Example:
+        >>> cell = CanonicalRNN(W_s=0.5, W_r=0.25, W_x=2.0, theta_s=0.0)
+        >>> impulse_response(cell, 3).ravel()
+        array([2.   , 1.5  , 1.125])
+    """
+    tapped, ticks = as_tapped(cell), check_count("ticks", ticks)
+    d, m, like = tapped.width, tapped.input_width, tapped.theta_s
+    if m == 0:
+        raise ValueError("cell: expected one with an input, got W_x = None")
+    at = check_shape("s", check_array("s", np.zeros(d) if s is None else s, like=like), (d,))
+    slope = as_activation(tapped.activation).slope(at)
+    linear = TappedRNN(
+        tapped.W_s, {lag: W * slope for lag, W in tapped.W_r.items()}, tapped.W_x, 0 * like, tapped.dt, "identity"
+    )
+    impulses = np.zeros((ticks, m, m))
+    impulses[0] = np.eye(m)
+    response = run(linear, as_like(impulses, like)).s
+    return response.swapaxes(1, 2)
+
+
+def fir(h: Any, x: Any) -> Array:
+    """s[n] = sum_{k<K} h[k] x[n-k]: the filter with the finite impulse response h (K, d, m), x (N, ..., m).
+
+    Raises:
+        ValueError: shapes that do not fit.
+
+    Example:
+        >>> fir([[[1.0]], [[0.5]]], [[1.0], [0.0], [2.0]]).ravel()
+        array([1. , 0.5, 2. ])
+    """
+    kernel = check_array("h", h)
+    inputs = check_array("x", x, like=kernel)
+    check_shape("h", kernel, ("K", "d", "m"))
+    if inputs.ndim < 2 or inputs.shape[-1] != kernel.shape[-1]:
+        raise ValueError(f"x: expected shape (N, ..., {kernel.shape[-1]}), got {tuple(inputs.shape)}")
+    total = inputs @ kernel[0].T
+    for k in range(1, min(len(kernel), len(inputs))):
+        total = total + concatenate([0 * total[:k], inputs[:-k] @ kernel[k].T])
+    return total

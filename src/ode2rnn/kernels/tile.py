@@ -1,0 +1,199 @@
+"""The product of matrices that a recursion takes at every tick, on weights that are laid out once for all ticks.
+
+A tile is a few rows by PANEL numbers of the result, held in registers while the sum runs over the common index. Weights
+(m, k) are packed into panels (panels, k, PANEL): entry (c, p, l) is W[c PANEL + l, p], and 0 past the last row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding as llvm
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic as numba_intrinsic
+
+from ode2rnn.kernels.elementwise import FLAGS, LOOP
+
+intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
+FREE = LOOP | {"nogil": True}
+INT, LONG = ir.IntType(32), ir.IntType(64)
+
+
+def _vector_bytes() -> int:
+    features = llvm.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
+
+
+VECTOR = _vector_bytes()
+VECTORS = 2  # in the width of a tile
+MOST_ROWS = 4 if VECTOR == 32 else 8  # there are 16 registers of 32 bytes, 32 of the others
+CHUNK = 128  # rows of a long sum taken at a time, which then stay in the cache
+
+
+def panel_width(dtype: np.dtype) -> int:
+    """How many numbers a panel is wide."""
+    return VECTORS * VECTOR // dtype.itemsize
+
+
+@intrinsic
+def start_of(typing: Any, array: Any) -> Any:
+    """The address of the first entry of an array. Whoever asks keeps the array alive."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=given[0]).data
+        return builder.ptrtoint(data, LONG)
+
+    return types.int64(array), build
+
+
+def _tile(rows: int) -> Any:
+    """C += Z W for ``rows`` rows and one panel: Z at z + i row + p step, W at w + p w_step, C at c + i c_row.
+
+    Addresses are in bytes, strides in numbers; ``zero`` gives the precision. Few rows sum over even and odd p apart,
+    since a sum waits for its last addition.
+    """
+    ways = max(1, 4 // rows)
+
+    @intrinsic
+    def tile(
+        typing: Any, zero: Any, z: Any, row: Any, step: Any, w: Any, w_step: Any, k: Any, c: Any, c_row: Any
+    ) -> Any:
+        real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
+        size = 4 if zero is types.float32 else 8
+        lanes = ir.VectorType(real, VECTOR // size)
+        empty = ir.Constant(lanes, ir.Undefined)
+
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            z, row, step, w, w_step, k, c, c_row = given[1:]
+
+            def at(start: Any, index: Any, kind: Any) -> Any:
+                entries = builder.inttoptr(start, real.as_pointer())
+                return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
+
+            def number(value: int) -> Any:
+                return ir.Constant(LONG, value)
+
+            def result(i: int, v: int) -> Any:
+                index = builder.add(builder.mul(number(i), c_row), number(v * lanes.count))
+                return at(c, index, lanes)
+
+            def add(p: Any, sums: Any) -> None:
+                base = builder.mul(p, w_step)
+                weights = [
+                    builder.load(at(w, builder.add(base, number(v * lanes.count)), lanes), align=size)
+                    for v in range(VECTORS)
+                ]
+                for i in range(rows):
+                    index = builder.add(builder.mul(number(i), row), builder.mul(p, step))
+                    single = builder.load(at(z, index, real), align=size)
+                    alone = builder.insert_element(empty, single, ir.Constant(INT, 0))
+                    spread = builder.shuffle_vector(alone, empty, ir.Constant(ir.VectorType(INT, lanes.count), None))
+                    for v in range(VECTORS):
+                        product = builder.fmul(spread, weights[v], flags=tuple(FLAGS))
+                        builder.store(builder.fadd(builder.load(sums[i][v]), product, flags=tuple(FLAGS)), sums[i][v])
+
+            sums = [
+                [[cgutils.alloca_once(builder, lanes) for _ in range(VECTORS)] for _ in range(rows)]
+                for _ in range(ways)
+            ]
+            for way, by_row in enumerate(sums):
+                for i in range(rows):
+                    for v in range(VECTORS):
+                        start = builder.load(result(i, v), align=size) if way == 0 else ir.Constant(lanes, None)
+                        builder.store(start, by_row[i][v])
+            rounds = builder.sdiv(k, number(ways))
+            with cgutils.for_range(builder, rounds) as loop:
+                p = builder.mul(loop.index, number(ways))
+                for way in range(ways):
+                    add(builder.add(p, number(way)), sums[way])
+            if ways > 1:
+                done = builder.mul(rounds, number(ways))
+                with cgutils.for_range(builder, builder.sub(k, done)) as loop:
+                    add(builder.add(done, loop.index), sums[0])
+            for i in range(rows):
+                for v in range(VECTORS):
+                    total = builder.load(sums[0][i][v])
+                    for way in range(1, ways):
+                        total = builder.fadd(total, builder.load(sums[way][i][v]))
+                    builder.store(total, result(i, v), align=size)
+            return context.get_dummy_value()
+
+        return types.void(zero, *(types.int64,) * 8), build
+
+    return tile
+
+
+@intrinsic
+def add_to(typing: Any, address: Any, value: Any) -> Any:
+    """Add ``value`` to the number at ``address``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        place = builder.inttoptr(given[0], given[1].type.as_pointer())
+        builder.store(builder.fadd(builder.load(place), given[1]), place)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, value), build
+
+
+tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
+
+
+@njit(**FREE)
+def _strip(
+    zero: float, z: int, row: int, step: int, w: int, w_step: int, rows: int, k: int, c: int, c_row: int, size: int
+) -> None:
+    """C += Z W for any number of rows and one panel."""
+    i = 0
+    while i < rows:
+        left = rows - i
+        z_i, c_i = z + i * row * size, c + i * c_row * size
+        if left >= 8 and MOST_ROWS >= 8:
+            tile_8(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            i += 8
+        elif left >= 4:
+            tile_4(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            i += 4
+        elif left >= 2:
+            tile_2(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            i += 2
+        else:
+            tile_1(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            i += 1
+
+
+@njit(**FREE)
+def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: int, m: int) -> None:
+    """C += Z W^T for the rows Z (rows, k) at the address z, C (rows, m) at c, and the packed W (m, k).
+
+    scratch (rows, PANEL) holds the last part where the panels do not divide m.
+    """
+    zero, size = packed.dtype.type(0.0), packed.itemsize
+    panels, k, width = packed.shape
+    w, whole = start_of(packed), m // width
+    for j in range(whole):
+        _strip(zero, z, k, 1, w + j * k * width * size, width, rows, k, c + j * width * size, m, size)
+    if whole < panels:
+        part = start_of(scratch)
+        for i in range(rows):
+            for j in range(width):
+                scratch[i, j] = zero
+        _strip(zero, z, k, 1, w + whole * k * width * size, width, rows, k, part, width, size)
+        for i in range(rows):
+            for j in range(m - whole * width):
+                add_to(c + (i * m + whole * width + j) * size, scratch[i, j])
+
+
+@njit(**FREE)
+def add_outer(Z: np.ndarray, V: np.ndarray, width: int, out: np.ndarray) -> None:
+    """out += Z^T V for Z (n, d), V (n, k) with k a multiple of the width of a panel."""
+    zero, size = out.dtype.type(0.0), out.itemsize
+    n, d = Z.shape
+    k = V.shape[1]
+    z, v, c = start_of(Z), start_of(V), start_of(out)
+    for first in range(0, n, CHUNK):
+        count = min(CHUNK, n - first)
+        for j in range(0, k, width):
+            _strip(zero, z + first * d * size, 1, d, v + (first * k + j) * size, k, d, count, c + j * size, k, size)

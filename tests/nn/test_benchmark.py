@@ -1,0 +1,20 @@
+"""The benchmark of the layers runs, on the layers it names; what it measures is nobody's test."""
+
+from __future__ import annotations
+
+import torch
+from tests.benchmarks.layers import main, variants
+
+
+def test_the_benchmark_gives_a_ratio_for_every_layer_dtype_and_kind() -> None:
+    rows = main(rounds=1, sizes=[(4, 2, 3, 5)])
+    assert len({(row.layer, row.dtype, row.kind) for row in rows}) == len(rows) == 8
+    assert all(row.ratio > 0 for row in rows)
+
+
+def test_the_variants_share_the_weights_of_torch() -> None:
+    layers = variants((4, 2, 3, 5), torch.float64)
+    x = torch.randn(4, 2, 3, dtype=torch.float64)
+    torch.testing.assert_close(layers["StandardRNN"](x)[0], layers["RNN"](x)[0], rtol=1e-12, atol=1e-12)
+    assert torch.equal(layers["CanonicalRNN"].W_r, layers["RNN"].weight_hh_l0)
+    assert torch.equal(layers["CanonicalRNN"].W_s, 0.5 * torch.eye(5, dtype=torch.float64))

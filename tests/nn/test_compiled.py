@@ -1,0 +1,77 @@
+"""The compiled passes against their plain twins, at sizes that fill the registers and at sizes that do not."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from ode2rnn import ACTIVATIONS, Activation
+from ode2rnn.kernels import plain
+from ode2rnn.nn import CanonicalRNN, StandardRNN, compiled
+
+LAYERS = (StandardRNN, CanonicalRNN)
+SIZES = [(40, 1, 8, 32), (20, 9, 32, 64), (7, 3, 33, 48), (30, 17, 16, 35), (5, 2, 64, 1), (150, 4, 1, 16)]
+
+
+def results(layer: torch.nn.Module, x: torch.Tensor, hx: torch.Tensor) -> list[torch.Tensor]:
+    """The outputs and every gradient of an objective of both."""
+    x, hx = x.clone().requires_grad_(), hx.clone().requires_grad_()
+    output, last = layer(x, hx)
+    objective = (output * torch.linspace(-1, 1, output.numel(), dtype=x.dtype).view_as(output)).sum() + last.sum()
+    return [output.detach(), last.detach(), *torch.autograd.grad(objective, [x, hx, *layer.parameters()])]
+
+
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("nonlinearity", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("layer_type", LAYERS)
+def test_compiled_and_plain_agree(layer_type: type, dtype: torch.dtype, nonlinearity: str, size: tuple) -> None:
+    ticks, batch, m, d = size
+    torch.manual_seed(d)
+    layer = layer_type(m, d, nonlinearity=nonlinearity, dtype=dtype)
+    with torch.no_grad():  # contracting whatever the slope, so that both run through the same states
+        layer.W_r.mul_(0.5)
+    x, hx = torch.randn(ticks, batch, m, dtype=dtype), torch.randn(1, batch, d, dtype=dtype)
+    assert compiled.fits(layer.activation, x, hx[0])
+    fast = results(layer, x, hx)
+    with plain():
+        assert not compiled.fits(layer.activation, x, hx[0])
+        slow = results(layer, x, hx)
+    for a, b in zip(fast, slow, strict=True):
+        scale = max(1.0, float(b.abs().max()))
+        assert float((a - b).abs().max()) <= (1e-12 if dtype is torch.float64 else 1e-4) * scale
+
+
+def test_the_kernels_take_what_they_can_and_nothing_else() -> None:
+    G, x = ACTIVATIONS["tanh"], torch.zeros(3, 2, 1)
+    own = Activation("tanh", torch_or_numpy_square, torch_or_numpy_square)
+    assert compiled.fits(G, x, x[0])
+    assert not compiled.fits(own, x, x[0])
+    assert not compiled.fits(G, x.half(), x[0])
+    assert not compiled.fits(G, x.to("meta"), x[0])
+    assert not compiled.fits(G, x[:, :0], x[0, :0])
+
+
+def torch_or_numpy_square(s: torch.Tensor) -> torch.Tensor:
+    return s * s
+
+
+def test_without_numba_the_layers_run_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    layer, x = StandardRNN(2, 3), torch.randn(4, 2, 2)
+    fast, _ = layer(x)
+    compiled._installed.cache_clear()
+    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
+    assert not compiled.fits(layer.activation, x, x[0])
+    slow, _ = layer(x)
+    compiled._installed.cache_clear()
+    torch.testing.assert_close(slow, fast)
+
+
+def test_packed_weights_hold_the_matrix_and_zeros() -> None:
+    W = torch.arange(70.0 * 3).reshape(70, 3) + 1
+    panels, k, width = (packed := compiled.pack(W)).shape
+    assert k == 3
+    flat = packed.transpose(1, 2).reshape(panels * width, 3)
+    assert torch.equal(flat[:70], W)
+    assert not flat[70:].any()
+    assert panels * width - 70 < width
