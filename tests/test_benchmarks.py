@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from tests.benchmarks import dde, limits, networks, ode, report, run
+from tests.benchmarks import dde, limits, networks, ode, report, run, scaling
 from tests.benchmarks.harness import OURS, Contender, Job, Row, compare, rows, tune
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
 
@@ -99,6 +99,23 @@ def _tiny() -> Job:
         return lambda tol: np.zeros(2)
 
     return Job("tiny", [Contender(OURS, build), Contender("a peer", build)], lambda outputs: 0.0)
+
+
+def test_a_run_that_fails_gets_no_figure_and_does_not_meet_its_ask(monkeypatch):
+    def child(kind, d, count, length, repeat):
+        if length > 1000:
+            raise RuntimeError("failed")
+        return {"seconds": 1e-3 * length, "MB": 1.0, "steps": length}
+
+    monkeypatch.setattr(scaling, "child", child)
+    told = []
+    found, curves = scaling.measure(False, told.append)
+    row = next(row for row in found if row.job.startswith("one ODE"))
+    assert (row.ours_s, row.ratio, row.met) == (None, None, False)
+    assert "did not end" in report.text_table([row])
+    assert json.loads(report.as_json([row], {}, {}, {}))["rows"][0]["ours_s"] is None
+    assert curves["length"]["one ODE"]["x"] == [100, 1000]
+    assert any("left out" in line for line in told)
 
 
 def test_an_unknown_job_is_refused(capsys):

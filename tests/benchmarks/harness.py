@@ -66,13 +66,13 @@ class Timing:
 
 @dataclass(frozen=True)
 class Row:
-    """A line of the table; ``ratio`` is the time of the peer over ours."""
+    """A line of the table; ``ratio`` is the time of the peer over ours. Both are None where our run did not end."""
 
     job: str
     peer: str
-    ours_s: float
+    ours_s: float | None
     peer_s: float
-    ratio: float
+    ratio: float | None
     ask: float | None = None
     ours_error: float | None = None
     peer_error: float | None = None
@@ -84,7 +84,7 @@ class Row:
     @property
     def met(self) -> bool | None:
         """Whether what is asked is reached; None where nothing is asked."""
-        return None if self.ask is None else self.ratio >= self.ask
+        return None if self.ask is None else self.ratio is not None and self.ratio >= self.ask
 
 
 def tune(solve: Solve, error: Callable[[Any], float], target: float, start: float) -> tuple[float, float]:

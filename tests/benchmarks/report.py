@@ -43,16 +43,20 @@ def machine() -> dict[str, Any]:
     }
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | None) -> str:
     """Three digits and a unit."""
+    if seconds is None:
+        return "did not end"
     for unit, factor in (("s", 1.0), ("ms", 1e3), ("us", 1e6), ("ns", 1e9)):
         if seconds * factor >= 1:
             return f"{seconds * factor:.3g} {unit}" if seconds * factor < 1000 else f"{seconds * factor:.0f} {unit}"
     return f"{seconds * 1e9:.2g} ns"
 
 
-def number(ratio: float, percent: bool = False) -> str:
+def number(ratio: float | None, percent: bool = False) -> str:
     """A ratio, or a part of a limit."""
+    if ratio is None:
+        return "-"
     if percent:
         return f"{100 * ratio:.0f} %"
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"

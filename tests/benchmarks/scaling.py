@@ -61,7 +61,7 @@ def child(*arguments: Any, environment: dict[str, str] | None = None, timeout: f
     environment = os.environ | (environment or {})
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=timeout)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-300:]}")
+        raise RuntimeError(f"{' '.join(command)} failed with exit code {done.returncode}: {done.stderr.strip()[-300:]}")
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
@@ -84,13 +84,17 @@ def measure(quick: bool, tell: Callable[[str], None]) -> tuple[list[Row], dict[s
             x = [point[AXIS[panel]] for point in points[: len(found)]]
             curves[panel][label] = {"x": x, **{key: [f[key] for f in found] for key in ("seconds", "MB", "steps")}}
             if panel == "length" and not quick and len(found) > 1:
-                # a run that did not end has taken the time allowed at least
-                last = found[-1]["seconds"] if len(found) == len(points) else ALLOWED
-                first, end = points[1][AXIS[panel]], points[len(found) - (len(found) == len(points))][AXIS[panel]]
-                costs = found[1]["seconds"] / first, last / end
-                name = f"{label}, length {end:,} against {first:,}"
-                rows.append(Row(name, "cost per unit of length", costs[1], costs[0], costs[0] / costs[1], GROWTH))
+                rows.append(_cost_row(label, [point[AXIS[panel]] for point in points], found))
     return rows, curves
+
+
+def _cost_row(label: str, lengths: list[int], found: list[dict[str, float]]) -> Row:
+    """The cost per unit of length, long against short. A run that did not end has no cost, and none is made up."""
+    ended = len(found) == len(lengths)
+    short, long = lengths[1], lengths[-1] if ended else lengths[len(found)]
+    name = f"{label}, length {long:,} against {short:,}"
+    before, after = found[1]["seconds"] / short, found[-1]["seconds"] / long if ended else None
+    return Row(name, "cost per unit of length", after, before, None if after is None else before / after, GROWTH)
 
 
 def startup(quick: bool, tell: Callable[[str], None]) -> list[Row]:
