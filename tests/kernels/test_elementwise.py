@@ -8,7 +8,7 @@ import pytest
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.kernels import compiled, plain
 from ode2rnn.kernels.codes import CODES, activation_code
-from ode2rnn.kernels.elementwise import activate, warp
+from ode2rnn.kernels.elementwise import warp
 
 EXACT = {
     "identity": lambda x: x,
@@ -64,12 +64,6 @@ def test_infinity_saturates_and_nan_stays(name: str) -> None:
     with np.errstate(all="ignore"):
         expected = ACTIVATIONS[name].value(x)
     np.testing.assert_array_equal(compiled_values(name, x), expected)
-
-
-@pytest.mark.parametrize("name", CODES)
-def test_one_number_gives_the_value_of_the_vector(name: str) -> None:
-    x = arguments()[::1000]
-    np.testing.assert_allclose([activate(CODES[name], float(v)) for v in x], compiled_values(name, x), rtol=1e-15)
 
 
 def test_every_registered_activation_has_a_kernel_and_others_have_none() -> None:

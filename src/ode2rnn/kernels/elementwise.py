@@ -92,20 +92,6 @@ def softplus(x: float) -> float:
     return relu(x) + 2.0 * (z + z * w * g)
 
 
-@njit(**SCALAR)
-def activate(code: int, x: float) -> float:
-    """G(x) of the activation numbered ``code``, for one number."""
-    if code == TANH:
-        return tanh(x)
-    if code == SIGMOID:
-        return sigmoid(x)
-    if code == RELU:
-        return relu(x)
-    if code == SOFTPLUS:
-        return softplus(x)
-    return x
-
-
 @njit(**LOOP)
 def warp(code: int, s: np.ndarray, r: np.ndarray) -> None:
     """r = G(s) for vectors of one length; r may be s."""

@@ -13,9 +13,8 @@ from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.collocation import Nodes, radau_nodes
 from ode2rnn.solvers.modes import fastest_growth, real_modes
+from ode2rnn.solvers.network import WIDEST_CIRCULANT
 
-# Beyond this width a convolution is cheaper by the Fourier transform, in the plain method.
-WIDEST_CIRCULANT = 256
 # Up to this width a matrix without a good eigenbasis is served by one operator of all components.
 WIDEST_DENSE = 32
 OPERATOR_BYTES = 2**26  # operators that are kept for one model
