@@ -111,7 +111,10 @@ class Trajectory:
         """
         times = to_numpy(check_array("t", t))
         if self.dense is None:
-            raise ValueError("t: this trajectory was loaded from a file, which keeps no dense output; use .t and .s")
+            raise ValueError(
+                "t: this trajectory was loaded from a file, or failed in its first step, or was solved with"
+                " adjoint=True, and keeps no dense output; use .t and .s"
+            )
         slack = 1e-12 * max(1.0, abs(self.start), abs(self.end))
         inside = (times >= self.start - slack) & (times <= self.end + slack)
         if not inside.all():
