@@ -366,7 +366,7 @@ STARTS = {
     "tensor": (LSTMState(torch.zeros(D), np.zeros(D)), r"s0.s: expected NumPy, as the cell's arrays, got a tensor"),
     "tuple": (
         (np.zeros(D), np.zeros(D)),
-        r"s0: expected s\[-1\], or the whole state as LSTMState\(\.\.\.\), got a tuple",
+        r"s0: expected s.*, or the whole state as LSTMState\(.*, got a tuple",
     ),
     "plain": (np.zeros(M), r"s0: expected shape \(\.\.\., 5\), got \(3,\)"),
 }
