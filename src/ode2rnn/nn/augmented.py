@@ -58,9 +58,10 @@ class AugmentedLSTM(LSTMLayer):
         super().__init__(*args, **kwargs)
 
     @classmethod
-    def _extensions(cls, cell: Cell) -> dict[str, Any]:
+    def _from_cell(cls, cell: Cell) -> dict[str, Any]:
         proj_size = 0 if cell.W_qdr is None else cell.readout_width
-        return {"context": cell.context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
+        own = {"context": cell.context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
+        return super()._from_cell(cell) | own
 
     @classmethod
     def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:

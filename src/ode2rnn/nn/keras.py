@@ -17,10 +17,10 @@ from ode2rnn.nn.arguments import merged
 from ode2rnn.nn.exchange import fuse, refuse, take
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.portable import PortableLayer
 
 
-def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, Any]) -> Any:
+def from_keras(kind: type[PortableLayer], weights: Any, options: Mapping[str, Any]) -> Any:
     """The layer of this ``kind`` with the weights of Keras's get_weights()."""
     if not isinstance(weights, Sequence) or isinstance(weights, str):
         raise ValueError(f"weights: expected a list of arrays, as get_weights() gives, got {brief(weights)}")
@@ -52,7 +52,7 @@ def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, A
     return layer
 
 
-def to_keras(layer: RecurrentLayer) -> list[np.ndarray]:
+def to_keras(layer: PortableLayer) -> list[np.ndarray]:
     """The arrays of Keras's set_weights()."""
     refuse(layer, "Keras")
     arrays = []
