@@ -70,12 +70,9 @@ class GRU(PortableLayer):
 
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
         d = self.hidden_size
-        shapes: dict[str, tuple[int, ...] | None] = {
-            "W_x": (d, width),
-            "W_v": (d, d),
-            "b_": (d,) if self.bias else None,
-        }
-        return {letter: shapes[letter[:3].rstrip("zrhv")] for letter in self.letters} | dict.fromkeys(self._unused)
+        shapes: dict[str, tuple[int, ...] | None] = {"W_x": (d, width), "W_v": (d, d)}
+        bias = (d,) if self.bias else None
+        return {letter: shapes.get(letter[:3], bias) for letter in self.letters} | dict.fromkeys(self._unused)
 
     def _run(self, suffix: str) -> Pass:
         weights = list(fuse(self, suffix).values())

@@ -55,11 +55,10 @@ class LSTMLayer(PortableLayer):
             "W_x": (d, width) if self.context == 1 else (self.context, d, width),
             "W_s": None if self.peephole is None else (d, d) if self.peephole == "full" else (d,),
             "W_v": (d, v),
-            "b_": (d,) if self.bias else None,
             "W_q": (v, d) if self.proj_size else None,
         }
-        used = {letter: shapes[letter[:3].rstrip("cd")] for letter in self.letters}
-        return used | dict.fromkeys(self._unused)
+        bias = (d,) if self.bias else None
+        return {letter: shapes.get(letter[:3], bias) for letter in self.letters} | dict.fromkeys(self._unused)
 
     def reset_parameters(self) -> None:
         """Draw every weight evenly from +-1 / sqrt(hidden_size), a bias as the sum of two such numbers.
