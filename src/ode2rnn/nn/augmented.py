@@ -65,11 +65,11 @@ class AugmentedLSTM(LSTMLayer):
 
     @classmethod
     def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:
-        if options.get("external_gate"):
-            raise ValueError(
-                "external_gate: expected False, as in the layer to be copied, got True; with weights 0 it"
-                " would halve the input"
-            )
+        for name, none in (("external_gate", False), ("proj_size", 0)):
+            if options.get(name):
+                raise ValueError(
+                    f"{name}: expected {none}, since weights 0 would compute something else, got {options[name]}"
+                )
         return super()._blank({"external_gate": False} | dict(options), **given)
 
     def _refuse(self, whose: str) -> None:

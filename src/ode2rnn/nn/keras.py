@@ -33,7 +33,10 @@ def from_keras(kind: type[PortableLayer], weights: Any, options: Mapping[str, An
     arrays = [check_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
     each, blocks = len(arrays) // recursions, len(kind.keras_order)
     bias = arrays[2] if each == 3 else None
-    m, units = arrays[0].shape[0] if arrays[0].ndim else 0, arrays[1].shape[0] if arrays[1].ndim else 0
+    for k, what in enumerate(("(m, k u), the kernel", "(u, k u), the recurrent kernel")):
+        if arrays[k].ndim != 2 or 0 in arrays[k].shape:
+            raise ValueError(f"weights[{k}]: expected shape {what} with k = {blocks}, got {arrays[k].shape}")
+    m, units = arrays[0].shape[0], arrays[1].shape[0]
     narrow = all(getattr(value, "dtype", None) == np.float32 for value in weights)
     usual = {"batch_first": True, "dtype": torch.float32 if narrow else torch.float64}
     if bias is not None and "reset_after" in [p.name for p in merged(kind)]:
