@@ -1,0 +1,64 @@
+"""One LSTM over one sequence as a function of torch, with its backward pass written out.
+
+Uses: L1 to L11, X1 to X7.  Source: "The Vanilla LSTM Network Mechanism in Detail" and "Extensions to the Vanilla LSTM
+Network".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ode2rnn.nn import gated_compiled, gated_plain
+from ode2rnn.nn.gated_weights import LETTERS, uniform
+from ode2rnn.nn.recurrence import Refusal
+
+
+def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None]) -> tuple[Tensor, Tensor, Tensor]:
+    """v[0 .. N-1] (N, batch, d_v), s[N-1] and v[N-1] from s[-1] = s and v[-1] = v.
+
+    Args:
+        x: (N, batch, m).
+        s: (batch, d).
+        v: (batch, d_v).
+        weights: by letter, all of LETTERS. A peephole W_s? is None, a diagonal (d,) or a matrix (d, d); a bias is
+            None or (d,); W_x? is (d, m), or a window (L, d, m) that looks ahead; the letters of the gate cx are None
+            without it, and W_qdr (d_v, d) without a projection.
+    """
+    weights = uniform(weights)
+    tensors = (x, s, v, *(weights[letter] for letter in LETTERS))
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        return GatedRecurrence.apply(*tensors)
+    return engine(x, s).forward(x, s, v, weights, False)[:3]
+
+
+def engine(x: Tensor, s: Tensor) -> Any:
+    """The passes that run this: the compiled ones where they can."""
+    return gated_compiled if gated_compiled.fits(x, s) else gated_plain
+
+
+class GatedRecurrence(torch.autograd.Function):
+    """v[0 .. N-1], s[N-1] and v[N-1] with their gradients L7 to L11, X4 to X7."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, s: Tensor, v: Tensor, *weights: Tensor | None) -> Any:
+        ctx.engine = engine(x, s)
+        V, s_last, v_last, kept = ctx.engine.forward(x, s, v, dict(zip(LETTERS, weights, strict=True)), True)
+        ctx.save_for_backward(x, v, V, *weights, *kept)
+        ctx.set_materialize_grads(False)
+        return V, s_last, v_last
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor | None) -> Any:
+        if all(bar is None for bar in bars):
+            return (None,) * len(ctx.needs_input_grad)
+        x, v, V, *rest = ctx.saved_tensors
+        weights, kept = dict(zip(LETTERS, rest, strict=False)), tuple(rest[len(LETTERS) :])
+        with torch.no_grad():
+            gradients = ctx.engine.backward(x, v, V, kept, weights, bars, ctx.needs_input_grad)
+        if torch.is_grad_enabled():  # someone asked for a graph of this pass, to differentiate it again
+            gradients = [g if g is None else Refusal.apply(g, torch.zeros((), requires_grad=True)) for g in gradients]
+        return tuple(gradients)
