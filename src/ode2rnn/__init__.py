@@ -24,6 +24,9 @@ from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.flow import LSTMTrajectory
+from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
@@ -60,6 +63,9 @@ __all__ = [
     "AugmentedLSTM",
     "LSTMState",
     "Gates",
+    "ContinuousLSTM",
+    "SampledLSTM",
+    "LSTMTrajectory",
     "bptt",
     "adjoint",
     "clip",

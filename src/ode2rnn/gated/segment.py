@@ -1,0 +1,166 @@
+"""K1 between two breaking points, and what a solution of it keeps: s and v side by side.  Uses: K1."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsum, stack
+from ode2rnn.core.dense import Piecewise, interpolation_matrix
+from ode2rnn.core.trajectory import Trajectory
+from ode2rnn.gated.continuous import ContinuousLSTM, Known, Rates, exp
+from ode2rnn.solvers.problem import Problem, Solution
+
+Function = Callable[[np.ndarray], Array]
+
+
+@dataclass(frozen=True, eq=False)
+class LSTMTrajectory(Trajectory):
+    """A Trajectory of K1: r is the readout v, and ``readout(t)`` is its dense output.
+
+    Where v jumps, its value is the one before the jump, as x[n] holds on (t[n-1], t[n]].
+    """
+
+    dense_v: Function | None = None
+
+    def readout(self, t: Any) -> Array:
+        """v at a time (..., d), or at times (T,), (T, ..., d).
+
+        Raises:
+            ValueError: a time outside the range.
+        """
+        return replace(self, dense=self.dense_v)(t)
+
+
+class Sides:
+    """Part of a dense output, at whose breaks the value from before is taken."""
+
+    def __init__(self, whole: Piecewise, part: slice) -> None:
+        self.whole, self.part = whole, part
+
+    def __call__(self, t: np.ndarray) -> Array:
+        breaks = self.whole.breaks
+        slack = 1e-12 * max(1.0, abs(breaks[0]), abs(breaks[-1]))
+        index = np.searchsorted(breaks, np.asarray(t) - slack, side="left") - 1
+        return _on_panels(self.whole, np.clip(index, 0, len(breaks) - 2), t)[..., self.part]
+
+    def piece(self, a: float, b: float) -> Function:
+        """The values from a to b, where both may be breaks: from inside at both ends."""
+        breaks, slack = self.whole.breaks, 1e-9 * (b - a)
+        first = np.searchsorted(breaks, a + slack, side="right") - 1
+        last = np.searchsorted(breaks, b - slack, side="left") - 1
+
+        def values(t: np.ndarray) -> Array:
+            index = np.clip(np.searchsorted(breaks, t, side="right") - 1, first, last)
+            return _on_panels(self.whole, index, t)[..., self.part]
+
+        return values
+
+
+def _on_panels(whole: Piecewise, index: np.ndarray, t: np.ndarray) -> Array:
+    left, right = whole.breaks[index], whole.breaks[index + 1]
+    matrix = interpolation_matrix(whole.theta, whole._weights, (t - left) / (right - left))
+    return einsum("tk,tk...->t...", as_like(matrix, whole.values), whole.values[index])
+
+
+class LSTMSolution(Solution):
+    """A Solution that keeps v beside s: the readout is added to every step that is appended, (K, ..., 2 d)."""
+
+    segment: LSTMSegment
+
+    def append(self, end: float, values: Array) -> None:
+        """Add a step that ends at ``end``; values s (K, ..., d) at its nodes."""
+        start = self.end
+        v = self.segment.readout(start + (end - start) * self.theta, values)
+        super().append(end, concatenate([values, v], axis=-1))
+
+    def piece(self, a: float, b: float) -> Function:
+        """s and v from a to b, a stretch without a jump."""
+        breaks, slack = self._breaks[: len(self.values) + 1], 1e-9 * (b - a)
+        first = max(0, int(np.searchsorted(breaks, a + slack, side="right")) - 1)
+        last = int(np.searchsorted(breaks, b - slack, side="left"))
+        part = Piecewise(breaks[first : last + 1].copy(), self.theta, stack(self.values[first:last]))
+        return Sides(part, slice(None)).piece(a, b)
+
+
+@dataclass(frozen=True)
+class LSTMProblem(Problem):
+    """A Problem whose model is a ContinuousLSTM; ``history`` holds s and v side by side."""
+
+    model: Any
+
+    def segment(self, solution: Solution, a: float, b: float) -> Any:
+        """The equation between two breaking points."""
+        assert isinstance(solution, LSTMSolution)
+        solution.segment = LSTMSegment(self, solution, a, b)
+        return solution.segment
+
+
+class LSTMSegment:
+    """K1 between two breaking points a and b, for methods that step s; v follows from it."""
+
+    def __init__(self, problem: LSTMProblem, solution: LSTMSolution, a: float, b: float) -> None:
+        self.a, self.b = a, b
+        self._model: ContinuousLSTM = problem.model
+        self._shape = tuple(problem.s0.shape)
+        self._like, self._solution = problem.s0, solution
+        self._x = None if problem.x is None else problem.x.piece(a, b)
+        self._past: Function | None = None
+        tau = self._model.delay
+        if tau:
+            before = 0.5 * (a + b) - tau < problem.span[0]
+            self._past = (problem.history if before else solution).piece(a - tau, b - tau)
+
+    def known(self, t: np.ndarray) -> Known:
+        """What the input gives at the times (T,), each (T, ..., d)."""
+        x = None if self._x is None else self._spread(self._x(t))
+        shape = (len(t), *self._shape)
+        return Known(*(broadcast_to(part, shape) for part in self._model.known(x)))
+
+    def past(self, t: np.ndarray) -> tuple[Array, Array]:
+        """s and v a delay before the times (T,), each (T, ..., d)."""
+        assert self._past is not None
+        both = self._spread(self._past(t - self._model.delay))
+        both = broadcast_to(both, (len(t), *self._shape[:-1], 2 * self._shape[-1]))
+        return both[..., : self._shape[-1]], both[..., self._shape[-1] :]
+
+    def rates(self, t: np.ndarray) -> Rates:
+        """K2 at the times (T,), where tau > 0."""
+        self._solution.evaluations += len(t)
+        return self._model.rates(self.known(t), *self.past(t))
+
+    def forcing(self, t: np.ndarray) -> Array:
+        """All that is known at the times (T,), (T, ..., 2 d) or, where tau = 0, (T, ..., 4 d)."""
+        if self._past is None:
+            self._solution.evaluations += len(t)
+            return concatenate(list(self.known(t)), axis=-1)
+        rates = self.rates(t)
+        return concatenate([exp(rates.log_s), exp(rates.log_u) * rates.u], axis=-1)
+
+    def rate(self, forcing: Array, s: Array) -> Array:
+        """ds/dt at states (..., d) for the forcing there."""
+        d = s.shape[-1]
+        if self._past is not None:
+            return forcing[..., d:] - forcing[..., :d] * s
+        known = Known(*(forcing[..., k * d : (k + 1) * d] for k in range(4)))
+        rates = self._model.rates(known, s, self._model.present_readout(known, s))
+        return exp(rates.log_u) * rates.u - exp(rates.log_s) * s
+
+    def rate_at(self, t: float, s: Array) -> Array:
+        """ds/dt at one time."""
+        return self.rate(self.forcing(np.array([t]))[0], s)
+
+    def readout(self, t: np.ndarray, s: Array) -> Array:
+        """v at the times (T,) for the states there."""
+        known = self.known(t)
+        if self._past is None:
+            return self._model.present_readout(known, s)
+        return self._model.readout(known, s, self.past(t)[1])
+
+    def _spread(self, values: Array) -> Array:
+        values = as_like(values, self._like)
+        missing = len(self._shape) + 1 - values.ndim
+        return values.reshape((values.shape[0], *(1,) * missing, *values.shape[1:])) if missing > 0 else values
