@@ -27,6 +27,16 @@ from ode2rnn.gated.cell import Gates, LSTMState
 from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.gated.flow import LSTMTrajectory
 from ode2rnn.gated.sampled import SampledLSTM
+from ode2rnn.gated.error_flow import carousel_flow
+from ode2rnn.gated.transition import (
+    Carousel,
+    ComputedGates,
+    Gate,
+    GatedCarousel,
+    GatedReadout,
+    SplitRNN,
+    WarpedUpdate,
+)
 from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
@@ -59,6 +69,14 @@ __all__ = [
     "unroll",
     "impulse_response",
     "fir",
+    "SplitRNN",
+    "Carousel",
+    "GatedCarousel",
+    "WarpedUpdate",
+    "GatedReadout",
+    "Gate",
+    "ComputedGates",
+    "carousel_flow",
     "VanillaLSTM",
     "AugmentedLSTM",
     "LSTMState",

@@ -21,7 +21,7 @@ from ode2rnn.core.signal import NO_KNOTS, Signal
 from ode2rnn.core.signals import Constant, as_signal, probed_signal
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.gated.continuous import ContinuousLSTM
-from ode2rnn.gated.segment import LSTMProblem, LSTMTrajectory, Sides
+from ode2rnn.gated.segment import LSTMProblem, LSTMTrajectory, Sides, Solved
 from ode2rnn.solvers.arguments import SMALLEST_RTOL, check_scales, check_times
 
 MOST_POINTS = 10**6
@@ -42,20 +42,6 @@ class Past(Signal):
             return concatenate(_broadcast(s(t), v(t)), axis=-1)
 
         return values
-
-
-class Solved(Signal):
-    """One half of a trajectory as the history of another run."""
-
-    def __init__(self, dense: Any, trajectory: Trajectory) -> None:
-        self.knots, self._dense = trajectory.knots, dense
-
-    def _values(self, t: np.ndarray) -> Array:
-        return self._dense(t)
-
-    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
-        """The values between a and b, from inside at both ends."""
-        return self._dense.piece(a, b)
 
 
 def _broadcast(*values: Array) -> list[Array]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsum, stack
 from ode2rnn.core.dense import Piecewise, interpolation_matrix
+from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.gated.continuous import ContinuousLSTM, Known, Rates, exp
 from ode2rnn.solvers.problem import Problem, Solution
@@ -33,6 +34,25 @@ class LSTMTrajectory(Trajectory):
             ValueError: a time outside the range.
         """
         return replace(self, dense=self.dense_v)(t)
+
+    def signal(self) -> Signal:
+        """v(t) as the input of another model, with its knots: a layer above this one."""
+        return Solved(self.dense_v, self)
+
+
+class Solved(Signal):
+    """One half of a trajectory, s or v, as a function of time with its knots."""
+
+    def __init__(self, dense: Any, trajectory: Trajectory) -> None:
+        self.knots, self._dense = trajectory.knots, dense
+        self.start, self.end = trajectory.start, trajectory.end
+
+    def _values(self, t: np.ndarray) -> Array:
+        return self._dense(t)
+
+    def piece(self, a: float, b: float) -> Function:
+        """The values between a and b, from inside at both ends."""
+        return self._dense.piece(a, b)
 
 
 class Sides:
