@@ -209,6 +209,11 @@ def divided(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
     """The number of steps in the range; dt must divide it and every delay."""
     for delay in (*model.delays, *model.input_delays):
         check_divides(dt, delay)
+    return count_steps(dt, span)
+
+
+def count_steps(dt: float, span: tuple[float, float]) -> int:
+    """The number of steps in the range, which dt must divide."""
     length = span[1] - span[0]
     count = max(1, round(length / dt))
     if abs(length / dt - count) > 1e-9 * count:

@@ -16,14 +16,14 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
 from ode2rnn.gated.continuous import G_c, Rates, exp, sampled_gates, where
 from ode2rnn.solvers.collocation import radau_nodes
-from ode2rnn.solvers.problem import Solution, check_step, smallest_step
+from ode2rnn.solvers.problem import check_step, smallest_step
 from ode2rnn.solvers.spectral import next_target, panel_length, tail_error
 
 # a layer this many of the smallest steps wide cannot be resolved: the unit jumps to where its rates hold it
 NARROW = 1e3
 
 
-def solve_panels(problem: Any, solution: Solution) -> None:
+def solve_panels(problem: Any, solution: Any) -> None:
     """Solve panel by panel from t0 to t1, appending each accepted panel to ``solution``."""
     nodes = radau_nodes(len(solution.theta) - 1)
     inverse = as_like(np.linalg.inv(nodes.integral), problem.s0)
@@ -31,11 +31,11 @@ def solve_panels(problem: Any, solution: Solution) -> None:
     s, target = problem.s0, np.inf
     for a, b in pairwise([problem.span[0], *problem.points.tolist(), problem.span[1]]):
         segment: Any = problem.segment(solution, a, b)
-        s = _past_layers(segment.rates(np.array([a])), s, NARROW * smallest_step(b, a, b))
-        start = a
-        while start < b:
-            h = panel_length(a, b, start, target)
-            end = b if abs(start + h - b) <= 1e-9 * h else start + h
+        length, start = b - a, 0.0  # times are counted from a, where layers can be resolved
+        s = _past_layers(segment.rates(np.zeros(1)), s, NARROW * smallest_step(0.0, 0.0, length))
+        while start < length:
+            h = panel_length(0.0, length, start, target)
+            end = length if abs(start + h - length) <= 1e-9 * h else start + h
             times = start + h * nodes.theta
             values = concatenate([s[None], _panel(segment.rates(times[1:]), s, h, inverse)])
             both = concatenate([values, segment.readout(times, values)], axis=-1)
@@ -43,9 +43,9 @@ def solve_panels(problem: Any, solution: Solution) -> None:
             target = next_target(target, h, error, len(inverse))
             if error > 1.0:
                 solution.rejected += 1
-                check_step((a, b), start, h, s)
+                check_step((0.0, length), start, h, s)
                 continue
-            solution.append(end, values)
+            solution.append(b if end == length else a + end, values, (start, end))
             s, start = values[-1], end
 
 

@@ -74,7 +74,9 @@ def _trajectory(
         return None
     whole, d = solution.piecewise(), problem.model.width
     dense, dense_v = Sides(whole, slice(None, d)), Sides(whole, slice(d, None))
-    times = whole.nodes()[0] if samples is None else samples[samples <= solution.end + 1e-12 * abs(solution.end)]
+    times = (
+        np.unique(whole.nodes()[0]) if samples is None else samples[samples <= solution.end + 1e-12 * abs(solution.end)]
+    )
     met = int(problem.points.searchsorted(solution.end)) if len(problem.points) else 0
     stats = Stats(name, solution.evaluations, solution.steps, solution.rejected, met)
     s = dense(times)

@@ -69,15 +69,25 @@ class Sides:
 
     def piece(self, a: float, b: float) -> Function:
         """The values from a to b, where both may be breaks: from inside at both ends."""
-        breaks, slack = self.whole.breaks, 1e-9 * (b - a)
+        breaks, slack = self.whole.breaks, rounding(a, b)
         first = np.searchsorted(breaks, a + slack, side="right") - 1
-        last = np.searchsorted(breaks, b - slack, side="left") - 1
+        return self._between(first, np.searchsorted(breaks, b - slack, side="left") - 1)
 
+    def since(self, a: float) -> Function:
+        """The values from a on."""
+        return self._between(np.searchsorted(self.whole.breaks, a, side="right") - 1, len(self.whole.breaks) - 2)
+
+    def _between(self, first: int, last: int) -> Function:
         def values(t: np.ndarray) -> Array:
-            index = np.clip(np.searchsorted(breaks, t, side="right") - 1, first, last)
+            index = np.clip(np.searchsorted(self.whole.breaks, t, side="right") - 1, first, last)
             return _on_panels(self.whole, index, t)[..., self.part]
 
         return values
+
+
+def rounding(a: float, b: float) -> float:
+    """How far a breaking point may be from a later one less the delay."""
+    return 4 * float(np.finfo(float).eps) * max(abs(a), abs(b))
 
 
 def _on_panels(whole: Piecewise, index: np.ndarray, t: np.ndarray) -> Array:
@@ -87,23 +97,40 @@ def _on_panels(whole: Piecewise, index: np.ndarray, t: np.ndarray) -> Array:
 
 
 class LSTMSolution(Solution):
-    """A Solution that keeps v beside s: the readout is added to every step that is appended, (K, ..., 2 d)."""
+    """A Solution that keeps v beside s: the readout is added to every step that is appended, (K, ..., 2 d).
+
+    Every step is kept with its place in its segment too: a layer of a fast unit may be too narrow to be told in t.
+    """
 
     segment: LSTMSegment
 
-    def append(self, end: float, values: Array) -> None:
-        """Add a step that ends at ``end``; values s (K, ..., d) at its nodes."""
-        start = self.end
-        v = self.segment.readout(start + (end - start) * self.theta, values)
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._places: list[tuple[float, float, float]] = []  # a of the segment, ends of the step counted from there
+
+    def append(self, end: float, values: Array, place: tuple[float, float] | None = None) -> None:
+        """Add a step that ends at ``end``; values s (K, ..., d) at its nodes; place: its ends, counted from a."""
+        a = self.segment.a
+        first, last = place or (max(self.end - a, 0.0), end - a)
+        v = self.segment.readout(first + (last - first) * self.theta, values)
         super().append(end, concatenate([values, v], axis=-1))
+        self._places.append((a, first, last))
 
     def piece(self, a: float, b: float) -> Function:
-        """s and v from a to b, a stretch without a jump."""
-        breaks, slack = self._breaks[: len(self.values) + 1], 1e-9 * (b - a)
-        first = max(0, int(np.searchsorted(breaks, a + slack, side="right")) - 1)
+        """s and v on a stretch without a jump from a to b, as a function of the time since a."""
+        breaks, slack = self._breaks[: len(self.values) + 1], rounding(a, b)
         last = int(np.searchsorted(breaks, b - slack, side="left"))
-        part = Piecewise(breaks[first : last + 1].copy(), self.theta, stack(self.values[first:last]))
-        return Sides(part, slice(None)).piece(a, b)
+        first = int(np.searchsorted(breaks[:last], a - slack, side="left"))
+        if first == last or breaks[first] > a + slack:
+            first = max(0, first - 1)  # a is inside a step
+        while first + 1 < last and breaks[first + 1] <= a + slack and self._places[first][0] < a - slack:
+            first += 1  # of the narrow steps that end or begin at a, to the first that begins there
+        origins, starts, ends = np.array(self._places[first:last]).T
+        shift = origins - a
+        shift[np.abs(shift) <= slack] = 0.0
+        edges = np.append(shift + starts, shift[-1] + ends[-1])
+        part = Piecewise(edges, self.theta, stack(self.values[first:last]))
+        return Sides(part, slice(None)).since(0.0)
 
 
 @dataclass(frozen=True)
@@ -120,7 +147,10 @@ class LSTMProblem(Problem):
 
 
 class LSTMSegment:
-    """K1 between two breaking points a and b, for methods that step s; v follows from it."""
+    """K1 between two breaking points a and b, for methods that step s; v follows from it.
+
+    Times o are counted from a.
+    """
 
     def __init__(self, problem: LSTMProblem, solution: LSTMSolution, a: float, b: float) -> None:
         self.a, self.b = a, b
@@ -131,33 +161,36 @@ class LSTMSegment:
         self._past: Function | None = None
         tau = self._model.delay
         if tau:
-            before = 0.5 * (a + b) - tau < problem.span[0]
-            self._past = (problem.history if before else solution).piece(a - tau, b - tau)
+            if 0.5 * (a + b) - tau >= problem.span[0]:
+                self._past = solution.piece(a - tau, b - tau)
+            else:
+                history = problem.history.piece(a - tau, b - tau)
+                self._past = lambda o: history(a - tau + o)
 
-    def known(self, t: np.ndarray) -> Known:
+    def known(self, o: np.ndarray) -> Known:
         """What the input gives at the times (T,), each (T, ..., d)."""
-        x = None if self._x is None else self._spread(self._x(t))
-        shape = (len(t), *self._shape)
+        x = None if self._x is None else self._spread(self._x(self.a + o))
+        shape = (len(o), *self._shape)
         return Known(*(broadcast_to(part, shape) for part in self._model.known(x)))
 
-    def past(self, t: np.ndarray) -> tuple[Array, Array]:
+    def past(self, o: np.ndarray) -> tuple[Array, Array]:
         """s and v a delay before the times (T,), each (T, ..., d)."""
         assert self._past is not None
-        both = self._spread(self._past(t - self._model.delay))
-        both = broadcast_to(both, (len(t), *self._shape[:-1], 2 * self._shape[-1]))
+        both = self._spread(self._past(o))
+        both = broadcast_to(both, (len(o), *self._shape[:-1], 2 * self._shape[-1]))
         return both[..., : self._shape[-1]], both[..., self._shape[-1] :]
 
-    def rates(self, t: np.ndarray) -> Rates:
+    def rates(self, o: np.ndarray) -> Rates:
         """K2 at the times (T,), where tau > 0."""
-        self._solution.evaluations += len(t)
-        return self._model.rates(self.known(t), *self.past(t))
+        self._solution.evaluations += len(o)
+        return self._model.rates(self.known(o), *self.past(o))
 
     def forcing(self, t: np.ndarray) -> Array:
-        """All that is known at the times (T,), (T, ..., 2 d) or, where tau = 0, (T, ..., 4 d)."""
+        """All that is known at the times t (T,), (T, ..., 2 d) or, where tau = 0, (T, ..., 4 d)."""
         if self._past is None:
             self._solution.evaluations += len(t)
-            return concatenate(list(self.known(t)), axis=-1)
-        rates = self.rates(t)
+            return concatenate(list(self.known(t - self.a)), axis=-1)
+        rates = self.rates(t - self.a)
         return concatenate([exp(rates.log_s), exp(rates.log_u) * rates.u], axis=-1)
 
     def rate(self, forcing: Array, s: Array) -> Array:
@@ -173,12 +206,12 @@ class LSTMSegment:
         """ds/dt at one time."""
         return self.rate(self.forcing(np.array([t]))[0], s)
 
-    def readout(self, t: np.ndarray, s: Array) -> Array:
+    def readout(self, o: np.ndarray, s: Array) -> Array:
         """v at the times (T,) for the states there."""
-        known = self.known(t)
+        known = self.known(o)
         if self._past is None:
             return self._model.present_readout(known, s)
-        return self._model.readout(known, s, self.past(t)[1])
+        return self._model.readout(known, s, self.past(o)[1])
 
     def _spread(self, values: Array) -> Array:
         values = as_like(values, self._like)
