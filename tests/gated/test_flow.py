@@ -200,3 +200,19 @@ def test_the_trajectory_says_what_it_cost_and_keeps_its_input(tmp_path):
         found.readout(END + 1)
     path = found.save(tmp_path / "lstm.npz")
     np.testing.assert_array_equal(found.load(path).r, found.r)
+
+
+@pytest.mark.parametrize("fast", [1e4, 1e8])
+def test_a_layer_that_is_too_narrow_for_t_is_resolved_by_its_place_in_the_segment(fast):
+    """One unit follows at the rate ``fast``; far from t = 0 its layers and those of v last less than t can tell."""
+    cell = lstm(scale=0.5)
+    cell = replace(cell, b_cs=np.array([-np.log(fast), 0.0, 1.0]), b_cu=np.full(D, 2.0))
+    model, shift = undiscretize(cell), 4096.0
+    x, later = (signals.Held(np.arange(9.0) + o, inputs("held", 8.0).x[:9]) for o in (0.0, shift))
+    near = solve(model, x, rtol=1e-9, t=(0.0, 4.0))
+    far = solve(model, later, rtol=1e-9, t=(shift, shift + 4.0))
+    at = np.linspace(0.05, 3.95, 40)
+    np.testing.assert_allclose(far(shift + at), near(at), rtol=0, atol=3e-9)
+    np.testing.assert_allclose(far.readout(shift + at), near.readout(at), rtol=0, atol=3e-9)
+    stiff = solve(model, x, "Radau", 1e-9, t=(0.0, 1.0))
+    np.testing.assert_allclose(stiff(at[:10]), near(at[:10]), rtol=0, atol=1e-7)

@@ -69,9 +69,7 @@ def lstm_convergence(
         raise ValueError(f"model: expected a ContinuousLSTM, got {brief(model)}")
     tied = check_choice("delay", delay, ("fixed", "tied")) == "tied"
     if tied == bool(model.delay):
-        raise ValueError(
-            f"delay: 'tied' takes a model with tau = 0, 'fixed' one with tau > 0; got tau = {model.delay:g}"
-        )
+        raise ValueError(f"delay: expected 'tied' for tau = 0, 'fixed' for tau > 0, got {delay!r}, {model.delay:g}")
     if scheme == LATE:
         raise ValueError(
             f"scheme: expected a rule for tau > 0, got {scheme!r}; delay='tied' with 'backward_euler' is it"

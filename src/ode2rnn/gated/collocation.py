@@ -32,20 +32,21 @@ def solve_panels(problem: Any, solution: Any) -> None:
     for a, b in pairwise([problem.span[0], *problem.points.tolist(), problem.span[1]]):
         segment: Any = problem.segment(solution, a, b)
         length, start = b - a, 0.0  # times are counted from a, where layers can be resolved
-        s = _past_layers(segment.rates(np.zeros(1)), s, NARROW * smallest_step(0.0, 0.0, length))
+        s = _past_layers(segment.rates(segment.look(np.zeros(1))), s, NARROW * smallest_step(0.0, 0.0, length))
         while start < length:
             h = panel_length(0.0, length, start, target)
             end = length if abs(start + h - length) <= 1e-9 * h else start + h
             times = start + h * nodes.theta
-            values = concatenate([s[None], _panel(segment.rates(times[1:]), s, h, inverse)])
-            both = concatenate([values, segment.readout(times, values)], axis=-1)
+            seen = segment.look(times)
+            values = concatenate([s[None], _panel(segment.rates(seen.after_first()), s, h, inverse)])
+            both = concatenate([values, segment.readout(seen, values)], axis=-1)
             error = tail_error(both, tail, problem.rtol, problem.atol)
             target = next_target(target, h, error, len(inverse))
             if error > 1.0:
                 solution.rejected += 1
                 check_step((0.0, length), start, h, s)
                 continue
-            solution.append(b if end == length else a + end, values, (start, end))
+            solution.add(b if end == length else a + end, both, start, end)
             s, start = values[-1], end
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -77,7 +77,7 @@ class Sides:
         """The values from a on."""
         return self._between(np.searchsorted(self.whole.breaks, a, side="right") - 1, len(self.whole.breaks) - 2)
 
-    def _between(self, first: int, last: int) -> Function:
+    def _between(self, first: Any, last: Any) -> Function:
         def values(t: np.ndarray) -> Array:
             index = np.clip(np.searchsorted(self.whole.breaks, t, side="right") - 1, first, last)
             return _on_panels(self.whole, index, t)[..., self.part]
@@ -96,6 +96,20 @@ def _on_panels(whole: Piecewise, index: np.ndarray, t: np.ndarray) -> Array:
     return einsum("tk,tk...->t...", as_like(matrix, whole.values), whole.values[index])
 
 
+class Seen(NamedTuple):
+    """What is known at some times: the part of the input, and s and v a delay before, None where there is none."""
+
+    known: Known
+    s: Array | None
+    v: Array | None
+
+    def after_first(self) -> Seen:
+        """The same without the first time."""
+        assert self.s is not None
+        assert self.v is not None
+        return Seen(Known(*(part[1:] for part in self.known)), self.s[1:], self.v[1:])
+
+
 class LSTMSolution(Solution):
     """A Solution that keeps v beside s: the readout is added to every step that is appended, (K, ..., 2 d).
 
@@ -108,13 +122,16 @@ class LSTMSolution(Solution):
         super().__post_init__()
         self._places: list[tuple[float, float, float]] = []  # a of the segment, ends of the step counted from there
 
-    def append(self, end: float, values: Array, place: tuple[float, float] | None = None) -> None:
-        """Add a step that ends at ``end``; values s (K, ..., d) at its nodes; place: its ends, counted from a."""
-        a = self.segment.a
-        first, last = place or (max(self.end - a, 0.0), end - a)
-        v = self.segment.readout(first + (last - first) * self.theta, values)
-        super().append(end, concatenate([values, v], axis=-1))
-        self._places.append((a, first, last))
+    def append(self, end: float, values: Array) -> None:
+        """Add a step that ends at ``end``; values s (K, ..., d) at its nodes."""
+        first, last = max(self.end - self.segment.a, 0.0), end - self.segment.a
+        v = self.segment.readout(self.segment.look(first + (last - first) * self.theta), values)
+        self.add(end, concatenate([values, v], axis=-1), first, last)
+
+    def add(self, end: float, both: Array, first: float, last: float) -> None:
+        """Add a step with s and v at its nodes, (K, ..., 2 d), and its ends counted from a."""
+        super().append(end, both)
+        self._places.append((self.segment.a, first, last))
 
     def piece(self, a: float, b: float) -> Function:
         """s and v on a stretch without a jump from a to b, as a function of the time since a."""
@@ -173,24 +190,21 @@ class LSTMSegment:
         shape = (len(o), *self._shape)
         return Known(*(broadcast_to(part, shape) for part in self._model.known(x)))
 
-    def past(self, o: np.ndarray) -> tuple[Array, Array]:
-        """s and v a delay before the times (T,), each (T, ..., d)."""
-        assert self._past is not None
-        both = self._spread(self._past(o))
-        both = broadcast_to(both, (len(o), *self._shape[:-1], 2 * self._shape[-1]))
-        return both[..., : self._shape[-1]], both[..., self._shape[-1] :]
-
-    def rates(self, o: np.ndarray) -> Rates:
-        """K2 at the times (T,), where tau > 0."""
+    def look(self, o: np.ndarray) -> Seen:
+        """What is known at the times (T,): the input, and s and v a delay before, each (T, ..., d)."""
         self._solution.evaluations += len(o)
-        return self._model.rates(self.known(o), *self.past(o))
+        if self._past is None:
+            return Seen(self.known(o), None, None)
+        d = self._shape[-1]
+        both = broadcast_to(self._spread(self._past(o)), (len(o), *self._shape[:-1], 2 * d))
+        return Seen(self.known(o), both[..., :d], both[..., d:])
 
     def forcing(self, t: np.ndarray) -> Array:
         """All that is known at the times t (T,), (T, ..., 2 d) or, where tau = 0, (T, ..., 4 d)."""
-        if self._past is None:
-            self._solution.evaluations += len(t)
-            return concatenate(list(self.known(t - self.a)), axis=-1)
-        rates = self.rates(t - self.a)
+        seen = self.look(t - self.a)
+        if seen.s is None:
+            return concatenate(list(seen.known), axis=-1)
+        rates = self.rates(seen)
         return concatenate([exp(rates.log_s), exp(rates.log_u) * rates.u], axis=-1)
 
     def rate(self, forcing: Array, s: Array) -> Array:
@@ -206,12 +220,15 @@ class LSTMSegment:
         """ds/dt at one time."""
         return self.rate(self.forcing(np.array([t]))[0], s)
 
-    def readout(self, o: np.ndarray, s: Array) -> Array:
-        """v at the times (T,) for the states there."""
-        known = self.known(o)
-        if self._past is None:
-            return self._model.present_readout(known, s)
-        return self._model.readout(known, s, self.past(o)[1])
+    def rates(self, seen: Seen) -> Rates:
+        """K2 where tau > 0."""
+        return self._model.rates(seen.known, seen.s, seen.v)
+
+    def readout(self, seen: Seen, s: Array) -> Array:
+        """v for the states s (T, ..., d)."""
+        if seen.v is None:
+            return self._model.present_readout(seen.known, s)
+        return self._model.readout(seen.known, s, seen.v)
 
     def _spread(self, values: Array) -> Array:
         values = as_like(values, self._like)
