@@ -21,7 +21,7 @@ from ode2rnn.core.system import run
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.gated.cell import LSTMState
-from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.continuous import RULES, ContinuousLSTM
 from ode2rnn.gated.sampled import LATE, LSTMMemory, SampledLSTM
 from ode2rnn.gated.segment import LSTMTrajectory
 from ode2rnn.solvers.arguments import check_times
@@ -71,9 +71,7 @@ def lstm_convergence(
     if tied == bool(model.delay):
         raise ValueError(f"delay: expected 'tied' for tau = 0, 'fixed' for tau > 0, got {delay!r}, {model.delay:g}")
     if scheme == LATE:
-        raise ValueError(
-            f"scheme: expected a rule for tau > 0, got {scheme!r}; delay='tied' with 'backward_euler' is it"
-        )
+        raise ValueError(f"scheme: expected one of {', '.join(RULES)}, got {scheme!r}, which is delay='tied'")
     model, (t0, t1) = model.like(np.zeros(1)), check_times(t)[0]
     pair = history if isinstance(history, tuple) else (history, np.zeros(model.width))
     s0, v0 = (to_numpy(value) if is_torch(value) else np.asarray(value, dtype=float) for value in pair)

@@ -21,6 +21,8 @@ from ode2rnn.solvers.integrate import solve_other
 from ode2rnn.solvers.methods import METHODS
 from ode2rnn.solvers.problem import Solution, StepError
 
+__all__ = ["KNOWN_METHODS", "LSTMTrajectory"]  # to import this file is to teach `integrate` the ContinuousLSTM
+
 KNOWN_METHODS = ("spectral", "tsit5", "RK45", "DOP853", "Radau", "BDF", "LSODA")
 
 
