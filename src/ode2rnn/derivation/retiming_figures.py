@@ -18,7 +18,7 @@ def retiming_data(experiment: Experiment) -> dict[str, Any]:
     """Forecasts of the trained LSTM as a function of time and at several steps; errors of both networks."""
     study = retimed_study(experiment, "VanillaLSTM")
     readout = trained(experiment, "VanillaLSTM").readout
-    weight, bias = readout.weight.detach().numpy()[0], float(readout.bias)
+    weight, bias = readout.weight.detach().numpy()[0], float(readout.bias.detach())
     t = np.linspace(1e-6, study.times[-1], 1201)
     marked = {m: study.readouts[list(study.factors).index(m)] @ weight + bias for m in MARKED}
     studies = {
@@ -42,13 +42,13 @@ def retiming_data(experiment: Experiment) -> dict[str, Any]:
 
 def draw_retiming(data: dict[str, Any]) -> Any:
     """Left the LSTM's forecasts over time, right errors against the step."""
-    from ode2rnn.plotting import COLOURS, MARKS, add_legend, new_axes, plot_errors
+    from ode2rnn.plotting import COLOURS, add_legend, new_axes, plot_errors
 
     figure, (left, right) = new_axes(13, 4.8, 1, 2, width_ratios=[1.35, 1])
     left.plot(data["t"], data["continuous"], color="0.15", lw=1.5, label="its delay equation (K1)")
     for k, (label, values) in enumerate(data["samples"].items()):
         size = 7.5 - 1.5 * k
-        left.plot(data["times"], values, MARKS[k], color=COLOURS[k], ms=size, mfc="none", mew=1.4, label=label)
+        left.plot(data["times"], values, "osD"[k], color=COLOURS[k], ms=size, mfc="none", mew=1.4, label=label)
     left.set_xlabel(f"time, {data['unit']}s of the last stretch of the series")
     left.set_ylabel(f"forecast of {data['name']}\n(standardized)", parse_math=False)
     left.set_title("A trained LSTM at finer sampling steps", fontsize=10)
