@@ -22,6 +22,9 @@ from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize, retime, undiscretize
 from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
+from ode2rnn.gated.augmented import AugmentedLSTM
+from ode2rnn.gated.cell import Gates, LSTMState
+from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 from ode2rnn.training.adjoint import adjoint
@@ -53,6 +56,10 @@ __all__ = [
     "unroll",
     "impulse_response",
     "fir",
+    "VanillaLSTM",
+    "AugmentedLSTM",
+    "LSTMState",
+    "Gates",
     "bptt",
     "adjoint",
     "clip",
