@@ -6,8 +6,8 @@ B4  d s[n] / d s[l] = prod_{k=l}^{n-1} (W_s + W_r diag G'(s[k])), n > l; its tra
 B5  the product vanishes where ||W_r|| max|G'| < 1 (with W_s: ||W_s|| + ||W_r|| max|G'| < 1), and can explode where the
     largest singular value of the Jacobians stays above 1; the rate is the largest Lyapunov exponent of the recursion
 
-A cell with taps has d s[n] / d s[l] = sum_k (W_s[k] + W_r[k] diag G'(s[n-k])) d s[n-k] / d s[l]. What a gated cell carries
-from tick to tick is (s, v), and the Jacobians are those of both.
+A cell with taps has d s[n] / d s[l] = sum_k (W_s[k] + W_r[k] diag G'(s[n-k])) d s[n-k] / d s[l]. What a gated cell
+carries from tick to tick is (s, v), and the Jacobians are those of both.
 """
 
 from __future__ import annotations
@@ -109,7 +109,9 @@ def gradient_flow(
     own = _cell_of(cell)
     forward = GatedRun(own, x, s0) if is_gated(own) else RecurrentRun(own, x, s0)
     if forward.s.ndim != 2:
-        raise ValueError(f"x: expected one sequence (N, {own.input_width}), got a batch of shape {forward.s.shape[1:-1]}")
+        raise ValueError(
+            f"x: expected one sequence (N, {own.input_width}), got a batch of shape {forward.s.shape[1:-1]}"
+        )
     count = len(forward.s)
     if count < 3:
         raise ValueError(f"x: expected at least 3 samples, got {count}")
@@ -166,7 +168,9 @@ def _check_finite(psi: np.ndarray) -> None:
     finite = np.isfinite(psi).all(axis=1)
     if not finite.all():
         n = int(np.flatnonzero(~finite)[-1])
-        raise SimulationError(f"psi overflowed on the way back, at sample {n} of {len(psi)}; look at a shorter sequence")
+        raise SimulationError(
+            f"psi overflowed on the way back, at sample {n} of {len(psi)}; look at a shorter sequence"
+        )
 
 
 def _norms(rows: np.ndarray) -> np.ndarray:
