@@ -97,13 +97,13 @@ class AugmentedLSTM(GatedCell):
         return self.width if self.W_qdr is None else int(self.W_qdr.shape[0])
 
     def prepare(self, x: Array) -> Array:
-        """The windows x[n] .. x[n+L-1] as (N, ..., L, m), zero past the end; x itself where W_x? are matrices."""
-        if self.W_xcu.ndim == 2:
+        """The windows x[n] .. x[n+L-1] as (N, ..., L, m), zero past the end; x itself where L = 1."""
+        if self.context == 1:
             return x
         return stack([concatenate([x[lead:], 0 * x[:lead]]) for lead in range(self.context)], axis=-2)
 
     def tick(self, past: LSTMState, x: Array) -> Gates:
-        """Everything at n, from s[n-1], v[n-1] and the window (..., L, m) of the input that `prepare` cut out."""
+        """Everything at n, from s[n-1], v[n-1] and what `prepare` cut out of the input."""
         s, v = past
         g_cu = G_c(xi(self.W_xcu, x) + peephole(self.W_scu, s) + v @ self.W_vcu.T + self.b_cu)
         g_cs = G_c(xi(self.W_xcs, x) + peephole(self.W_scs, s) + v @ self.W_vcs.T + self.b_cs)
@@ -120,11 +120,11 @@ class AugmentedLSTM(GatedCell):
         return Gates(g_cu, g_cs, g_cr, u, s, r, q if self.W_qdr is None else q @ self.W_qdr.T, q, g_cx, xi_du)
 
 
-def xi(W: Array, window: Array) -> Array:
-    """sum_l W(l) x[n+l] (X1), for a window (..., L, m); W x[n] for a matrix W."""
-    if W.ndim == 2:
-        return window @ W.T
-    total = window[..., 0, :] @ W[0].T
+def xi(W: Array, x: Array) -> Array:
+    """sum_l W(l) x[n+l] (X1), of a window (..., L, m); W x[n], of the input alone, where L = 1."""
+    if W.ndim == 2 or len(W) == 1:
+        return x @ (W if W.ndim == 2 else W[0]).T
+    total = x[..., 0, :] @ W[0].T
     for lead in range(1, len(W)):
-        total = total + window[..., lead, :] @ W[lead].T
+        total = total + x[..., lead, :] @ W[lead].T
     return total
