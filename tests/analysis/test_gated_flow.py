@@ -102,17 +102,19 @@ def test_where_nothing_goes_through_the_gates_the_flow_is_the_carousel() -> None
         full, **{name: np.zeros((D, D)) for name in ("W_vcu", "W_vcs", "W_vdu", "W_vcr")}, b_cs=np.full(D, 5.0)
     )
     x = np.random.default_rng(6).standard_normal((400, M))
-    flow = gradient_flow(cell, x, exponents=2)
+    flow = gradient_flow(cell, x, exponents=D)
     values = np.exp(flow.log_singular[-1])
     gates, now = cell.gates(x).g_cs[1:], cell.gates(x)
     through = np.prod(gates, axis=0)
     shown = now.g_cr[-1] * (1 - now.r[-1] ** 2)  # v[n] = g_cr * G_d(s[n]) sees the state too
     np.testing.assert_allclose(np.sort(values[:D]), np.sort(through * np.sqrt(1 + shown**2)), rtol=1e-10)
     assert np.isfinite(flow.log_carousel).all()
-    # the rate is that of the most open gate
+    # D tangent vectors span a volume that shrinks as the product of all gates, up to its ends
     half = len(flow.lags) // 2
-    best = np.log(gates[half:]).mean(axis=0).max()
-    assert flow.exponents[0] == pytest.approx(best, abs=1e-3)
+    ends = np.log(1 + shown**2).sum() / (len(flow.lags) - half)
+    shrinks = np.log(gates[half:]).mean(axis=0).sum()
+    assert flow.exponents.sum() == pytest.approx(shrinks, abs=ends + 1e-3)
+    assert abs(shrinks) > 10 * (ends + 1e-3)
     assert flow.bound == np.inf
 
 
