@@ -137,7 +137,7 @@ def length_study(
     changes = {"weights": weights, "epochs": epochs}
     given = {key: check_count(key, value) for key, value in changes.items() if value is not None}
     if hidden is not None and weights is not None:
-        raise ValueError("weights: expected none beside hidden, which sets them")
+        raise ValueError("weights: expected none where the units are given")
     setup = replace(memory.setup, **given)
 
     tasks = {length: memory.task(length) for length in steps}

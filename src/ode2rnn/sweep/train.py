@@ -82,7 +82,7 @@ def train_study(
     if hidden is not None:
         check_count("hidden", hidden)
         if weights is not None:
-            raise ValueError("weights: expected none beside hidden, which sets them")
+            raise ValueError("weights: expected none where the units are given")
     setup = replace(SETUPS[name], **given)
     data = task if isinstance(task, Task) else TASKS[name]()
 
