@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import torch
 
 CONTEXT = 2  # samples of the input that the AugmentedLSTM sees at once
-OPEN = 1.0  # added to the bias of the gate that keeps the state, so that it starts open
+OPEN = 1.0  # bias of the gate that keeps the state, so that it starts open
 
 
 class Shape(NamedTuple):
@@ -83,13 +83,13 @@ def _gru(inputs: int, hidden: int) -> torch.nn.Module:
 def _vanilla(inputs: int, hidden: int) -> torch.nn.Module:
     from ode2rnn.nn import VanillaLSTM
 
-    return _opened(VanillaLSTM(inputs, hidden), "b_cs_l0")
+    return VanillaLSTM(inputs, hidden, forget_bias=OPEN)
 
 
 def _augmented(inputs: int, hidden: int) -> torch.nn.Module:
     from ode2rnn.nn import AugmentedLSTM
 
-    return _opened(AugmentedLSTM(inputs, hidden, context=CONTEXT, proj_size=(hidden + 1) // 2), "b_cs_l0")
+    return AugmentedLSTM(inputs, hidden, context=CONTEXT, proj_size=(hidden + 1) // 2, forget_bias=OPEN)
 
 
 def _opened(layer: torch.nn.Module, bias: str) -> torch.nn.Module:
