@@ -1,7 +1,7 @@
 """From RNN to LSTM: what the gates buy on a task that needs memory, and what it looks like inside (B4, T7, L1 to L6).
 
 Two networks with as many weights learn to add two marked numbers of a sequence. The gradient of the standard RNN
-vanishes on its way back to the marks; the state gate of the LSTM learns to stay near 1, and the error rides the carousel.
+vanishes on its way back to the marks; the state gate of the LSTM learns to stay near 1, and the error rides on it.
 
 Run: python demos/06_from_rnn_to_lstm.py [--out FOLDER]
 Exercise: set b_cs to -2 before the training (forget_bias=-2.0 below). Does the LSTM still learn? Look at g_cs first.

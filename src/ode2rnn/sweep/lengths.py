@@ -50,7 +50,7 @@ MEMORIES = {
         _copy,
         2 * SYMBOLS + 1,
         (12, 15, 20, 30),
-        Setup(4350, rate=1e-2, epochs=40, patience=20, batch=50, plain_rate=3e-3),
+        Setup(4850, rate=1e-2, epochs=40, patience=20, batch=50, plain_rate=3e-3),
     ),
 }
 

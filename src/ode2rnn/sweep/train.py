@@ -36,11 +36,11 @@ class Setup:
 
 
 SETUPS = {
-    "adding": Setup(weights=1200, rate=3e-3, epochs=100, patience=20),
+    "adding": Setup(weights=1155, rate=3e-3, epochs=100, patience=20),
     "copy": Setup(weights=1400, rate=3e-3, epochs=150, patience=20),
-    "sine": Setup(weights=1100, rate=3e-3, epochs=300, patience=30, batch=16),
-    "sunspots": Setup(weights=1120, rate=1e-3, epochs=300, patience=30, batch=16),
-    "digits": Setup(weights=1650, rate=1e-2, epochs=150, patience=15),
+    "sine": Setup(weights=2385, rate=3e-3, epochs=300, patience=30, batch=16),
+    "sunspots": Setup(weights=2385, rate=1e-3, epochs=300, patience=30, batch=16),
+    "digits": Setup(weights=1610, rate=1e-2, epochs=150, patience=15),
 }
 
 
