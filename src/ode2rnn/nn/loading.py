@@ -10,11 +10,12 @@ import torch
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.nn.augmented import AugmentedLSTM
 from ode2rnn.nn.canonical import CanonicalRNN
+from ode2rnn.nn.gru import GRU
 from ode2rnn.nn.saving import read
 from ode2rnn.nn.standard import StandardRNN
 from ode2rnn.nn.vanilla import VanillaLSTM
 
-LAYERS = {kind.__name__: kind for kind in (StandardRNN, CanonicalRNN, VanillaLSTM, AugmentedLSTM)}
+LAYERS = {kind.__name__: kind for kind in (StandardRNN, CanonicalRNN, VanillaLSTM, AugmentedLSTM, GRU)}
 
 
 def load(path: str | Path, device: Any = None) -> Any:
