@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ode2rnn import AugmentedLSTM, VanillaLSTM
+from ode2rnn.gated.gru import GRU
 
 D, D_V, M, L = 4, 3, 2, 3
 
@@ -28,6 +29,16 @@ def weights(seed: int, projected: bool, windows: bool, external: bool, size: flo
     return {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
 
 
+def gru_weights(seed: int, after: bool, size: float = 0.7) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for kind in "zrh":
+        shapes |= {f"W_x{kind}": (D, M), f"W_v{kind}": (D, D), f"b_{kind}": (D,)}
+    if after:
+        shapes["b_vh"] = (D,)
+    return {name: size * rng.standard_normal(shape) for name, shape in shapes.items()}
+
+
 def cells(seed: int = 0) -> dict[str, Any]:
     full = weights(seed, False, False, False)
     peepholes = ("W_scu", "W_scs", "W_scr")
@@ -38,6 +49,8 @@ def cells(seed: int = 0) -> dict[str, Any]:
         "augmented": AugmentedLSTM(**weights(seed, True, True, True)),
         "external gate": AugmentedLSTM(**weights(seed, False, False, True)),
         "projection": AugmentedLSTM(**weights(seed, True, False, False)),
+        "GRU": GRU(**gru_weights(seed, True)),
+        "GRU, reset before": GRU(**gru_weights(seed, False), reset_after=False),
     }
 
 

@@ -24,6 +24,7 @@ from ode2rnn.analysis.products import Linearized
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.system import run
 from ode2rnn.gated.cell import GatedCell
+from ode2rnn.gated.gru import GRU, GRUGates
 from ode2rnn.training.bptt import bptt
 
 Jacobians = Callable[[int], np.ndarray]
@@ -31,7 +32,7 @@ Jacobians = Callable[[int], np.ndarray]
 
 def is_gated(cell: Any) -> bool:
     """Whether the cell is one with gates."""
-    return isinstance(cell, GatedCell)
+    return isinstance(cell, GatedCell | GRU)
 
 
 class GatedRun:
@@ -51,24 +52,39 @@ class GatedRun:
         return self.trajectory.r.shape
 
     @cached_property
-    def seen(self) -> tuple[Any, Any]:
-        """What the ticks started from, and all that they computed."""
-        return self.cell.replay(self.trajectory, self.s0)
+    def jacobian(self) -> Jacobians:
+        """For tick n, d (s, v)[n] / d (s, v)[n-1]."""
+        if isinstance(self.cell, GRU):
+            return gru_jacobians(self.cell, self.s, self.gates)
+        return lstm_jacobians(self.cell, *self.cell.replay(self.trajectory, self.s0))
+
+    @cached_property
+    def gates(self) -> Any:
+        """What all ticks computed."""
+        return self.cell.gates(self.x, self.s0)
 
     def linearized(self, first: int) -> Linearized:
         """d (s, v)[n] / d (s, v)[n-1] from sample ``first`` on."""
-        jacobian = lstm_jacobians(self.cell, *self.seen)
-        width = self.s.shape[-1] + self.readout_shape[-1]
-        return Linearized(width, 1, len(self.s) - first, lambda n: {1: jacobian(first + n)})
+        width = self.s.shape[-1] + (0 if isinstance(self.cell, GRU) else self.readout_shape[-1])
+        return Linearized(width, 1, len(self.s) - first, lambda n: {1: self.jacobian(first + n)})
 
     def errors(self, r_bar: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """psi (N, d) and chi (N, d_v), from the analytic backward pass (L7 to L10, X4 to X6)."""
-        back = bptt(self.cell, self.x, r_bar, self.s0)
-        return back.psi, back.chi
+        """psi (N, d) and chi (N, d_v), from the analytic backward pass (L7 to L10, X4 to X6).
+
+        A GRU has one state, which is its readout: psi[n] = chi[n] = r_bar[n] + J[n+1]^T psi[n+1].
+        """
+        if not isinstance(self.cell, GRU):
+            back = bptt(self.cell, self.x, r_bar, self.s0)
+            return back.psi, back.chi
+        psi = r_bar.copy()
+        with np.errstate(all="ignore"):  # overflow is told by who asked
+            for n in range(len(psi) - 2, -1, -1):
+                psi[n] += psi[n + 1] @ self.jacobian(n + 1)
+        return psi, psi
 
     def carousel(self, first: int) -> np.ndarray:
-        """log ||prod diag g_cs|| over the ticks after ``first`` (T7)."""
-        gates = self.seen[1].g_cs[first + 1 :]
+        """log ||prod diag g_cs|| over the ticks after ``first`` (T7); of a GRU, whose z keeps its state, of z."""
+        gates = (self.gates.z if isinstance(self.cell, GRU) else self.gates.g_cs)[first + 1 :]
         with np.errstate(divide="ignore"):
             logs = np.concatenate([np.zeros((1, gates.shape[-1])), np.cumsum(np.log(gates), axis=0)])
         return 0.5 * np.logaddexp.reduce(2 * logs, axis=1)
@@ -106,6 +122,30 @@ def lstm_jacobians(cell: Any, past: Any, now: Any) -> Jacobians:
         through[:, d:] += W_vcr
         dq = both[n][:, None] * ds + readout[n][:, None] * through
         return np.concatenate([ds, dq if projection is None else projection @ dq])
+
+    return at
+
+
+def gru_jacobians(cell: GRU, v: np.ndarray, now: GRUGates) -> Jacobians:
+    """For tick n >= 1, d v[n] / d v[n-1], (d, d):
+
+        D(z) + D((v[n-1] - h) z') W_vz + D((1 - z)(1 - h^2)) F,    z' = z (1 - z), r' = r (1 - r)
+
+    where F is D(r) W_vh + D((W_vh v[n-1] + b_vh) r') W_vr with reset_after, else W_vh (D(r) + D(v[n-1] r') W_vr).
+    """
+    before = np.concatenate([v[:1], v[:-1]])  # of tick 0 nothing is asked
+    kept = (before - now.h) * now.z * (1 - now.z)
+    new, slope, diagonal = (1 - now.z) * (1 - now.h**2), now.r * (1 - now.r), np.arange(cell.width)
+    W_vz, W_vr, W_vh, b_vh = cell.W_vz, cell.W_vr, cell.W_vh, cell.b_vh
+
+    def at(n: int) -> np.ndarray:
+        if b_vh is not None:
+            fed_back = now.r[n][:, None] * W_vh + ((W_vh @ before[n] + b_vh) * slope[n])[:, None] * W_vr
+        else:
+            fed_back = W_vh @ (np.diag(now.r[n]) + (before[n] * slope[n])[:, None] * W_vr)
+        dv = kept[n][:, None] * W_vz + new[n][:, None] * fed_back
+        dv[diagonal, diagonal] += now.z[n]
+        return dv
 
     return at
 

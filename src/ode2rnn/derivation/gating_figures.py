@@ -40,7 +40,8 @@ def gates_data(experiment: Experiment) -> dict[str, Any]:
     gates = model.get_submodule("layer").cell().gates(x)  # type: ignore[operator]
     last = slice(max(0, len(x) - SHOWN), None)
     parts = ("g_cs", "g_cu", "g_cr", "s", "v")
-    said = to_numpy(gates.v) @ to_numpy(model.readout.weight).T + to_numpy(model.readout.bias)  # type: ignore[union-attr, arg-type]
+    readout = {name: to_numpy(W) for name, W in model.get_submodule("readout").named_parameters()}
+    said = to_numpy(gates.v) @ readout["weight"].T + readout["bias"]
     return {
         "t": t[last],
         "x": x[last, 0],
