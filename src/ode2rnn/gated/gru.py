@@ -28,7 +28,7 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.system import run
 from ode2rnn.discrete.unroll import spread
-from ode2rnn.gated.cell import G_c, G_d
+from ode2rnn.gated.cell import G_c, G_d, check_state
 
 LETTERS = ("W_xz", "W_vz", "b_z", "W_xr", "W_vr", "b_r", "W_xh", "W_vh", "b_h", "b_vh")
 
@@ -137,6 +137,10 @@ class GRU:
     def init(self, s0: Array) -> GRUState:
         """The state v[-1] = s0, (..., d)."""
         return GRUState(s0)
+
+    def resume(self, state: GRUState, batch: tuple[int, ...]) -> GRUState:
+        """The state that a run over inputs of shape (N, *batch, m) starts from, checked and seen with its batch."""
+        return check_state(state, (self.width,), batch, self.like)
 
     def tick(self, past: GRUState, x: Array) -> GRUGates:
         """Everything at n, from v[n-1] and x[n] (..., m) (S3)."""
