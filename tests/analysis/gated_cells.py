@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from ode2rnn import AugmentedLSTM, VanillaLSTM
-from ode2rnn.gated.gru import GRU
+from ode2rnn import GRU, AugmentedLSTM, VanillaLSTM
 
 D, D_V, M, L = 4, 3, 2, 3
 
