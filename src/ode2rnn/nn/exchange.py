@@ -17,6 +17,7 @@ from ode2rnn.core.arrays import as_like, brief
 
 if TYPE_CHECKING:
     from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.portable import PortableLayer
 
 SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 
@@ -100,7 +101,7 @@ def draw_rest(layer: RecurrentLayer) -> None:
                     parameter[1:].copy_(even(layer, (shape[0] - 1, *shape[1:])))
 
 
-def from_torch(kind: type[RecurrentLayer], module: Any, options: Mapping[str, Any]) -> Any:
+def from_torch(kind: type[PortableLayer], module: Any, options: Mapping[str, Any]) -> Any:
     """The layer of this ``kind`` that computes what ``module`` does."""
     if not isinstance(module, kind.torch_type):
         raise ValueError(f"module: expected a torch.nn.{kind.torch_type.__name__}, got {brief(module)}")
@@ -113,7 +114,7 @@ def from_torch(kind: type[RecurrentLayer], module: Any, options: Mapping[str, An
     return layer.train(module.training)
 
 
-def to_torch(layer: RecurrentLayer) -> Any:
+def to_torch(layer: PortableLayer) -> Any:
     """The layer of torch with these weights."""
     name = f"torch.nn.{layer.torch_type.__name__}"
     refuse(layer, name)
@@ -125,7 +126,7 @@ def to_torch(layer: RecurrentLayer) -> Any:
     return module.train(layer.training)
 
 
-def refuse(layer: RecurrentLayer, whose: str) -> None:
+def refuse(layer: PortableLayer, whose: str) -> None:
     """Raise a ValueError for what ``whose`` layer has not: an argument, or a weight that is not 0."""
     layer._refuse(whose)
     known = {letter for letters in layer.fused.values() for letter in letters}

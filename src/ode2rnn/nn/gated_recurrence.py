@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ode2rnn.nn import gated_plain as plain
+from ode2rnn.nn import gated_compiled, gated_plain
 from ode2rnn.nn.gated_plain import Wanted
 from ode2rnn.nn.gated_weights import LETTERS, as_mapping, by_letter, stack
 from ode2rnn.nn.recurrence import Refusal
@@ -38,7 +38,7 @@ def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None])
 
 def engine(x: Tensor, s: Tensor) -> Any:
     """The passes that run this: the compiled ones where they can."""
-    return plain
+    return gated_compiled if gated_compiled.fits(x, s) else gated_plain
 
 
 class GatedRecurrence(torch.autograd.Function):
