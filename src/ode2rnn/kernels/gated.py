@@ -8,8 +8,10 @@ external gate, where xi is the input term of du; Z, the gradients of the activat
 
 from __future__ import annotations
 
+import numpy as np
 from numba import njit
 
+from ode2rnn.kernels.gated_weights import DIAGONAL, FULL, pack_backward, pack_forward
 from ode2rnn.kernels.gates import (
     add,
     copy,
@@ -27,9 +29,7 @@ from ode2rnn.kernels.gates import (
     update_xd,
 )
 from ode2rnn.kernels.outer import add_outer_at, add_outer_of_few, pack_panels, pack_stripes
-from ode2rnn.kernels.tile import FREE, add_product_at, clear, width_of
-
-NONE, DIAGONAL, FULL = 0, 1, 2  # kinds of peepholes
+from ode2rnn.kernels.tile import FREE, add_product_at, clear, put_at, width_of
 
 
 @njit(**FREE)
@@ -44,11 +44,13 @@ def forward(
     external: bool,
     peephole: int,
     projected: bool,
+    width: int,
     block: int,
     ring: int,
     keep: bool,
-    width: int,
+    letters: np.ndarray,
     x: int,
+    s: int,
     v: int,
     W_x: int,
     W_v: int,
@@ -61,11 +63,13 @@ def forward(
     q: int,
     scratch: int,
     V: int,
+    s_last: int,
+    v_last: int,
 ) -> None:
-    """v[0 .. N-1] (N, batch, d_v) from s[-1] = S[0] and v[-1] = v.
+    """v[0 .. N-1] (N, batch, d_v), and s[N-1] and v[N-1] apart, from s[-1] = s and v[-1] = v.
 
     G (ring, batch, gates) keeps ``ring`` ticks, and S (N + 1, batch, d) all where ``keep``, else one; inputs are taken
-    for ``block`` ticks at a time. Matrices are packed, W_x (window, panels, m, PANEL); a diagonal is (k, d).
+    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr, q and scratch.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -74,6 +78,8 @@ def forward(
     x_panels = -(-x_row // width) * m * width * size
     s_step = batch * d * size if keep else 0
     cu, cs, cx, cr, xi = d * size, 2 * d * size, 3 * d * size, (gates - 1) * d * size, 5 * d * size
+    pack_forward(zero, letters, gates, m, d, d_v, window, peephole, width, W_x, W_v, bias, W_s, W_scr, W_qdr)
+    copy(zero, 1, batch * d, (s, 0, S, 0))
     for n in range(ticks):
         if n % block == 0:
             last = min(n + block, ticks)
@@ -87,12 +93,12 @@ def forward(
                         g + first * size, g_row, x_row,
                     )  # fmt: skip
         g = G + (n % ring) * batch * g_row * size
-        s, s_next = S + n * s_step, S + (n + 1) * s_step
+        s_past, s_next = S + n * s_step, S + (n + 1) * s_step
         v_next = V + n * batch * d_v * size
         add_product_at(zero, v, d_v, batch, W_v, d_v, width, scratch, g, g_row, gates * d)
         if peephole == FULL:
-            add_product_at(zero, s, d, batch, W_s, d, width, scratch, g + cu, g_row, (gates - 2) * d)
-        places = (g, g_row, g + cu, g_row, g + cs, g_row, s, d, s_next, d)
+            add_product_at(zero, s_past, d, batch, W_s, d, width, scratch, g + cu, g_row, (gates - 2) * d)
+        places = (g, g_row, g + cu, g_row, g + cs, g_row, s_past, d, s_next, d)
         outside = (g + cx, g_row, g + xi, g_row)
         diagonals = (W_s, 0, W_s + cu, 0)
         if external and peephole == DIAGONAL:
@@ -114,6 +120,8 @@ def forward(
             clear(zero, v_next, batch * d_v)
             add_product_at(zero, q, d, batch, W_qdr, d, width, scratch, v_next, d_v, d_v)
         v = v_next
+    copy(zero, 1, batch * d, (S + ticks * s_step, 0, s_last, 0))
+    copy(zero, 1, batch * d_v, (v, 0, v_last, 0))
 
 
 @njit(**FREE)
@@ -128,12 +136,17 @@ def backward(
     external: bool,
     peephole: int,
     projected: bool,
-    block: int,
     width: int,
+    block: int,
+    most: int,
+    few: bool,
+    letters: np.ndarray,
     x: int,
     v: int,
     V: int,
     V_bar: int,
+    s_bar: int,
+    v_bar: int,
     W_x: int,
     W_v: int,
     W_s: int,
@@ -148,11 +161,8 @@ def backward(
     left: int,
     right: int,
     scratch: int,
-    one: int,
-    most: int,
-    few: bool,
-    psi: int,
-    v_bar: int,
+    s_out: int,
+    v_out: int,
     x_bar: int,
     sum_x: int,
     sum_v: int,
@@ -163,9 +173,10 @@ def backward(
 ) -> None:
     """All gradients, added to the sums and to x_bar, each left out where its address is 0.
 
-    psi (batch, d) and v_bar (batch, d_v) hold the gradients of s[N-1] and v[N-1], and in the end those of s[-1] and
-    v[-1]; V_bar those of v[0 .. N-1], or 0. The weights are transposed and packed. Z, chi and q keep ``block`` ticks,
-    of which the sums are taken at once, ``most`` rows at a time.
+    V_bar, s_bar and v_bar are the gradients of v[0 .. N-1], s[N-1] and v[N-1], 0 for none; s_out and v_out become those
+    of s[-1] and v[-1]. The packed weights of ``letters`` go to W_x ... W_qdr. Z, chi and q keep ``block`` ticks, of
+    which the sums are taken at once, ``most`` rows at a time, packed in left and right; ``few`` says that x has so few
+    columns that its sum is taken the other way, and stands transposed.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -175,6 +186,12 @@ def backward(
     m_up, x_up = -(-m // width) * width, -(-x_row // width) * width
     s_step, v_step = batch * d * size, batch * d_v * size
     cu, cs, cx, cr, xi = d * size, 2 * d * size, 3 * d * size, (gates - 1) * d * size, 5 * d * size
+    pack_backward(zero, letters, gates, m, d, d_v, window, peephole, width, W_x, W_v, W_s, W_scr, W_qdr)
+    psi = s_out
+    if s_bar:
+        copy(zero, 1, batch * d, (s_bar, 0, psi, 0))
+    else:
+        clear(zero, psi, batch * d)
     for i in range(ticks):
         n = ticks - 1 - i
         slot = n % block
@@ -187,9 +204,9 @@ def backward(
             copy(zero, 1, batch * d_v, (V_bar + n * v_step, 0, chi_n, 0))
         else:
             clear(zero, chi_n, batch * d_v)
-        if i == 0:
+        if i == 0 and v_bar:
             add(zero, 1, batch * d_v, (v_bar, 0, chi_n, 0))
-        else:
+        elif i:
             z_next = Z + ((n + 1) % block) * batch * g_row * size
             add_product_at(zero, z_next, g_row, batch, W_v, gates * d, width, scratch, chi_n, d_v, d_v)  # L7
         if projected:
@@ -232,7 +249,8 @@ def backward(
             z_rows = Z + begin * g_row * size
             past = n * batch + begin  # rows before these
             if sum_b:
-                add_outer_of_few(zero, one, 0, 0, 1, z_rows, g_row, gates * d, rows, width, sum_b)
+                put_at(zero, scratch, 1.0)
+                add_outer_of_few(zero, scratch, 0, 0, 1, z_rows, g_row, gates * d, rows, width, sum_b)
             pack_stripes(zero, z_rows, g_row, g_row, rows, most, left)
             for j in range(window if sum_x else 0):
                 some, x_rows = min(rows, (ticks - j) * batch - past), x + (past + j * batch) * m * size
@@ -259,5 +277,5 @@ def backward(
                 pack_stripes(zero, chi + begin * d_v * size, d_v, d_v, rows, most, left)
                 pack_panels(zero, q + begin * d * size, d, d, rows, most, width, right)
                 add_outer_at(zero, left, 0, d_v, right, d, rows, most, width, sum_qdr)
-    clear(zero, v_bar, batch * d_v)
-    add_product_at(zero, Z, g_row, batch, W_v, gates * d, width, scratch, v_bar, d_v, d_v)
+    clear(zero, v_out, batch * d_v)
+    add_product_at(zero, Z, g_row, batch, W_v, gates * d, width, scratch, v_out, d_v, d_v)

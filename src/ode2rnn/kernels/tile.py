@@ -149,6 +149,17 @@ def number_at(typing: Any, zero: Any, address: Any) -> Any:
 
 
 @intrinsic
+def put_at(typing: Any, zero: Any, address: Any, value: Any) -> Any:
+    """Write a number of the precision of ``zero`` at ``address``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        builder.store(given[2], builder.inttoptr(given[1], given[2].type.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(zero, types.int64, zero), build
+
+
+@intrinsic
 def width_of(typing: Any, zero: Any) -> Any:
     """How many bytes a number of the precision of ``zero`` takes."""
 

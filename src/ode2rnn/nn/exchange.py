@@ -45,7 +45,7 @@ def fuse(layer: RecurrentLayer, suffix: str) -> dict[str, Tensor]:
         parts = [None if letter is None else getattr(layer, letter + suffix) for letter in letters]
         like = next((part for part in parts if part is not None), None)
         if name == "bias_hh" and layer.bias:
-            like = next(layer.parameters())
+            like = layer._like
         if like is None or any(part is not None and part.ndim > 2 for part in parts):
             continue
         blocks = [like.new_zeros(d) if part is None else part for part in parts]
@@ -71,7 +71,7 @@ def take(layer: RecurrentLayer, suffix: str, fused: Mapping[str, Tensor]) -> Non
 def even(layer: RecurrentLayer, shape: tuple[int, ...]) -> Tensor:
     """Numbers drawn as torch draws its weights."""
     bound = 1 / math.sqrt(layer.hidden_size)
-    return next(layer.parameters()).detach().new_empty(shape).uniform_(-bound, bound)
+    return layer._like.detach().new_empty(shape).uniform_(-bound, bound)
 
 
 def draw(layer: RecurrentLayer) -> None:
@@ -118,7 +118,7 @@ def to_torch(layer: PortableLayer) -> Any:
     """The layer of torch with these weights."""
     name = f"torch.nn.{layer.torch_type.__name__}"
     refuse(layer, name)
-    like = next(layer.parameters())
+    like = layer._like
     arguments = {name: getattr(layer, name) for name in (*SHARED, *layer.torch_options)}
     module = layer.torch_type(**arguments, device=like.device, dtype=like.dtype)
     weights = {key + suffix: value for suffix, _ in layer.places() for key, value in fuse(layer, suffix).items()}

@@ -70,6 +70,11 @@ class RecurrentLayer(torch.nn.Module):
         cls.__signature__ = inspect.Signature(merged(cls))  # type: ignore[attr-defined]
 
     @property
+    def _like(self) -> Tensor:
+        """A weight, for its dtype and device."""
+        return getattr(self, f"{self.letters[0]}_l0")
+
+    @property
     def output_size(self) -> int:
         """Number of readouts of one recursion."""
         return self.hidden_size
@@ -97,6 +102,9 @@ class RecurrentLayer(torch.nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         """Weights under their other names: a letter alone, of the lowest layer; torch's, built from the letters."""
+        held = self.__dict__.get("_parameters", {})
+        if name in held:  # the usual case, and the reason why forward may ask by name at every call
+            return held[name]
         if name in self.letters:
             return getattr(self, f"{name}_l0")
         kind, found, place = name.partition("_l")

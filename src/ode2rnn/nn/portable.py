@@ -94,7 +94,7 @@ class PortableLayer(RecurrentLayer):
         suffix = self.place(layer, reverse)
         weights = {letter: getattr(self, letter + suffix) for letter in self.letters}
         if not self.bias:
-            zero = next(self.parameters()).new_zeros(self.hidden_size)
+            zero = self._like.new_zeros(self.hidden_size)
             biases = [letter for letter in self.letters if not letter.startswith("W_")]
             weights |= {letter: zero for letter in biases if letter not in self._unused}
         return self.cell_type(**weights, **self._of_cell(), dt=self.dt)

@@ -39,7 +39,7 @@ class SimpleLayer(PortableLayer):
         if not isinstance(nonlinearity, Activation):
             self.nonlinearity = check_choice("nonlinearity", nonlinearity, ACTIVATIONS)
         super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
-        like = next(self.parameters())
+        like = self._like
         self.activation.check_for(like if like.device.type != "meta" else torch.empty(0, dtype=like.dtype))
 
     @property

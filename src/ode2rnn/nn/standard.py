@@ -47,7 +47,7 @@ class StandardRNN(SimpleLayer):
 
     def _of_cell(self) -> dict[str, Any]:
         d = self.hidden_size
-        return super()._of_cell() | {"W_s": next(self.parameters()).new_zeros(d, d)}
+        return super()._of_cell() | {"W_s": self._like.new_zeros(d, d)}
 
     @classmethod
     def from_continuous(cls, model: Any, dt: float, scheme: str = "backward_euler", batch_first: bool = False) -> Self:
