@@ -7,7 +7,7 @@ from typing import Any
 
 from ode2rnn import signals
 from ode2rnn.derivation import Experiment
-from ode2rnn.derivation.retiming_figures import retiming_data, draw_retiming
+from ode2rnn.derivation.retiming_figures import draw_retiming, retiming_data
 
 
 def data() -> dict[str, Any]:

@@ -84,7 +84,7 @@ def test_bad_arguments_are_named():
     given = {"t": (0.0, 2.0), "history": S0, "dts": [0.5, 0.25]}
     with pytest.raises(ValueError, match="model: expected a ContinuousLSTM"):
         lstm_convergence(ContinuousRNN(-1.0, 0.5, None, None, 1.0), **given)
-    with pytest.raises(ValueError, match="delay: expected .tied. for tau = 0, .fixed. for tau > 0, got .tied., 1"):
+    with pytest.raises(ValueError, match="delay: expected 'tied' for tau = 0, 'fixed' for tau > 0, got 'tied', 1"):
         lstm_convergence(model, **given, delay="tied")
     with pytest.raises(ValueError, match="scheme: expected one of"):
         lstm_convergence(model, **given, scheme="implicit_linear")
