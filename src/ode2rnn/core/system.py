@@ -16,7 +16,12 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
 
 class System(Protocol):
-    """What :func:`run` steps."""
+    """What :func:`run` steps.
+
+    Where a system has them, run also calls ``prepare(x)``, which makes of the inputs (N, ..., m) what each tick sees of
+    them (for a cell that looks ahead), ``resume(state, batch)``, which checks a state of its own that a caller hands
+    in, and ``scan(state, x, ticks)``, a kernel for all ticks.
+    """
 
     @property
     def dt(self) -> float:
@@ -45,7 +50,7 @@ class System(Protocol):
         """The state a tick later, with the input x[n] (..., m), or None without input."""
 
     def readout(self, state: Any) -> tuple[Array, Array]:
-        """(s[n], r[n]), each (..., d)."""
+        """(s[n], r[n]), each (..., d); an LSTM's readout has a width of its own."""
 
 
 def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
@@ -72,9 +77,15 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
             " discretize(model, dt) or Sampled(model, dt)"
         )
     inputs, ticks = _check_inputs(cell, x)
-    state = s0 if isinstance(s0, cell.State) else cell.init(_check_start(cell, s0, inputs))
+    if isinstance(s0, cell.State):
+        resume = getattr(cell, "resume", None)
+        state = s0 if resume is None else resume(s0, () if inputs is None else tuple(inputs.shape[1:-1]))
+    else:
+        state = cell.init(_check_start(cell, s0, inputs))
+    prepare = getattr(cell, "prepare", None)  # a cell that looks ahead
+    seen = inputs if prepare is None else prepare(inputs)
     with np.errstate(all="ignore"):  # overflow is told below, with the valid part
-        states, readouts, failure = _scan(cell, state, inputs, ticks) or _loop(cell, state, inputs, ticks)
+        states, readouts, failure = _scan(cell, state, seen, ticks) or _loop(cell, state, seen, ticks)
     done = len(readouts)
     if done == 0:
         raise SimulationError(failure)

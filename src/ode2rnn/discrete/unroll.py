@@ -114,6 +114,11 @@ class Unrolled:
         """Before the first cell of a segment, with s[-1] = s0."""
         return Position(0, self.cell.init(s0))
 
+    def resume(self, state: Position, batch: tuple[int, ...]) -> Position:
+        """The same position, its memory checked by the cell where that checks what it is handed."""
+        own = getattr(self.cell, "resume", None)
+        return state if own is None else Position(state.tick, own(state.memory, batch))
+
     def step(self, state: Position, x: Array | None) -> Position:
         """Through one cell; after the K-th the next segment starts from zero."""
         if state.tick == self.length:
@@ -148,7 +153,7 @@ class Unrolled:
         def joined(name: str) -> list[np.ndarray]:
             arrays = [getattr(part, name) for part in parts]
             if whole:
-                arrays[1] = np.moveaxis(arrays[1], 1, 0).reshape((whole * K, *zeros.shape))
+                arrays[1] = np.moveaxis(arrays[1], 1, 0).reshape((whole * K, *arrays[0].shape[1:]))
             return arrays
 
         return np.concatenate([np.broadcast_to(first, zeros.shape)[None], *joined("s")]), np.concatenate(joined("r"))
@@ -178,6 +183,9 @@ def unroll(cell: System, length: int) -> Unrolled:
     missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
     if missing:
         raise ValueError(f"cell: expected a System, got {brief(cell)}, which has no {missing[0]}")
+    context = getattr(cell, "context", 1)
+    if context > 1:
+        raise ValueError(f"cell: expected one that sees x[n] alone, got one that looks ahead over {context} samples")
     return Unrolled(cell, check_count("length", length))
 
 

@@ -14,8 +14,8 @@ k = 0, has W_r[0]^T psi[n] in chi[n], so that psi[n] solves a linear equation.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,10 +23,8 @@ import numpy as np
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import (
     Array,
-    all_finite,
     as_like,
     broadcast_to,
-    check_array,
     check_count,
     check_flag,
     concatenate,
@@ -34,38 +32,16 @@ from ode2rnn.core.arrays import (
     stack,
 )
 from ode2rnn.core.system import run
-from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.unroll import Position, Unrolled, spread, unroll
-
-
-@dataclass(frozen=True, eq=False)
-class Backward:
-    """What :func:`bptt` returns; it unpacks as ``gradients, x_bar, psi = bptt(...)``.
-
-    Attributes:
-        gradients: dE / d parameter, as a record of the cell's own type: gradients.W_r is dE/dW_r, and so on.
-        x_bar: dE/dx[n], of the shape of x; None for a cell without input.
-        psi: dE/ds[n], (N, ..., d).
-        chi: dE/dr[n], (N, ..., d).
-        s0_bar: dE/ds[-1], of the shape of s0; a Memory where s0 was one.
-        trajectory: the forward run.
-    """
-
-    gradients: CanonicalRNN | TappedRNN
-    x_bar: Array | None
-    psi: Array
-    chi: Array
-    s0_bar: Any
-    trajectory: Trajectory
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter((self.gradients, self.x_bar, self.psi))
+from ode2rnn.gated.cell import GatedCell
+from ode2rnn.training.backward import Backward, check_growth, cotangent, summed
+from ode2rnn.training.gated_bptt import gated_bptt
 
 
 def bptt(
-    cell: CanonicalRNN | TappedRNN | Unrolled,
+    cell: CanonicalRNN | TappedRNN | GatedCell | Unrolled,
     x: Any,
     r_bar: Array | Callable[[Array], Array],
     s0: Any = None,
@@ -77,12 +53,12 @@ def bptt(
     """Gradients of an objective E of the readouts, by back-propagation through time (B1-B3).
 
     Args:
-        cell: the canonical RNN, the standard RNN (W_s = 0), or a cell with taps; or one of them unrolled, which has
-            its own segments.
+        cell: the canonical RNN, the standard RNN (W_s = 0), a cell with taps, a VanillaLSTM or an AugmentedLSTM
+            (L7-L11, X4-X7; their readout r is v); or one of them unrolled, which has its own segments.
         x: inputs (N, ..., m), as `run` takes them.
         r_bar: partial E / partial r[n], of the shape of the readouts (N, ..., d); or a function that takes the
             readouts of the forward run to it.
-        s0: s[-1], or the cell's Memory, as `run` takes it.
+        s0: s[-1], or the cell's own state, as `run` takes it.
         s_bar: partial E / partial s[n], (N, ..., d), where E depends on the states themselves.
         segment: truncated BPTT, the errors flow back within segments of this many samples; the whole sequence by
             default.
@@ -107,6 +83,8 @@ def bptt(
     """
     if isinstance(cell, Unrolled):
         return bptt(cell.cell, x, r_bar, s0, s_bar=s_bar, segment=cell.length, carry=False)
+    if not isinstance(cell, CanonicalRNN | TappedRNN):
+        return gated_bptt(cell, x, r_bar, s0, s_bar, segment, carry)
     tapped = as_tapped(cell)
     length = None if segment is None else check_count("segment", segment)
     carried = check_flag("carry", carry) or length is None
@@ -115,8 +93,8 @@ def bptt(
     N = len(s)
     K = N if length is None else min(length, N)
     given = {
-        "r_bar": _cotangent("r_bar", r_bar(r) if callable(r_bar) else r_bar, s),
-        "s_bar": None if s_bar is None else _cotangent("s_bar", s_bar, s),
+        "r_bar": cotangent("r_bar", r_bar(r) if callable(r_bar) else r_bar, s),
+        "s_bar": None if s_bar is None else cotangent("s_bar", s_bar, s),
     }
     memory = s0 if isinstance(s0, Memory) else cell.init(_begin(s0, s))
     with np.errstate(all="ignore"):  # overflow is told below
@@ -131,11 +109,7 @@ def bptt(
         }
         theta_bar = psi.reshape((-1, tapped.width)).sum(0)
     everything = [psi, theta_bar, *(matrix for by_lag in sums.values() for matrix in by_lag.values())]
-    if not all(all_finite(value) for value in everything):
-        raise SimulationError(
-            "the gradients overflowed on the way back: the error grows from tick to tick; take shorter segments, or"
-            " smaller weights"
-        )
+    check_growth(everything)
     memory_bar = _memory_bar(tapped, memory, psi, K)
     return Backward(
         _record(cell, sums, theta_bar),
@@ -193,15 +167,6 @@ def _begin(s0: Any, s: Array) -> Array:
     return broadcast_to(start.reshape((1,)) if start.ndim == 0 else start, tuple(s.shape[1:]))
 
 
-def _cotangent(name: str, value: Any, s: Array) -> Array:
-    array = check_array(name, value, like=s)
-    if array.ndim == 1 and tuple(s.shape[1:]) == (1,):
-        array = array[:, None]
-    if tuple(array.shape) != tuple(s.shape):
-        raise ValueError(f"{name}: expected shape {tuple(s.shape)}, that of the run, got {tuple(array.shape)}")
-    return array
-
-
 def _past(values: Array, before: tuple[Any, ...], lag: int, K: int, carried: bool, cell: TappedRNN, name: str) -> Array:
     """values[n - lag] for every n, with what was before the first tick, and with nothing before a zeroed segment."""
     if lag == 0:
@@ -241,7 +206,7 @@ def _input_bar(cell: TappedRNN, x: Array | None, psi: Array, K: int, carried: bo
             reached = (at + lag < K).reshape((-1, *(1,) * (psi.ndim - 1))).astype(float)
             later = later * as_like(reached, psi)
         total = total + later @ W
-    return _summed(total, tuple(x.shape), 1)
+    return summed(total, tuple(x.shape), 1)
 
 
 def _memory_bar(cell: TappedRNN, memory: Memory, psi: Array, K: int) -> Memory:
@@ -268,13 +233,4 @@ def _memory_bar(cell: TappedRNN, memory: Memory, psi: Array, K: int) -> Memory:
 def _start_bar(cell: TappedRNN, s0: Any, memory: Memory, bar: Memory) -> Array:
     """dE/ds[-1] where the cell has been at s[-1] for ever."""
     total = sum(bar.s[1:], bar.s[0]) + as_activation(cell.activation).slope(memory.s[0]) * sum(bar.r[1:], bar.r[0])
-    return total if s0 is None else _summed(total, tuple(np.shape(s0)))
-
-
-def _summed(value: Array, shape: tuple[int, ...], first: int = 0) -> Array:
-    """``value`` summed over the axes along which an array of ``shape`` was repeated, from axis ``first`` on."""
-    missing = (1,) * (value.ndim - len(shape))
-    for axis, length in enumerate((*shape[:first], *missing, *shape[first:])):
-        if length == 1 and value.shape[axis] != 1:
-            value = value.sum(axis, keepdims=True)
-    return value.reshape(shape)
+    return total if s0 is None else summed(total, tuple(np.shape(s0)))
