@@ -12,6 +12,7 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.stability import plot_roots, plot_stability_chart
 from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
@@ -24,8 +25,10 @@ __all__ = [
     "plot_learning",
     "plot_moduli",
     "plot_plane",
+    "plot_roots",
     "plot_samples",
     "plot_scores",
+    "plot_stability_chart",
     "plot_states",
     "save_figure",
 ]
