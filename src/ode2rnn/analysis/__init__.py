@@ -1,6 +1,7 @@
 """What can be asked of a model and of its samples: how accurate and how stable they are, and where gradients go."""
 
 from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
@@ -21,6 +22,9 @@ __all__ = [
     "characteristic_roots",
     "discrete_roots",
     "pole_image",
+    "fixed_points",
+    "FixedPoint",
+    "FixedPoints",
     "stability_chart",
     "StabilityChart",
     "multipliers",
