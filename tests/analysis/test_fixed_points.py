@@ -95,6 +95,16 @@ def test_the_samples_rest_where_the_flow_does_and_lose_stability_by_their_own_si
         assert fixed_points(discretize(loop, dt, "implicit_linear"))[0].name == name
 
 
+@pytest.mark.parametrize("method", ["backward_euler", "spectral"])
+def test_the_ticks_of_a_sampled_delay_equation_are_a_map_that_rests_where_it_does(method):
+    model = ContinuousRNN(-1.0, -3.0, 1.0, None, tau=0.5)
+    found = fixed_points(Sampled(model, 0.25, method, substeps=2), x=[0.4])
+    assert found.discrete
+    np.testing.assert_allclose(found.states, fixed_points(model, [0.4]).states, rtol=1e-11)
+    np.testing.assert_allclose(found[0].roots, discrete_roots(Sampled(model, 0.25, method, 2), found[0].s), rtol=1e-9)
+    assert found[0].side == "Neimark-Sacker"
+
+
 def test_a_cell_with_taps_rests_where_a_run_of_it_ends():
     model = AdditiveModel(state=[(-1.0, 0.0), (-0.3, 0.5)], readout=[(0.8, 1.0)], input=[(1.0, 0.25)], phi=[0.2])
     cell = discretize(model, 0.25, "tustin")

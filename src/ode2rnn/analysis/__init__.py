@@ -4,6 +4,7 @@ from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.planes import PhasePlane, phase_plane
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.stability import StabilityChart, stability_chart
@@ -26,6 +27,8 @@ __all__ = [
     "fixed_points",
     "FixedPoint",
     "FixedPoints",
+    "phase_plane",
+    "PhasePlane",
     "lyapunov",
     "Lyapunov",
     "stability_chart",

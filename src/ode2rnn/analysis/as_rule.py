@@ -17,6 +17,7 @@ from ode2rnn.core.arrays import brief, check_count, to_numpy
 from ode2rnn.core.signals import Constant
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.sampled import Sampled
+from ode2rnn.discrete.schemes import discretize
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
@@ -37,8 +38,11 @@ def rule_at_rest(system: Any, jacobian: Any = None, size: int | None = None) -> 
     if isinstance(system, CanonicalRNN | TappedRNN):
         return Taps(as_tapped(system), settled=True)
     if isinstance(system, Sampled):
-        # where there is a delay, or backward Euler, the samples rest where the equation does
-        return tick_rule(system) if has_ticks_of_its_own(system) else NetworkFlow(system.model)
+        if has_ticks_of_its_own(system):
+            return tick_rule(system)
+        if system.method == "backward_euler":
+            return Taps(as_tapped(discretize(system.model, system.dt / system.substeps)), settled=True)
+        return NetworkFlow(system.model)  # with an adaptive step the samples rest where the equation does
     return _other(system, jacobian, size)
 
 

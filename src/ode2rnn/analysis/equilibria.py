@@ -180,7 +180,14 @@ def fixed_points(
     order = [k for k, _ in slow]
     failed = given[ends.kinds == FAILED]
     return FixedPoints(
-        tuple(points), ends.states[order], ends.speeds[order], failed, len(given), rule.discrete, rule.names, complete
+        tuple(points),
+        ends.states[order],
+        ends.speeds[order],
+        failed,
+        len(given),
+        rule.discrete or isinstance(system, Sampled),
+        rule.names,
+        complete,
     )
 
 

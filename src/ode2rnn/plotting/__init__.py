@@ -12,6 +12,7 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.dynamics import plot_fixed_points, plot_lyapunov, plot_phase_plane
 from ode2rnn.plotting.stability import plot_roots, plot_stability_chart
 from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
@@ -21,9 +22,12 @@ __all__ = [
     "add_legend",
     "new_axes",
     "plot_errors",
+    "plot_fixed_points",
     "plot_forecast",
     "plot_learning",
+    "plot_lyapunov",
     "plot_moduli",
+    "plot_phase_plane",
     "plot_plane",
     "plot_roots",
     "plot_samples",
