@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from ode2rnn import AdditiveModel, CanonicalRNN, ContinuousRNN, Sampled, TappedRNN, discretize, nn, run
-from ode2rnn.analysis import characteristic_roots, discrete_roots, fixed_points
+from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibria, fixed_points
 from ode2rnn.analysis.as_rule import moving_rule, rule_at_rest
 from ode2rnn.analysis.equilibria import classify
+from ode2rnn.analysis.newton_starts import newton_starts
 
 BEER = np.array([[4.5, 1.0], [-1.0, 4.5]])
 THETA = np.array([-2.75, -1.75])
@@ -68,6 +69,27 @@ def test_starts_that_leave_are_told():
     found = fixed_points(lambda s: np.exp(s) + 1.0, starts=[[0.0], [1.0]])
     assert len(found) == 0
     assert len(found.failed) + len(found.slow) > 0
+    nowhere = fixed_points(ContinuousRNN(0.0, 1.0, None, 2.0))  # s' = 2 + tanh s
+    assert (len(nowhere), len(nowhere.failed) + len(nowhere.slow) > 0) == (0, True)
+
+
+def test_an_interrupt_keeps_what_was_found(monkeypatch):
+    model = ContinuousRNN(-np.eye(2), np.diag([2.0, 0.5]), None, None)
+    whole, calls = fixed_points(model, starts=64), []
+
+    def first_block_only(*args):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return newton_starts(*args)
+
+    monkeypatch.setattr(equilibria, "newton_starts", first_block_only)
+    monkeypatch.setattr(equilibria, "BLOCK", 16)
+    part = fixed_points(model, starts=64)
+    assert (whole.complete, part.complete) == (True, False)
+    assert len(part) >= 1
+    assert len(part.failed) == 48
+    assert "interrupted" in part.table()
 
 
 def test_a_delay_moves_no_equilibrium_but_its_roots():

@@ -194,6 +194,29 @@ def test_the_result_tells_where_to_go_on_from():
     assert "Kaplan-Yorke" in str(first)
 
 
+def test_the_ticks_of_an_adaptive_method_have_the_exponents_of_the_equation():
+    model = ContinuousRNN(-1.0, -3.0, None, None, tau=0.5)
+    found = lyapunov(Sampled(model, 0.25, "spectral"), steps=400, s0=[0.0], count=2)
+    assert (found.dt, found.steps, found.discrete) == (0.25, 400, True)
+    np.testing.assert_allclose(found.exponents, characteristic_roots(model, [0.0], count=2).real, atol=0.02)
+
+
+def test_an_interrupt_keeps_what_was_found(monkeypatch):
+    cell = discretize(ContinuousRNN(-np.eye(2), W, None, None), 1.0, "implicit_linear")
+    qr, calls = np.linalg.qr, []
+
+    def interrupted(matrix):
+        calls.append(matrix)
+        if len(calls) == 9:
+            raise KeyboardInterrupt
+        return qr(matrix)
+
+    monkeypatch.setattr(np.linalg, "qr", interrupted)
+    found = lyapunov(cell, steps=1000, s0=[0.0, 0.0], every=10, transient=20)
+    assert (found.complete, found.steps) == (False, 50)
+    np.testing.assert_allclose(found.exponents, np.log(1.25), atol=1e-12)
+
+
 def test_the_benchmark_runs(capsys):
     ratios = benchmark.main(ticks=30, width=6, count=2, rounds=1)
     assert set(ratios) == {"canonical RNN", "torch.nn.LSTM"}
@@ -212,6 +235,7 @@ def test_the_benchmark_runs(capsys):
         (lambda: lyapunov(torch.nn.GRU(2, 3), np.zeros((5, 2)), steps=6), "steps: expected at most"),
         (lambda: lyapunov(torch.nn.GRU(2, 3), s0=[1.0]), "s0: expected shape"),
         (lambda: lyapunov(MACKEY_GLASS, s0=[1.0, 2.0]), "s0: expected shape"),
+        (lambda: lyapunov(MACKEY_GLASS, transient=-1), "transient: expected"),
     ],
 )
 def test_bad_input_is_named(call, match):

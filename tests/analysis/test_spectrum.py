@@ -4,10 +4,11 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from scipy.optimize import brentq
 from scipy.special import lambertw
 
-from ode2rnn import AdditiveModel, ContinuousRNN, Sampled, SimulationError, discretize, run
+from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, Sampled, SimulationError, discretize, run
 from ode2rnn.analysis.delay_roots import count_right_of, delta
 from ode2rnn.analysis.spectrum import (
     characteristic_roots,
@@ -239,3 +240,13 @@ def test_the_multipliers_of_a_sampled_model_are_the_rate_at_which_it_leaves_rest
     z = discrete_roots(system, count=1)[0]
     # a pair z, z_bar: s[n+1] = 2 Re z s[n] - |z|^2 s[n-1]
     np.testing.assert_allclose(s[-1], 2 * z.real * s[-2] - abs(z) ** 2 * s[-3], rtol=1e-8)
+
+
+def test_models_of_tensors_and_circulants_have_the_roots_of_their_numbers():
+    plain = ContinuousRNN(-2 * np.eye(3), 0.5 * np.roll(np.eye(3), 1, 0), None, [0.1, 0.0, 0.2], tau=1.0)
+    A, B = (torch.tensor(np.asarray(matrix), requires_grad=True) for matrix in (plain.A, plain.B))
+    tensors = ContinuousRNN(A, B, None, plain.phi, tau=1.0)
+    ring = ContinuousRNN(Circulant([-2.0, 0, 0]), Circulant([0, 0.5, 0]), None, plain.phi, tau=1.0)
+    for model in (tensors, ring):
+        np.testing.assert_allclose(characteristic_roots(model), characteristic_roots(plain), rtol=1e-12)
+        np.testing.assert_allclose(discrete_roots(discretize(model, 0.5)), discrete_roots(discretize(plain, 0.5)))

@@ -28,6 +28,8 @@ SAME_POINT = 1e-6
 NEUTRAL = 1e-9
 LEADING = 6
 WARM_UP = 60
+# starts iterated together: as many as so many numbers of their Jacobians, but no more than
+NUMBERS, BLOCK = 1 << 22, 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +248,7 @@ def _search(rule: Rule, u: np.ndarray, starts: np.ndarray, tolerance: float, ite
         J = rule.jacobian(S, u)
         return J - np.eye(rule.size) if rule.discrete else J
 
-    block = int(np.clip(2**22 / rule.size**2, 4, 4096))
+    block = int(np.clip(NUMBERS / rule.size**2, 4, BLOCK))
     parts: list[Ends] = []
     complete, done = True, 0
     try:

@@ -6,7 +6,7 @@ Jacobians is formed, so the leading exponents cost what their vectors cost.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from ode2rnn.analysis.motions import DelaySteps, FlowSteps, pilot_step, resolved
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.rules import Rule, Taps
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_count, check_positive, check_shape, to_numpy
+from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
@@ -124,6 +124,12 @@ def lyapunov(
         >>> lyapunov(cell, steps=100, s0=[0.0, 0.0]).per_step.round(6)  # log 2 and log 1/2
         array([ 0.693147, -0.693147])
     """
+    if isinstance(system, Sampled) and METHODS.get(system.method, METHODS["spectral"]).adaptive:
+        # its ticks are those of the equation itself
+        length = system.dt * check_count("steps", 10_000 if steps is None else steps) if T is None else T
+        before = None if transient is None else system.dt * check_nonnegative("transient", transient)
+        found = lyapunov(system.model, x, T=length, count=count, every=every, transient=before, s0=s0, dt=dt, seed=seed)
+        return replace(found, dt=system.dt, steps=round(found.steps * found.dt / system.dt), discrete=True)
     motion = _motion(system, x, s0, dt, jacobian, seed)
     rule, S, drives = motion
     total, warm = _lengths(motion, steps, T, transient)
@@ -224,8 +230,6 @@ class Motion:
 def _motion(system: Any, x: Any, s0: Any, dt: float | None, jacobian: Any, seed: int) -> Motion:
     ticks = 1
     if isinstance(system, Sampled) and not has_ticks_of_its_own(system):
-        if METHODS.get(system.method, METHODS["spectral"]).adaptive:
-            return _motion(system.model, x, s0, dt, jacobian, seed)
         ticks = system.substeps
         system = discretize(system.model, system.dt / ticks)
     if isinstance(system, AdditiveModel) and system.delays:
@@ -283,7 +287,7 @@ def _lengths(motion: Motion, steps: Any, T: Any, transient: Any) -> tuple[int, i
         if steps is not None:
             raise ValueError("steps: expected T, the time, for a flow, got a number of steps")
         length = 1000.0 if T is None else check_positive("T", T)
-        warm = 0.1 * length if transient is None else float(transient)
+        warm = 0.1 * length if transient is None else check_nonnegative("transient", transient)
         return max(1, round(length / rule.dt)), round(warm / rule.dt)
     tick = motion.ticks * rule.dt
     if motion.given:

@@ -15,7 +15,7 @@ Residual = Callable[[np.ndarray], np.ndarray]
 
 FIXED, SLOW, FAILED = 0, 1, 2
 ROUNDING, NEAR = 1e-15, 1e-6
-LARGEST = 1e12  # a state beyond this has left
+LARGEST = 1e6  # a state beyond this has left
 
 
 class Ends(NamedTuple):
@@ -51,8 +51,8 @@ def newton_starts(
         damping, stalls = np.full(len(S), 1e-3), np.zeros(len(S), dtype=int)
         for _ in range(iterations):
             s, now = S[active], r[active]
-            small = np.abs(now).max(1) <= tolerance * (1 + np.abs(s).max(1))
-            gone = ~np.isfinite(now).all(1) | (np.abs(s).max(1) > LARGEST)
+            gone = ~np.isfinite(now).all(1) | ~(np.abs(s).max(1) <= LARGEST)
+            small = (np.abs(now).max(1) <= tolerance * (1 + np.abs(s).max(1))) & ~gone
             slow = (stalls[active] >= 3) & ~small & ~gone
             kinds[active[small]], kinds[active[slow]] = FIXED, SLOW
             active = active[~(small | gone | slow)]
@@ -108,8 +108,11 @@ def _polished(
     """
     change = np.full(len(s), np.inf)
     for _ in range(6):
-        step = _newton_step(jacobian(s), r)
+        J = jacobian(s)
+        step = _newton_step(J, r)
         change = np.abs(step).max(1) / (1 + np.abs(s).max(1))
+        # where J is singular the step may lead nowhere
+        change[np.abs((J @ step[..., None])[..., 0] - r).max(1) > 0.5 * np.abs(r).max(1)] = np.inf
         trial = s - step
         after = residual(trial)
         better = (after**2).sum(1) < (r**2).sum(1)

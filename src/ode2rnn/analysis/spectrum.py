@@ -40,6 +40,7 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     from scipy.optimize import root
 
     check_model(model)
+    model = model.like(np.zeros(1))
     start = np.zeros(model.width) if guess is None else to_numpy(check_array("guess", guess))
     check_shape("guess", start, (model.width,))
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
