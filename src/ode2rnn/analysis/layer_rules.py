@@ -204,17 +204,18 @@ class CellRule(Rule):
 
     def advance(self, S: np.ndarray, V: np.ndarray | None, u: np.ndarray) -> Moved:
         states = torch.as_tensor(np.array(S))
-        with torch.no_grad():
-            after = self._step(states, u).numpy()
         if V is None:
-            return after, None
+            with torch.no_grad():
+                return self._step(states, u).numpy(), None
         forward_ad = _duals()
-        with forward_ad.dual_level():
-            each = states[..., None, :].expand(V.shape).contiguous()
-            dual = forward_ad.make_dual(each, torch.as_tensor(np.array(V)))
-            tangent = forward_ad.unpack_dual(self._step(dual, u)).tangent
-            moved = np.zeros(V.shape) if tangent is None else tangent.detach().numpy()
-        return after, moved
+        with torch.no_grad(), forward_ad.dual_level():
+            # the state itself is the first row, at rest
+            each = states[..., None, :].expand((*V.shape[:-2], V.shape[-2] + 1, self.size)).contiguous()
+            along = torch.zeros_like(each)
+            along[..., 1:, :] = torch.as_tensor(np.array(V))
+            after, moved = forward_ad.unpack_dual(self._step(forward_ad.make_dual(each, along), u))
+        still = np.zeros(V.shape) if moved is None else moved[..., 1:, :].numpy()
+        return after[..., 0, :].numpy(), still
 
 
 @cache
