@@ -1,5 +1,7 @@
 """Fixed points of flows, maps and layers, with their types."""
 
+from typing import Any, NamedTuple
+
 import numpy as np
 import pytest
 import torch
@@ -8,6 +10,8 @@ from ode2rnn import AdditiveModel, CanonicalRNN, ContinuousRNN, Sampled, TappedR
 from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibria, fixed_points
 from ode2rnn.analysis.as_rule import moving_rule, rule_at_rest
 from ode2rnn.analysis.equilibria import classify
+from ode2rnn.analysis.gated_rule import LetteredLSTM
+from ode2rnn.analysis.layer_rules import CellRule
 from ode2rnn.analysis.newton_starts import newton_starts
 
 BEER = np.array([[4.5, 1.0], [-1.0, 4.5]])
@@ -218,6 +222,57 @@ def test_a_cell_of_another_kind_goes_through_torch():
     for got, want in zip(one.advance(S, V, one.constant([0.4])), two.advance(S, V, two.constant([0.4])), strict=True):
         np.testing.assert_allclose(got, want, atol=1e-14)
     np.testing.assert_allclose(fixed_points(Own()).states, fixed_points(cell).states, atol=1e-9)
+
+
+class PeepholeLSTM:
+    """A System with the letters of the Vanilla LSTM, its step written with torch."""
+
+    class State(NamedTuple):
+        s: Any
+        v: Any
+
+    dt, width, input_width = 0.5, 3, 2
+
+    def __init__(self, peephole):
+        rng = np.random.default_rng(0)
+        for gate in ("cu", "cs", "du", "cr"):
+            for name, shape in (("W_x", (3, 2)), ("W_v", (3, 3)), ("b_", 3)):
+                setattr(self, name + gate, torch.tensor(1.5 * rng.normal(size=shape)))
+            if gate != "du" and peephole:
+                setattr(self, f"W_s{gate}", torch.tensor(rng.normal(size=(3, 3) if peephole == "full" else 3)))
+
+    def init(self, s0):
+        return self.State(s0, 0 * s0)
+
+    def readout(self, state):
+        return state.s, state.v
+
+    def step(self, state, x):
+        s, v = state
+
+        def alpha(gate, seen):
+            P = getattr(self, f"W_s{gate}", None)
+            peep = 0 if P is None else seen * P if P.ndim == 1 else seen @ P.T
+            W_x, W_v, b = (getattr(self, name + gate) for name in ("W_x", "W_v", "b_"))
+            return x @ W_x.T + v @ W_v.T + peep + b
+
+        s_new = torch.sigmoid(alpha("cs", s)) * s + torch.sigmoid(alpha("cu", s)) * torch.tanh(alpha("du", s))
+        return self.State(s_new, torch.sigmoid(alpha("cr", s_new)) * torch.tanh(s_new))
+
+
+@pytest.mark.parametrize("peephole", [None, "diagonal", "full"])
+def test_an_lstm_by_its_letters_moves_as_its_own_step_and_its_duals_do(peephole):
+    cell = PeepholeLSTM(peephole)
+    closed, duals = rule_at_rest(cell), CellRule(cell)
+    assert isinstance(closed, LetteredLSTM)
+    rng = np.random.default_rng(1)
+    for S, V in ((rng.normal(size=(5, 6)), rng.normal(size=(5, 4, 6))), (rng.normal(size=6), rng.normal(size=(2, 6)))):
+        one = closed.advance(S, V, closed.constant([0.3, -0.4]))
+        two = duals.advance(S, V, duals.constant([0.3, -0.4]))
+        for got, want in zip(one, two, strict=True):
+            np.testing.assert_allclose(got, want, atol=1e-14)
+    assert closed.names == (("s", 3), ("v", 3))
+    assert all(p.residual < 1e-12 for p in fixed_points(cell, x=[0.3, -0.4]).points)
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, discretize
-from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibrium, stability_chart
+from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibrium, stability, stability_chart
 from ode2rnn.analysis.parameters import parameter
 
 LOOP = ContinuousRNN(-1.0, -2.0, 1.0, None, tau=1.0)
@@ -110,3 +110,19 @@ def test_names_reach_every_number_of_a_model():
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_an_interrupt_leaves_the_rest_of_the_chart_empty(monkeypatch):
+    calls = []
+
+    def interrupted(*args):
+        calls.append(args)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return discretize(*args)
+
+    monkeypatch.setattr(stability, "discretize", interrupted)
+    flow = ContinuousRNN(-np.eye(2), W, None, None)
+    chart = stability_chart(flow, ("gain", [0.5, 1.0]), ("dT", [0.1, 0.2]), "implicit_linear")
+    assert np.isfinite(chart.values[0]).all()
+    assert chart.unknown == 2

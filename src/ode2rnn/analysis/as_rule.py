@@ -82,13 +82,15 @@ def tick_rule(system: Sampled) -> Rule:
 def _other(system: Any, jacobian: Any, size: int | None) -> Rule:
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(system, torch.nn.Module):
-        from ode2rnn.analysis.layer_rules import layer_rule
+        from ode2rnn.analysis.gated_rule import cell_rule
+        from ode2rnn.analysis.layer_rules import layer_rule, one_cell
 
-        return layer_rule(system)
+        cell = one_cell(system)
+        return layer_rule(system) if cell is None else cell_rule(cell)
     if all(hasattr(system, name) for name in ("step", "init", "readout", "State")):
-        from ode2rnn.analysis.layer_rules import CellRule
+        from ode2rnn.analysis.gated_rule import cell_rule
 
-        return CellRule(system)
+        return cell_rule(system)
     if callable(system) and not isinstance(system, type):
         if size is None:
             raise ValueError("size: expected the number of states of the function, or starts that show it, got None")

@@ -178,7 +178,10 @@ def _complete(matrices: Matrices, found: np.ndarray, count: int) -> bool:
         sigma = float(real[-1]) - 1e-3 * (1 + abs(float(real[-1])))
     else:
         return False
-    return count_right_of(matrices, sigma) == k + 1
+    try:
+        return count_right_of(matrices, sigma) == k + 1
+    except SimulationError:  # a root on the line is one that was not found
+        return False
 
 
 def _refined_candidates(matrices: Matrices, longest: float, n: int, most: int) -> np.ndarray:

@@ -124,6 +124,13 @@ class LayerStack(Rule):
         return [h_new], [v], h_new, v
 
 
+def one_cell(module: Any) -> Any:
+    """The only cell of a gated layer of ode2rnn.nn in one direction; None of other modules."""
+    if not (hasattr(module, "cell") and hasattr(module, "places")) or hasattr(module, "W_r_l0"):
+        return None
+    return module.cell() if module.num_layers == 1 and not module.bidirectional else None
+
+
 def layer_rule(module: Any) -> Rule:
     """The map of a layer.
 
@@ -138,15 +145,10 @@ def layer_rule(module: Any) -> Rule:
             raise ValueError("system: expected an LSTM without projection, got proj_size > 0")
         activation = ACTIVATIONS[getattr(module, "nonlinearity", "tanh")]
         return LayerStack(kind, [_torch_weights(module, k, kind) for k in range(module.num_layers)], activation)
-    if hasattr(module, "cell") and hasattr(module, "places"):
-        if kind in ("StandardRNN", "CanonicalRNN") and hasattr(module, "W_r_l0"):
-            standard = kind == "StandardRNN"
-            weights = [_own_weights(module, suffix, standard) for suffix, _ in module.places()]
-            return LayerStack(
-                "RNN" if standard else "canonical", weights, module.activation, getattr(module, "dt", 1.0)
-            )
-        if module.num_layers == 1:
-            return CellRule(module.cell())
+    if kind in ("StandardRNN", "CanonicalRNN") and hasattr(module, "places"):
+        standard = kind == "StandardRNN"
+        weights = [_own_weights(module, suffix, standard) for suffix, _ in module.places()]
+        return LayerStack("RNN" if standard else "canonical", weights, module.activation, getattr(module, "dt", 1.0))
     raise ValueError(
         "system: expected torch's RNN, LSTM or GRU, or a layer of ode2rnn.nn (of gated ones, a stack of one), got"
         f" {brief(module)}"
