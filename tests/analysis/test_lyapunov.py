@@ -178,6 +178,13 @@ def test_the_exponents_of_a_layer_sum_to_the_mean_log_determinant_of_its_ticks(k
     assert found.per_step[0] == found.exponents[0] * found.dt
 
 
+def test_the_leading_exponents_are_the_first_of_all():
+    rng = np.random.default_rng(0)
+    cell = CanonicalRNN(0.3 * np.eye(8), 1.5 * rng.normal(size=(8, 8)) / np.sqrt(8), None, rng.normal(size=8))
+    few, every = (lyapunov(cell, steps=500, count=count, every=5) for count in (3, None))
+    np.testing.assert_allclose(few.exponents, every.exponents[:3], rtol=1e-8)
+
+
 def test_directions_that_are_lost_in_one_step_have_the_exponent_minus_infinity():
     cell = CanonicalRNN(np.zeros((2, 2)), np.diag([0.5, 0.0]), None, np.zeros(2), activation="identity")
     found = lyapunov(cell, steps=50, s0=[1.0, 1.0])

@@ -136,7 +136,8 @@ def lyapunov(
     width = min(rule.size, 3) if isinstance(rule, DelaySteps) else rule.size
     k = width if count is None else min(check_count("count", count), rule.size)
     fixed = None if every is None else check_count("every", every)
-    V = np.linalg.qr(np.random.default_rng(seed + 1).standard_normal((rule.size, k)))[0].T
+    # the first directions do not depend on how many there are, nor then do the first exponents
+    V = np.linalg.qr(np.random.default_rng(seed + 1).standard_normal((k, rule.size)).T)[0].T
     logs: list[np.ndarray] = []
     lengths: list[int] = []
     between, done, complete = fixed or 1, -warm, True

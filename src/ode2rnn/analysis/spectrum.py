@@ -150,7 +150,7 @@ def discrete_roots(
     return values[np.argsort(-np.abs(values), kind="stable")][:count]
 
 
-multipliers = discrete_roots  # what the paper's readers call them
+multipliers = discrete_roots  # the same function by the name of what it returns
 
 
 def companion(taps: dict[int, np.ndarray]) -> np.ndarray:
