@@ -83,6 +83,17 @@ def test_a_multiplier_that_cannot_be_found_is_told(monkeypatch):
     assert "left out" in found.table()
 
 
+def test_a_growth_that_cannot_be_found_is_told(monkeypatch):
+    def not_found(*args, **kwargs):
+        raise SimulationError("not all roots were found")
+
+    monkeypatch.setattr("ode2rnn.sweep.steps.characteristic_roots", not_found)
+    found = step_study(MODEL, X, t=(0.0, 1.0), history=[0.2, -0.1], dts=[0.5, 0.25], schemes=["tustin"])
+    assert np.isnan(found.growth)
+    assert found.rest is not None
+    assert "own growth there is not known" in found.table()
+
+
 def test_the_table_and_the_file_hold_the_same_numbers(study, tmp_path):
     with open(study.save(tmp_path / "steps.csv"), newline="") as file:
         rows = list(csv.DictReader(file))

@@ -1,11 +1,14 @@
 """What can be asked of a model and of its samples: how accurate and how stable they are, and where gradients go."""
 
 from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
+from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.lstm_convergence import lstm_convergence
-from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.analysis.planes import PhasePlane, phase_plane
 from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.stability import StabilityChart, stability_chart
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
 from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
@@ -20,7 +23,17 @@ __all__ = [
     "WorkPrecisionRow",
     "equilibrium",
     "characteristic_roots",
+    "discrete_roots",
     "pole_image",
+    "fixed_points",
+    "FixedPoint",
+    "FixedPoints",
+    "phase_plane",
+    "PhasePlane",
+    "lyapunov",
+    "Lyapunov",
+    "stability_chart",
+    "StabilityChart",
     "multipliers",
     "spectral_radius",
     "truncation",

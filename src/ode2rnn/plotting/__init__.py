@@ -12,7 +12,9 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.dynamics import plot_fixed_points, plot_lyapunov, plot_phase_plane
 from ode2rnn.plotting.gating import draw_gradient_flows, plot_errors_back, plot_flows, plot_gates, plot_lengths
+from ode2rnn.plotting.stability import plot_roots, plot_stability_chart
 from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
@@ -24,14 +26,19 @@ __all__ = [
     "plot_errors",
     "plot_errors_back",
     "plot_flows",
+    "plot_fixed_points",
     "plot_forecast",
     "plot_gates",
     "plot_learning",
     "plot_lengths",
+    "plot_lyapunov",
     "plot_moduli",
+    "plot_phase_plane",
     "plot_plane",
+    "plot_roots",
     "plot_samples",
     "plot_scores",
+    "plot_stability_chart",
     "plot_states",
     "save_figure",
 ]

@@ -105,7 +105,10 @@ class StepStudy:
         notes.append(f"|z|: the largest multiplier of the recursion {about}; stable below 1.")
         if any(np.isnan(moduli).any() for moduli in self.moduli.values()):
             notes.append("|z| is left out where the recursion remembers so much that it was not found.")
-        notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
+        if np.isnan(self.growth):
+            notes.append("The equation's own growth there is not known: its characteristic roots were not found.")
+        else:
+            notes.append(f"The equation itself changes there like e^({self.growth:.4g} t): {_state(self.growth < 0)}.")
         return notes
 
     def save(self, path: Path) -> Path:
@@ -226,7 +229,10 @@ def _rest(model: AdditiveModel, x: Signal | None, t: tuple[float, float]) -> tup
         rest = equilibrium(model, None if x is None else x(middle).mean(axis=0))
     except SimulationError:
         return None, float("nan")
-    return rest, float(characteristic_roots(model, rest, count=1)[0].real)
+    try:
+        return rest, float(characteristic_roots(model, rest, count=1)[0].real)
+    except SimulationError:
+        return rest, float("nan")
 
 
 def _modulus(cell: CanonicalRNN | TappedRNN, rest: np.ndarray | None) -> float:
