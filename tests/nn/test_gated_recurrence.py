@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from itertools import product
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.kernels import plain
+from ode2rnn.nn import gated_compiled
 from ode2rnn.nn.gated_recurrence import recur
 from ode2rnn.nn.gated_weights import LETTERS
 
@@ -109,3 +111,154 @@ def test_a_window_longer_than_the_sequence() -> None:
     weights = draw(3, 6, None, True, 4, True, 5, torch.float64)
     x, s, v = (torch.randn(shape, dtype=torch.float64) for shape in ((2, 1, 3), (1, 6), (1, 5)))
     assert difference(outcome(recur, x, s, v, weights), outcome(loop, x, s, v, weights)) < 1e-12
+
+
+def inputs(
+    size: tuple[int, int, int, int], dtype: torch.dtype = torch.float64, peephole: str | None = "full", **other: object
+) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor | None]]:
+    """x, s[-1], v[-1] and weights."""
+    ticks, batch, m, d = size
+    options = {"bias": True, "context": 0, "external": False, "d_v": d} | other
+    weights = draw(m, d, peephole, dtype=dtype, **options)
+    shapes = ((ticks, batch, m), (batch, d), (batch, options["d_v"]))
+    return *(torch.randn(shape, dtype=dtype) for shape in shapes), weights
+
+
+def check_kernels(size: tuple[int, int, int, int], dtype: torch.dtype, *switches: object) -> None:
+    """The compiled passes give what the plain ones do."""
+    torch.manual_seed(4)
+    peephole, bias, context, external, projected = switches
+    d_v = max(1, size[3] - 3) if projected else size[3]
+    given = inputs(size, dtype, peephole, bias=bias, context=context, external=external, d_v=d_v)
+    assert gated_compiled.fits(*given[:2])
+    fast = outcome(recur, *given)
+    with plain():
+        assert not gated_compiled.fits(*given[:2])
+        slow = outcome(recur, *given)
+    # both round at every tick: a hundred units in the last place, of the greatest number of a result
+    assert difference(fast, slow) <= (1e-12 if dtype is torch.float64 else 100 * torch.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize(("peephole", "bias", "context", "external", "projected"), SWITCHES, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+def test_compiled_and_plain_agree(dtype: torch.dtype, *, peephole, bias, context, external, projected) -> None:
+    check_kernels((4, 3, 5, 35), dtype, peephole, bias, context, external, projected)
+
+
+# whole panels, a panel and more of inputs, one sequence, one tick, more sequences than are summed at once
+@pytest.mark.parametrize("size", [(9, 30, 33, 48), (300, 1, 8, 32), (3, 300, 64, 16), (1, 1, 2, 1)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("extended", [False, True])
+def test_compiled_and_plain_agree_at_every_size(extended: bool, dtype: torch.dtype, size: tuple) -> None:
+    check_kernels(size, dtype, "full", True, 2 * extended, extended, extended)
+
+
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
+class TestBothPasses:
+    @pytest.fixture(autouse=True)
+    def choose(self, compiled: bool):
+        if compiled:
+            yield
+        else:
+            with plain():
+                yield
+
+    def test_values_that_do_not_lie_in_a_row(self) -> None:
+        torch.manual_seed(5)
+        x, s, v, weights = inputs((6, 4, 3, 5), peephole="diagonal")
+        strange = {letter: W.mT.contiguous().mT for letter, W in weights.items() if W is not None and W.ndim == 2}
+        other = (x.transpose(0, 2).contiguous().transpose(0, 2), s.T.contiguous().T, v.expand(4, 5).T.contiguous().T)
+        results = outcome(recur, *other, weights | strange)
+        assert difference(results, outcome(recur, x, s, v, weights)) < 1e-14
+
+    def test_a_gradient_that_is_one_number(self) -> None:
+        torch.manual_seed(6)
+        x, s, v, weights = inputs((6, 4, 3, 5))
+        x.requires_grad_()
+        (one,) = torch.autograd.grad(recur(x, s, v, weights)[0].sum(), x)
+        V = recur(x, s, v, weights)[0]
+        (many,) = torch.autograd.grad(V, x, torch.ones_like(V))
+        assert torch.equal(one, many)
+
+    @pytest.mark.parametrize("which", [0, 1, 2])
+    def test_an_objective_of_one_result_alone(self, which: int) -> None:
+        torch.manual_seed(7)
+        x, s, v, weights = inputs((6, 4, 3, 5))
+        x.requires_grad_()
+        (found,) = torch.autograd.grad(recur(x, s, v, weights)[which].square().sum(), x)
+        (expected,) = torch.autograd.grad(loop(x, s, v, weights)[which].square().sum(), x)
+        assert difference([found], [expected]) < 1e-12
+
+    def test_only_the_gradients_asked_for(self) -> None:
+        torch.manual_seed(8)
+        x, s, v, weights = inputs((6, 4, 3, 5), external=True, d_v=3, context=2)
+        everything = outcome(recur, x, s, v, weights)[3:]
+        names = ["x", "s", "v", *(letter for letter in LETTERS if weights[letter] is not None)]
+        for name, expected in zip(names, everything, strict=True):
+            values = {"x": x, "s": s, "v": v} | weights
+            values[name] = values[name].detach().requires_grad_()
+            results = recur(values["x"], values["s"], values["v"], {letter: values[letter] for letter in LETTERS})
+            objective = sum((r * torch.linspace(-1, 2, r.numel(), dtype=r.dtype).view_as(r)).sum() for r in results)
+            objective.backward()
+            assert difference([values[name].grad], [expected]) < 1e-13, name
+
+    def test_a_graph_that_is_kept_gives_the_same_again(self) -> None:
+        torch.manual_seed(9)
+        x, s, v, weights = inputs(LARGE)
+        x.requires_grad_()
+        V = recur(x, s, v, weights)[0]
+        (first,) = torch.autograd.grad(V.sum(), x, retain_graph=True)
+        recur(x + 1, s, v, weights)[0].sum().backward()
+        (second,) = torch.autograd.grad(V.sum(), x)
+        assert torch.equal(first, second)
+        with pytest.raises(RuntimeError, match="second time"):
+            torch.autograd.grad(V.sum(), x)
+
+    def test_graphs_that_are_alive_at_once_do_not_share_memory(self) -> None:
+        torch.manual_seed(10)
+        given = [inputs(LARGE, peephole=kind) for kind in (None, "full", "diagonal")]
+        expected = []
+        for x, s, v, weights in given:
+            expected += torch.autograd.grad(recur(x.requires_grad_(), s, v, weights)[0].sum(), x)
+            gc.collect()  # so that the next takes the memory of this
+        outputs = [recur(x, s, v, weights)[0] for x, s, v, weights in given]
+        for i in (1, 0, 2):
+            (found,) = torch.autograd.grad(outputs[i].sum(), given[i][0])
+            assert torch.equal(found, expected[i])
+
+    def test_without_gradients_the_results_are_the_same(self) -> None:
+        torch.manual_seed(11)
+        x, s, v, weights = inputs((50, 2, 3, 5), external=True, d_v=4)
+        with torch.no_grad():
+            free = recur(x, s, v, weights)
+        assert all(torch.equal(a, b) for a, b in zip(free, recur(x.requires_grad_(), s, v, weights), strict=True))
+
+    def test_gradients_against_differences(self) -> None:
+        torch.manual_seed(12)
+        x, s, v, weights = inputs((3, 2, 2, 3), external=True, d_v=2, context=2)
+        letters = [letter for letter in LETTERS if weights[letter] is not None]
+        given = [t.requires_grad_() for t in (x, s, v, *(weights[letter] for letter in letters))]
+
+        def run(x: Tensor, s: Tensor, v: Tensor, *values: Tensor) -> tuple[Tensor, ...]:
+            return recur(x, s, v, weights | dict(zip(letters, values, strict=True)))
+
+        assert torch.autograd.gradcheck(run, given)
+
+    def test_what_is_not_a_number_spreads_as_it_must(self) -> None:
+        torch.manual_seed(13)
+        x, s, v, weights = inputs((6, 4, 3, 37))
+        x[2, 1, 0], x[3, 2, 1] = float("nan"), float("inf")
+        found, expected = (run(x, s, v, weights)[0] for run in (recur, loop))
+        assert torch.equal(found.isnan(), expected.isnan())
+        assert found[:2].isfinite().all()
+        assert found[2:, 1].isnan().all()
+
+    def test_a_second_derivative_is_refused(self) -> None:
+        x, s, v, weights = inputs((3, 2, 3, 5))
+        x.requires_grad_()
+        (first,) = torch.autograd.grad(recur(x, s, v, weights)[0].sum(), x, create_graph=True)
+        with pytest.raises(RuntimeError, match="first derivatives only"):
+            first.sum().backward()
+
+
+LARGE = (200, 4, 3, 40)  # the memory of which comes from the pool

@@ -46,11 +46,13 @@ class Pool:
         """The smallest free block that fits and is not much too large, or a new one."""
         self.requests += 1
         # one may come back meanwhile, in another thread or as garbage of this one, hence the copy and pop's default
-        for key, (since, memory) in sorted(self._free.copy().items(), key=lambda item: item[1][1].size):
-            if size <= memory.size <= 2 * size and self._free.pop(key, None) is not None:
-                return memory
+        free = sorted(self._free.copy().items(), key=lambda item: item[1][1].size)
+        for key, (since, _) in free:
             if since + IDLE < self.requests:
                 self._free.pop(key, None)
+        for key, (_, memory) in free:
+            if size <= memory.size <= 2 * size and self._free.pop(key, None) is not None:
+                return memory
         return np.empty(size, np.uint8)
 
 
