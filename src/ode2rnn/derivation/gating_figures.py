@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
 UNITS = 4
-SHOWN = 120  # samples of the series in the picture of the gates
+SHOWN = 100  # samples of the series in the picture of the gates
 LONGEST = 400  # samples that its LSTM is trained on
 GATES_EPOCHS = 300
 LENGTH = 40  # of the adding problem
@@ -59,13 +59,13 @@ def draw_gates(data: dict[str, Any]) -> Any:
     from ode2rnn.plotting import add_legend, new_axes, plot_gates
 
     words = {
-        "g_cs": "g_cs\nstate (forget)",
-        "g_cu": "g_cu\nupdate (input)",
-        "g_cr": "g_cr\nreadout (output)",
-        "s": "s\nstate",
-        "v": "v\nreadout",
+        "g_cs": "g_cs\nforget gate",
+        "g_cu": "g_cu\ninput gate",
+        "g_cr": "g_cr\noutput gate",
+        "s": "state s",
+        "v": "readout v",
     }
-    figure, axes = new_axes(10, 9, 1 + len(words), 1, sharex=True, height_ratios=[1.4, 1, 1, 1, 1.2, 1])
+    figure, axes = new_axes(7.6, 6.8, 1 + len(words), 1, sharex=True, height_ratios=[1.4, 1, 1, 1, 1.2, 1])
     top, *below = axes
     top.plot(data["t"], data["x"], color="0.15", lw=1.5, label="series, standardized")
     top.plot(data["t"], data["forecast"], color="#D55E00", lw=1.2, ls="--", label="LSTM, from the value before")
