@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
 from ode2rnn.nn import exchange
-from ode2rnn.nn.arguments import check_input, check_start, merged
+from ode2rnn.nn.arguments import check_input, check_start, check_weights, merged
 from ode2rnn.nn.packed import Pass, State, run_backward, run_forward
 
 
@@ -164,8 +164,9 @@ class RecurrentLayer(torch.nn.Module):
             the readouts at 0 .. N-1 with directions * output_size features, arranged as the input; and the like of hx.
 
         Raises:
-            ValueError: an input or hx of the wrong kind, shape, dtype or device; no tick.
+            ValueError: an input or hx of the wrong kind, shape, dtype or device; no tick; weights of mixed dtypes.
         """
+        check_weights(self)
         R: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             R, last = self._forward_packed(input, hx)
