@@ -6,9 +6,11 @@ Every length, network and seed is a training of its own; they share the cores, o
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
@@ -178,12 +180,16 @@ def _scores(jobs: list[Job], at_once: int) -> Iterator[tuple[int, LengthScore]]:
     if at_once == 1:
         yield from ((k, job.run()) for k, job in enumerate(jobs))
         return
-    # a fresh process each: a fork of one that has used threads may hang
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
+    # a fresh process each: a fork of one that has used threads may hang. Ctrl-C ends it without a word: what it has
+    # done is kept by its checkpoint
+    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), **quiet) as pool:
         running = {pool.submit(job.run): k for k, job in enumerate(jobs)}
         try:
             for done in as_completed(running):
                 yield running[done], done.result()
+        except BrokenProcessPool:
+            raise ChildProcessError("a process ended before its training; the same call goes on from there") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
