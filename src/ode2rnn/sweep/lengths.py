@@ -14,6 +14,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
 
 from ode2rnn.core.arrays import check_choice, check_count
 from ode2rnn.sweep.length_scores import LengthScore, LengthStudy
@@ -180,10 +181,8 @@ def _scores(jobs: list[Job], at_once: int) -> Iterator[tuple[int, LengthScore]]:
     if at_once == 1:
         yield from ((k, job.run()) for k, job in enumerate(jobs))
         return
-    # a fresh process each: a fork of one that has used threads may hang. Ctrl-C ends it without a word: what it has
-    # done is kept by its checkpoint
-    quiet = {"initializer": signal.signal, "initargs": (signal.SIGINT, signal.SIG_DFL)}
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), **quiet) as pool:
+    # a fresh process each: a fork of one that has used threads may hang
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), initializer=_quiet) as pool:
         running = {pool.submit(job.run): k for k, job in enumerate(jobs)}
         try:
             for done in as_completed(running):
@@ -193,6 +192,14 @@ def _scores(jobs: list[Job], at_once: int) -> Iterator[tuple[int, LengthScore]]:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _quiet() -> None:
+    """Ctrl-C ends this process without a word: what it has done is kept by its checkpoint."""
+    from tqdm import tqdm
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    tqdm.set_lock(RLock())  # its own is shared by processes, and is missed when one of them ends like that
 
 
 def _cores() -> int:
