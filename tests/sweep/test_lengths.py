@@ -53,7 +53,7 @@ def test_two_processes_give_the_scores_of_one(monkeypatch):
 
 
 def test_a_training_that_fails_in_another_process_is_told(monkeypatch):
-    setup = replace(MEMORIES["adding"].setup, rate=1e30, plain_rate=1e30, epochs=3)
+    setup = replace(MEMORIES["adding"].setup, rate=1e30, rates={}, epochs=3)
     jobs = [Job("adding", 12, "rnn", 3, seed, setup, None) for seed in (0, 1)]
     with pytest.raises(TrainingError, match="the loss became") as caught:
         list(lengths._scores(jobs, 2))

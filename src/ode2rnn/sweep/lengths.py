@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 from ode2rnn.core.arrays import check_choice, check_count
 from ode2rnn.sweep.length_scores import LengthScore, LengthStudy
@@ -25,6 +26,7 @@ from ode2rnn.training.compare import forget, place_of, train_one
 
 SYMBOLS = 5  # that the copy task recalls
 TRAIN = 5000
+PLAIN = {"rnn": 3e-3, "feed-forward": 3e-3}  # learning rates without gates
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,13 @@ MEMORIES = {
         _adding,
         2,
         (25, 50, 100, 200),
-        Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, plain_rate=3e-3, open=3.0),
+        Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, open=3.0, rates=PLAIN),
     ),
     "copy": Memory(
         _copy,
         2 * SYMBOLS + 1,
         (12, 20, 30),
-        Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, plain_rate=3e-3, open=3.0),
+        Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, open=3.0, rates=PLAIN),
     ),
 }
 
@@ -141,7 +143,7 @@ def length_study(
     count = check_count("seeds", seeds)
     at_once = _cores() if jobs is None else check_count("jobs", jobs)
     changes = {"weights": weights, "epochs": epochs}
-    given = {key: check_count(key, value) for key, value in changes.items() if value is not None}
+    given: dict[str, Any] = {key: check_count(key, value) for key, value in changes.items() if value is not None}
     if hidden is not None and weights is not None:
         raise ValueError("weights: expected none where the units are given")
     setup = replace(memory.setup, **given)
