@@ -107,7 +107,7 @@ def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == len(PICTURES) == 11
+    assert text.count(".png)") == len(PICTURES) == 13
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]
