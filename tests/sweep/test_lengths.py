@@ -92,7 +92,7 @@ def test_the_units_are_those_with_the_nearest_number_of_weights(name):
         assert distance[kind.units(ADDING, weights) - 1] == distance.min()
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "augmented"])
+@pytest.mark.parametrize("name", ["gru", "lstm", "no-peepholes", "augmented"])
 def test_gates_that_keep_the_state_start_open(name):
     biases = [
         value.detach()

@@ -67,7 +67,7 @@ def train_study(
         epochs: by default those of ``SETUPS``.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show bars where stderr is a terminal.
-        networks: names among ``KINDS``: rnn, gru, lstm, augmented, feed-forward; by default all.
+        networks: names among ``KINDS``: rnn, gru, lstm, no-peepholes, augmented, feed-forward; by default all.
         weights: how many each network has, as nearly as whole units allow; by default those of ``SETUPS``.
 
     Raises:
