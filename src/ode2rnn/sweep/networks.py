@@ -105,7 +105,7 @@ KINDS = {
     "rnn": Kind("StandardRNN", _standard),
     "gru": Kind("GRU", _gru),
     "lstm": Kind("VanillaLSTM", _vanilla),
-    "no-peepholes": Kind("LSTM without peepholes", _no_peepholes),
+    "no-peepholes": Kind("LSTM no peepholes", _no_peepholes),
     "augmented": Kind("AugmentedLSTM", _augmented),
     "feed-forward": Kind("feed-forward", None),
 }
