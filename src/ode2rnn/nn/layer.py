@@ -24,10 +24,10 @@ class RecurrentLayer(torch.nn.Module):
     ``_rest``), how it runs (``_run``), and what torch calls its weights (``fused``).
     """
 
-    letters: ClassVar[tuple[str, ...]]  # the paper's names of the weights, in the order of the parameters
+    letters: ClassVar[tuple[str, ...]] = ()  # the paper's names of the weights, in the order of the parameters
     states: ClassVar[tuple[str, ...]] = ("hx",)  # what a recursion remembers, as torch names it
     # torch's name of a weight -> the letters of the blocks it is made of; None for a bias that is merged with the other
-    fused: ClassVar[Mapping[str, tuple[str | None, ...]]]
+    fused: ClassVar[Mapping[str, tuple[str | None, ...]]] = {}
 
     def __init__(
         self,
