@@ -51,13 +51,13 @@ MEMORIES = {
     "adding": Memory(
         _adding,
         2,
-        (25, 50, 100, 200),
+        (25, 50, 100),
         Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, open=3.0, rates=PLAIN),
     ),
     "copy": Memory(
         _copy,
         2 * SYMBOLS + 1,
-        (12, 20, 30),
+        (12, 20),
         Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, open=3.0, rates=PLAIN),
     ),
 }
