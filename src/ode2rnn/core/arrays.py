@@ -21,6 +21,8 @@ MOST_STEPS = 10**7
 
 def is_torch(value: object) -> bool:
     """Whether ``value`` is a torch tensor."""
+    if type(value) is np.ndarray:
+        return False
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 

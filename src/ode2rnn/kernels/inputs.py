@@ -137,8 +137,9 @@ def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], le
 
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
-    if shape == (1, 1):  # one sine
-        a, w, p = part.amplitude.item(), part.omega.item(), part.phase.item()
+    one = part.single()
+    if shape == (1, 1) and one is not None:
+        a, w, p = one
         p -= w * delay
         return [(np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]]))]
     amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))
