@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import INNER, LOOP
+from ode2rnn.kernels.elementwise import INNER
 from ode2rnn.kernels.product import LANES
 from ode2rnn.kernels.waves import sine
 
