@@ -10,7 +10,7 @@ import numpy as np
 
 from ode2rnn import ContinuousRNN, integrate, signals
 
-# Networks of two neurons differ: over the seeds 1 to 21 LSODA evaluates the right-hand side 909 to 3475 times at an error
+# Networks of two neurons differ: over the seeds 1 to 21 LSODA evaluates the right-hand side 909 to 3475 times at errors
 # of 1e-6, 2252 to 9008 times at 1e-10. This one is the median of both, 1719 and 4203.
 SEEDS = {2: 6}
 
