@@ -10,6 +10,10 @@ import numpy as np
 
 from ode2rnn import ContinuousRNN, integrate, signals
 
+# Networks of two neurons differ: over the seeds 1 to 21 LSODA evaluates the right-hand side 909 to 3475 times at errors
+# of 1e-6, 2252 to 9008 times at 1e-10. This one is the median of both, 1719 and 4203.
+SEEDS = {2: 6}
+
 
 @dataclass(frozen=True, eq=False)
 class Network:
@@ -52,7 +56,7 @@ def network(
     d: int, tau: float = 0.0, diagonal: bool = False, count: int = 0, end: float = 100.0, samples: int = 101
 ) -> Network:
     """A network of d neurons, the same at every call; ``count`` initial values for an ensemble."""
-    rng = np.random.default_rng(d)
+    rng = np.random.default_rng(SEEDS.get(d, d))
     A = -np.diag(np.linspace(0.8, 1.2, d))
     coupling = 0.2 * rng.standard_normal((d, d)) / np.sqrt(d)
     B = 0.8 * rng.standard_normal((d, d)) / np.sqrt(d)

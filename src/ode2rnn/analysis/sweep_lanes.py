@@ -164,7 +164,7 @@ def _few(
     last = np.zeros(start.size * len(ticks))
     sweep_small(
         activation_code(model.activation),
-        *(np.ascontiguousarray(np.moveaxis(weights, 0, -1)).ravel() for weights in (W, P @ C, P @ model.phi)),
+        *(np.ascontiguousarray(np.moveaxis(M, 0, -1)).ravel() for M in (W, (P @ C).swapaxes(1, 2), P @ model.phi)),
         x,
         np.repeat(np.concatenate([start, model.activation.value(start)]), len(ticks)),
         ticks,

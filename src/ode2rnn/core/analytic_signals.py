@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -51,6 +52,23 @@ class Sine(Signal):
         if is_torch(self.omega):
             return self.amplitude * (self.omega * as_like(times, self.omega) + self.phase).sin()
         return self.amplitude * np.sin(self.omega * times + self.phase)
+
+    def ends(self, span: tuple[float, float]) -> Array:
+        one = self.single()
+        if one is None:
+            return super().ends(span)
+        a, w, p = one
+        first, last = w * span[0] + p, w * span[1] + p
+        if not math.isfinite(last - first):
+            return super().ends(span)
+        return np.array([[a * math.sin(first)], [a * math.sin(last)]])
+
+    def single(self) -> tuple[float, float, float] | None:
+        """Amplitude, frequency and phase as numbers; None where they are arrays of several, or of torch."""
+        a, w, p = self.amplitude, self.omega, self.phase
+        if is_torch(w) or a.shape != (1,) or w.shape != (1,) or p.shape != (1,):
+            return None
+        return a.item(), w.item(), p.item()
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values

@@ -15,12 +15,16 @@ import numpy as np
 # caller has imported it, so its presence in sys.modules is all that has to be looked at.
 Array: TypeAlias = Any
 
+FLOAT = np.dtype(np.float64)
+
 # beyond this a delay counted in steps is a mistake, and 1e-9 of it no rounding error
 MOST_STEPS = 10**7
 
 
 def is_torch(value: object) -> bool:
     """Whether ``value`` is a torch tensor."""
+    if type(value) is np.ndarray:
+        return False
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.Tensor)
 
@@ -97,7 +101,7 @@ def check_array(name: str, value: Any, like: Array | None = None, finite: bool =
         if value.layout is not sys.modules["torch"].strided:
             raise ValueError(f"{name}: expected a dense tensor, got {value.layout}; use {name}.to_dense()")
         array = value
-    elif type(value) is np.ndarray and value.dtype == np.float64:
+    elif type(value) is np.ndarray and value.dtype is FLOAT:
         array = value.copy()
     else:
         try:
@@ -195,7 +199,9 @@ def check_divides(dt: float, delay: float) -> int:
 
 def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
     """``value`` as a strictly increasing vector of times."""
-    times = to_numpy(check_array(name, value, finite=False))
+    times = check_array(name, value, finite=False)
+    if is_torch(times):
+        times = to_numpy(times)
     if times.ndim == 1 and times.size > max(1, least - 1):
         rises, length = np.count_nonzero(times[1:] > times[:-1]), float(times[-1]) - float(times[0])
         if rises == times.size - 1 and math.isfinite(length):  # then all are finite

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, concatenate, einsum
+from ode2rnn.core.arrays import Array, as_like, concatenate, einsum, is_torch
 
 
 def barycentric_weights(theta: np.ndarray) -> np.ndarray:
@@ -63,7 +63,17 @@ class Piecewise:
         near = np.abs(at[:, None] - self.theta) <= 4e-16 * np.maximum(1.0, np.abs(t) / (right - left))[:, None]
         rows = near.any(axis=1)
         matrix[rows] = near[rows] / near[rows].sum(axis=1, keepdims=True)
+        if len(t) and is_torch(self.values) and (np.diff(index) >= 0).all():
+            return self._panel_by_panel(index, as_like(matrix, self.values))
         return einsum("tk,tk...->t...", as_like(matrix, self.values), self.values[index])
+
+    def _panel_by_panel(self, index: np.ndarray, matrix: Array) -> Array:
+        """A product for each interval: to gather its nodes for every time costs more, and more again backwards."""
+        panels = self.values.reshape((*self.values.shape[:2], -1)).unbind()
+        counts = np.bincount(index, minlength=len(panels))
+        rows = matrix.split(counts.tolist())
+        parts = [rows[n] @ panels[n] for n in np.flatnonzero(counts).tolist()]
+        return concatenate(parts).reshape((len(index), *self.values.shape[2:]))
 
     def nodes(self) -> tuple[np.ndarray, Array]:
         """Every distinct node, times (N,) and values (N, ..., d)."""

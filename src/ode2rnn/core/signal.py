@@ -93,6 +93,10 @@ class Signal:
     def _values(self, t: np.ndarray) -> Array:
         raise NotImplementedError
 
+    def ends(self, span: tuple[float, float]) -> Array:
+        """The values at two times at which the signal is defined, (2, ..., m)."""
+        return self._values(np.array(span))
+
     def _one_sided(self, t: np.ndarray, side: Side) -> Array:
         return stack([self._beside(float(s), side)(np.array([s]))[0] for s in t])
 

@@ -54,7 +54,7 @@ def probed_signal(name: str, value: Any, width: int, span: tuple[float, float]) 
     if signal.start > -np.inf or signal.end < np.inf:
         check_range(name, signal, *span)
     try:
-        probe = signal._values(np.array(span))  # the times are known to be good
+        probe = signal.ends(span)
     except Exception as error:
         raise ValueError(f"{name}: {error}") from error
     if probe.ndim < 2 or probe.shape[-1] != width:

@@ -76,7 +76,7 @@ class Trajectory:
 
     t: Array
     s: Array
-    r: Array
+    r: Array = _Late()
     x: Array | None = _Late()
     stats: Stats = Stats("")
     status: int = 0
@@ -86,7 +86,7 @@ class Trajectory:
     span: tuple[float, float] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "x": self.x}
+        return {**self.__dict__, "r": self.r, "x": self.x}
 
     @property
     def success(self) -> bool:

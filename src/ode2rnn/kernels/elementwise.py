@@ -19,9 +19,13 @@ from numba import njit
 from ode2rnn.kernels.codes import RELU, SIGMOID, SOFTPLUS, TANH
 
 FLAGS = {"contract", "nsz"}
-SCALAR: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "forceinline": True}
+# nothing calls a kernel from C: no door for it, which would take time to compile
+LOOP: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "no_cfunc_wrapper": True}
+SCALAR: dict[str, Any] = {**LOOP, "forceinline": True}
 # other threads run while a kernel does: kernels.cores gives each core its share of an ensemble
-LOOP: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "nogil": True}
+LOOP["nogil"] = True
+# what kernels alone call has no door for Python either
+INNER: dict[str, Any] = {**LOOP, "no_cpython_wrapper": True}
 
 ROUND = 6755399441055744.0  # 3 * 2^51: adding it leaves the nearest whole number in the last bits
 PER_LOG2 = 1.4426950408889634

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP, warp
+from ode2rnn.kernels.elementwise import INNER, LOOP, warp
 from ode2rnn.kernels.lane_inputs import add_jump, evaluate, load_input
 from ode2rnn.kernels.product import LANES, load_weights, multiply, weights_for
 from ode2rnn.kernels.taylor import smallest_step
@@ -60,8 +60,8 @@ def solve_lanes(
     s, new, q, H = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     z, K = np.zeros(2 * size), np.zeros((7, size))
     x = np.zeros(M * LANES)
-    t, h, step, before, error = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.ones(LANES), np.zeros(LANES)
-    who, segment, sample = np.full(LANES, -1), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    t, h, step, before, error = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    who, segment, sample = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     taken, refused = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     accepted = np.zeros(LANES)
     poly = np.zeros((pieces.shape[1], M * LANES))
@@ -70,15 +70,17 @@ def solve_lanes(
     W, V, base = weights_for(AB), weights_for(C), np.zeros(size)
     following, busy, most, worst = begin, 0, 0, 0
     for lane in range(LANES):
-        if following < count:
-            _load(following, lane, start, s, K, h)
-            _load_model(following // each, lane, AB, C, phi, W, V, base)
-            who[lane], t[lane] = following, edges[0]
-            load_input(following, segment[lane], lane, data, poly, waves, origin)
-            following += 1
-            busy += 1
-    while busy > 0:
+        who[lane] = -1
+    while True:
         for lane in range(LANES):
+            if who[lane] < 0 and following < count:
+                _load(following, lane, start, s, K, h)
+                _load_model(following // each, lane, AB, C, phi, W, V, base)
+                load_input(following, 0, lane, data, poly, waves, origin)
+                who[lane], t[lane], before[lane] = following, edges[0], 1.0
+                segment[lane], sample[lane], taken[lane], refused[lane] = 0, 0, 0, 0
+                following += 1
+                busy += 1
             left, trial = edges[segment[lane] + 1] - t[lane], h[lane]
             if trial >= left * (1 - 1e-12):
                 trial = left
@@ -145,20 +147,13 @@ def solve_lanes(
                 before[lane] = 1.0
                 continue
             most, worst = max(most, taken[lane]), max(worst, refused[lane])
-            who[lane], taken[lane], refused[lane], segment[lane], before[lane] = -1, 0, 0, 0, 1.0
-            if following < count:
-                _load(following, lane, start, s, K, h)
-                if AB.ndim == 3:
-                    _load_model(following // each, lane, AB, C, phi, W, V, base)
-                who[lane], t[lane], sample[lane] = following, edges[0], 0
-                load_input(following, segment[lane], lane, data, poly, waves, origin)
-                following += 1
-            else:
-                busy -= 1
-    return -1, most, worst
+            who[lane], segment[lane] = -1, 0
+            busy -= 1
+        if busy == 0 and following == count:
+            return -1, most, worst
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.ndarray) -> None:
     for i in range(start[0].shape[1]):
         s[i * LANES + lane] = start[0][n, i]
@@ -166,7 +161,7 @@ def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.nda
     h[lane] = start[2][n]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _load_model(
     n: int,
     lane: int,
@@ -186,7 +181,7 @@ def _load_model(
             base[i * LANES + lane] = phi[n, i]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
     a0, a1, a2, a3, a4, a5 = a[0], a[1], a[2], a[3], a[4], a[5]
     k0, k1, k2, k3, k4, k5 = K[0], K[1], K[2], K[3], K[4], K[5]
@@ -210,7 +205,7 @@ def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndar
             z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + (a4 * k4[j] + a5 * k5[j]))
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _error(
     E: np.ndarray,
     H: np.ndarray,
@@ -242,7 +237,7 @@ def _error(
         error[lane] = math.sqrt(error[lane] / d)
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, d: int) -> None:
     first, seventh = K[0], K[6]
     for i in range(d):
@@ -253,7 +248,7 @@ def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray,
             slope[lane] = final[lane] if accepted[lane] > 0.0 else slope[lane]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def _sample(
     theta: float, h: float, lane: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,10 @@ from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant, Sine, Sum
 
 DATA = (Constant, Sine, Held, Linear, Cubic)
+DEPTH = {Linear: 2, Cubic: 4}  # coefficients of a piece, where more than one
+
+
+NO_PIECE = np.zeros((1, 1, 1, 1))
 
 
 class InputData(NamedTuple):
@@ -66,21 +71,25 @@ def input_data(
         >>> data.pieces.ravel(), data.omega.ravel(), data.sine.ravel()
         (array([0.5]), array([3.]), array([2.]))
     """
+    if type(x) is Sine and width == len(delays) == 1 and len(edges) == 2:
+        wave = x.single()
+        if wave is not None:
+            return InputData(edges, NO_PIECE, *(values[None] for values in _one_wave(*wave, delays[0])))
     parts: list[Signal] = []
     if x is not None and not _collect(x, parts):
         return None
     total = width * len(delays) if parts else 0
     lanes = math.prod(batch) if batch and any(_batch_size(part) > 1 for part in parts) else 1
-    depth = max([4 if type(p) is Cubic else 2 if type(p) is Linear else 1 for p in parts], default=1)
+    depth = max([DEPTH.get(type(part), 1) for part in parts], default=1)
     pieces = np.zeros((len(edges) - 1, depth, lanes, total))
     waves: list[Wave] = []
     for n, delay in enumerate(delays if parts else ()):
         columns = slice(n * width, (n + 1) * width)
         for part in parts:
-            if isinstance(part, Constant):
-                pieces[:, 0, :, columns] += _lanes(part.value, width, lanes, batch)
-            elif isinstance(part, Sine):
+            if isinstance(part, Sine):
                 waves += _waves(part, delay, columns, (lanes, total), batch)
+            elif isinstance(part, Constant):
+                pieces[:, 0, :, columns] += _lanes(part.value, width, lanes, batch)
             elif isinstance(part, SampledSeries):
                 middle = 0.5 * (edges[:-1] + edges[1:])
                 values = part.taylor(middle - delay, edges[:-1] - delay)
@@ -135,12 +144,17 @@ def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], le
     return np.broadcast_to(value, (*first, *batch, width)).reshape((*first, lanes, width))
 
 
+@lru_cache(maxsize=64)
+def _one_wave(a: float, w: float, p: float, delay: float) -> Wave:
+    p -= w * delay
+    return np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]])
+
+
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
-    if shape == (1, 1):  # one sine
-        a, w, p = part.amplitude.item(), part.omega.item(), part.phase.item()
-        p -= w * delay
-        return [(np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]]))]
+    one = part.single()
+    if shape == (1, 1) and one is not None:
+        return [_one_wave(*one, delay)]
     amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))
     if delay:
         phase = phase - omega * delay

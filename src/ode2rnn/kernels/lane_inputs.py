@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP
+from ode2rnn.kernels.elementwise import INNER
 from ode2rnn.kernels.product import LANES
 from ode2rnn.kernels.waves import sine
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, waves: Any, origin: np.ndarray) -> None:
     """The input of a trajectory on a segment, into a lane."""
     edges, pieces, omega, sines, cosines = data
@@ -28,7 +28,7 @@ def load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, wav
         waves[0][j, lane] = omega[j, column]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def evaluate(
     t: np.ndarray, step: np.ndarray, node: float, origin: np.ndarray, poly: np.ndarray, waves: Any, x: np.ndarray
 ) -> None:
@@ -48,15 +48,11 @@ def evaluate(
         for q in range(2):
             for m in range(len(x) // LANES):
                 row, part = x[m * LANES : (m + 1) * LANES], amplitude[2 * j + q][m * LANES : (m + 1) * LANES]
-                if q == 0:
-                    for lane in range(LANES):
-                        row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), 0.0)
-                else:
-                    for lane in range(LANES):
-                        row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), 1.0)
+                for lane in range(LANES):
+                    row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), float(q))
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def add_jump(
     sign: float, lane: int, t: float, C: np.ndarray, origin: np.ndarray, poly: np.ndarray, waves: Any, K: np.ndarray
 ) -> None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP
+from ode2rnn.kernels.elementwise import INNER, LOOP
 
 LANES = 64
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def weights_for(W: np.ndarray) -> np.ndarray:
     """What a block keeps of the matrices: W (n, k) itself, or room for those of its lanes, of (P, n, k)."""
     if W.ndim == 2:
@@ -25,7 +25,7 @@ def weights_for(W: np.ndarray) -> np.ndarray:
     return np.zeros(W.shape[1] * W.shape[2] * LANES)
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def load_weights(W: np.ndarray, n: int, lane: int, block: np.ndarray) -> None:
     """Matrix n of (P, n, k) into a lane; nothing where one serves all."""
     if W.ndim == 3:
@@ -34,7 +34,7 @@ def load_weights(W: np.ndarray, n: int, lane: int, block: np.ndarray) -> None:
                 block[(i * W.shape[2] + p) * LANES + lane] = W[n, i, p]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def multiply(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z for W (n, k) that serves all lanes, or flat with one for each: entry (i, p) at (i k + p) LANES."""
     if W.ndim == 2:
@@ -81,29 +81,19 @@ def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
                 pair[LANES + j] += b10 * z_0 + b11 * z_1 + b12 * z_2 + b13 * z_3
     if n % 2:
         last = out[(n - 1) * LANES : n * LANES]
-        for p in range(0, inner, 4):
-            c0, c1, c2, c3 = W[n - 1, p], W[n - 1, p + 1], W[n - 1, p + 2], W[n - 1, p + 3]
-            z2 = p * LANES
+        for p in range(inner):
+            c0, z2 = W[n - 1, p], p * LANES
             for j in range(LANES):
-                z_0 = c0 * Z[z2 + j] + c1 * Z[z2 + LANES + j]
-                last[j] += z_0 + c2 * Z[z2 + 2 * LANES + j] + c3 * Z[z2 + 3 * LANES + j]
-    if k - inner >= 2:
-        two = Z[inner * LANES : (inner + 2) * LANES]
+                last[j] += c0 * Z[z2 + j]
+    for p in range(inner, k):
+        one = Z[p * LANES : (p + 1) * LANES]
         for i in range(n):
-            d0, d1 = W[i, inner], W[i, inner + 1]
-            o3 = i * LANES
+            e0, o3 = W[i, p], i * LANES
             for j in range(LANES):
-                out[o3 + j] += d0 * two[j] + d1 * two[LANES + j]
-    if k % 2:
-        one = Z[(k - 1) * LANES : k * LANES]
-        for i in range(n):
-            e0 = W[i, k - 1]
-            o4 = i * LANES
-            for j in range(LANES):
-                out[o4 + j] += e0 * one[j]
+                out[o3 + j] += e0 * one[j]
 
 
-@njit(**LOOP)
+@njit(**INNER)
 def add_own_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z where each lane has its own W: entry (i, p) of lane l at (i k + p) LANES + l."""
     n, k = len(out) // LANES, len(Z) // LANES

@@ -103,7 +103,7 @@ def coefficients(
         row, following = k * width, (k + 1) * width
         if readout:
             _readout_coefficients(code, k, W, T, R, Q, inverse, width)
-        add_linear(matrices, W, row, R + row, G + row)
+        add_linear(matrices, W, row, R + row, G + row, k)
         per = spread(get(W, inverse + k + 1))
         for o in range(0, width, WIDTH):
             term = times(load(W, G + row + o), factor)

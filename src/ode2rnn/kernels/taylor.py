@@ -47,7 +47,7 @@ def _rate(
     forcing_at(known, t, u, W, r + 2 * width)
     if readout:
         warp_rows(code, d, W, s, r, r + width)
-    add_linear(matrices, W, s, r, r + 2 * width)
+    add_linear(matrices, W, s, r, r + 2 * width, 0)
 
 
 @njit(**SCALAR)

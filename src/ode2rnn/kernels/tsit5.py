@@ -58,7 +58,7 @@ def _rate(
     forcing_at(known, t, u, W, rate)
     if readout:
         _warp(code, W, s, r, matrices[3])
-    add_linear(matrices, W, s, r, rate)
+    add_linear(matrices, W, s, r, rate, 0)
 
 
 @njit(**SCALAR)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import (
     Array,
     all_finite,
@@ -30,6 +31,7 @@ from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem, Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
 
+TANH, SIGMOID = as_activation("tanh"), as_activation("sigmoid")
 CHOICES = {"auto", *METHODS}
 
 
@@ -97,7 +99,7 @@ def integrate(
         True
     """
     adjoint, progress = check_flag("adjoint", adjoint), check_flag("progress", progress)
-    if isinstance(model, list | tuple):
+    if isinstance(model, (list, tuple)):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
     if not isinstance(model, AdditiveModel):
@@ -117,7 +119,7 @@ def integrate(
                 return _with_readout(problem, problem.samples, states, _stats(problem, solution, chosen))
             chosen.run(problem, solution)
             trajectory = _trajectory(problem, solution, chosen)
-            if not all_finite(trajectory.r):
+            if not _saturates(problem) and not all_finite(trajectory.r):
                 raise StepError("the readout G(s) leaves the finite numbers")
             return trajectory
         except StepError as failure:
@@ -193,6 +195,11 @@ def _check_adjoint_input(problem: Problem) -> None:
             )
 
 
+def _saturates(problem: Problem) -> bool:
+    """Whether nothing can go wrong with the readouts, which are then computed when they are asked for."""
+    return problem.model.activation in (TANH, SIGMOID) and not is_torch(problem.s0)
+
+
 def _bar(span: tuple[float, float], solution: Solution) -> Any:
     from tqdm.auto import tqdm
 
@@ -232,7 +239,8 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Sta
     if problem.x is not None and not is_data(problem.x):  # nothing can go wrong later with an input that is data
         inputs = inputs()
     knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
-    readouts = problem.model.activation.value(states)
+    warp = problem.model.activation.value
+    readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
 
 

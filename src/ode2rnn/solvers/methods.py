@@ -152,9 +152,11 @@ def is_stiff(problem: Problem) -> bool:
     if network is not None:
         if compiled() and len(network.phi) <= CHEAP_WIDTH:
             most *= CHEAP
-        most = max(most, FASTER * float(np.abs(network.data.omega).max(initial=0.0)))
         if network.bound <= most:
             return False  # norms bound the eigenvalues
+        most = max(most, FASTER * float(np.abs(network.data.omega).max(initial=0.0)))
+        if network.bound <= most:
+            return False
     linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
     start = problem.s0.reshape((-1, problem.model.width))[0]
     slope = problem.model.activation.slope(start)

@@ -50,8 +50,7 @@ class Solution:
     panels: Piecewise | None = None
 
     def __post_init__(self) -> None:
-        self._breaks = np.empty(64)
-        self._breaks[0] = self.t0
+        self._breaks = np.array([self.t0])
         self._adopted = (self.t0, 0)
 
     @cached_property
@@ -85,7 +84,7 @@ class Solution:
         check_finite(values, self.end)
         self.values.append(values)
         if len(self.values) >= len(self._breaks):
-            self._breaks = np.concatenate([self._breaks, np.empty_like(self._breaks)])
+            self._breaks = np.concatenate([self._breaks, np.empty(max(len(self._breaks), 64))])
         self._breaks[len(self.values)] = end
         self.on_step(end)
 
