@@ -7,8 +7,16 @@ import pytest
 from scipy.optimize import brentq
 from scipy.special import lambertw
 
-from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, discretize, run
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn import AdditiveModel, ContinuousRNN, Sampled, SimulationError, discretize, run
+from ode2rnn.analysis.delay_roots import count_right_of, delta
+from ode2rnn.analysis.spectrum import (
+    characteristic_roots,
+    discrete_roots,
+    equilibrium,
+    linearized,
+    multipliers,
+    pole_image,
+)
 
 
 def lag(a: float, tau: float = 1.0) -> ContinuousRNN:
@@ -123,8 +131,8 @@ def test_multipliers_see_an_undelayed_readout_and_a_second_tap():
 @pytest.mark.parametrize(
     ("call", "match"),
     [
-        (lambda: characteristic_roots(lag(1.0), s=[0.0, 0.0]), "s: expected shape"),
-        (lambda: characteristic_roots(lag(1.0), s=[np.nan]), "s: .*NaN"),
+        (lambda: characteristic_roots(lag(1.0), at=[0.0, 0.0]), "at: expected shape"),
+        (lambda: characteristic_roots(lag(1.0), at=[np.nan]), "at: .*NaN"),
         (lambda: characteristic_roots(lag(1.0), count=0), "count: expected"),
         (lambda: pole_image(-1.0, 0.0), "dt: expected a number > 0"),
         (lambda: equilibrium(lag(1.0), guess=[1.0, 2.0]), "guess: expected shape"),
@@ -139,3 +147,95 @@ def test_bad_input_is_named(call, match):
 def test_a_network_without_equilibrium_says_so():
     with pytest.raises(SimulationError, match="no equilibrium"):
         equilibrium(ContinuousRNN(0.0, 1.0, None, 2.0))
+
+
+def test_the_roots_listed_are_as_many_as_the_argument_principle_counts():
+    rng = np.random.default_rng(0)
+    for d in (1, 3, 8):
+        A, A1, B2 = (rng.normal(size=(d, d)) / math.sqrt(d) for _ in range(3))
+        model = AdditiveModel(state=[(A - np.eye(d), 0.0), (A1, 0.7)], readout=[(2 * B2, 3.1)])
+        roots = characteristic_roots(model, count=15)
+        matrices = linearized(model, np.zeros(d))
+        last = roots[-1].real
+        # the last may be the upper one of a pair
+        assert count_right_of(matrices, last + 1e-5) < 15 <= count_right_of(matrices, last - 1e-5)
+        assert count_right_of(matrices, roots[0].real + 1e-6) == 0
+        residual = np.linalg.svd(delta(matrices, roots), compute_uv=False)[:, -1]
+        assert (residual < 1e-12 * (1 + np.abs(roots))).all()
+
+
+@pytest.mark.parametrize("coupling", [0.0, 1.0])
+def test_a_root_is_listed_as_often_as_its_multiplicity(coupling):
+    model = ContinuousRNN(-np.eye(2), np.array([[-2.0, coupling], [0.0, -2.0]]), None, None, tau=1.0)
+    once = -1 + lambertw(-2 * math.e, [0, 1, 2])
+    roots = characteristic_roots(model, count=12)
+    # the two of a double root that has one eigenvector part by the square root of rounding
+    np.testing.assert_allclose(
+        roots, np.repeat(np.stack([once, once.conj()], 1), 2), atol=1e-11 if coupling == 0 else 1e-6
+    )
+
+
+def test_critical_damping_is_a_double_real_root():
+    np.testing.assert_allclose(characteristic_roots(lag(math.exp(-1)), count=2), [-1, -1], atol=5e-8)
+    assert characteristic_roots(lag(math.exp(-1) * (1 - 1e-6)), count=2).imag.tolist() == [0, 0]
+    assert characteristic_roots(lag(math.exp(-1) * (1 + 1e-6)), count=2)[0].imag > 1e-4
+
+
+def test_a_chain_that_does_not_feed_back_has_as_many_roots_as_units():
+    chain = ContinuousRNN(np.diag([-1.0, -2.0]), np.array([[0.0, 5.0], [0.0, 0.0]]), None, None, tau=1.0)
+    np.testing.assert_allclose(characteristic_roots(chain, count=6), [-1, -2], atol=1e-12)
+    np.testing.assert_allclose(characteristic_roots(ContinuousRNN(-1.0, 0.0, None, None, tau=1.0)), [-1], atol=1e-15)
+
+
+def test_roots_of_stiff_units_that_crowd_on_a_line_are_found():
+    roots = characteristic_roots(ContinuousRNN(-1e4 * np.eye(2), np.diag([2.0, 3.0]), None, None, tau=1.0), count=3)
+    exact = np.sort_complex(np.concatenate([-1e4 + wright(b, range(-3, 4)) for b in (2.0, 3.0)]))[::-1]
+    np.testing.assert_allclose(roots.real, np.sort(exact.real)[::-1][:3], rtol=1e-12)
+
+
+def wright(b: float, branches) -> np.ndarray:
+    """W_k(b e^10000), beyond the range of numbers: W + ln W = ln b + 10000 + 2 pi i k by Newton's method."""
+    right = math.log(b) + 1e4 + 2j * math.pi * np.array(branches)
+    W = right
+    for _ in range(20):
+        W = W - (W + np.log(W) - right) / (1 + 1 / W)
+    return W
+
+
+def test_roots_are_taken_at_the_equilibrium_the_model_rests_at():
+    model = ContinuousRNN(-1.0, -2.0, 1.0, 0.5, tau=1.0)
+    for x in (None, [3.0]):
+        rest = equilibrium(model, x)
+        np.testing.assert_array_equal(characteristic_roots(model, x=x), characteristic_roots(model, rest))
+    assert abs(rest[0]) > 0.1
+
+
+def test_multipliers_of_a_sampled_model_are_those_of_its_method():
+    W = np.array([[0.5, -2.0], [2.0, 0.5]])
+    flow = ContinuousRNN(-np.eye(2), W, None, None)
+    growth = characteristic_roots(flow)
+    z = 0.5 * growth[np.argsort(growth.imag)]
+    for method, substeps, factor in (
+        ("taylor", 1, np.exp(z)),
+        ("rk4", 1, 1 + z + z**2 / 2 + z**3 / 6 + z**4 / 24),
+        ("euler", 2, (1 + z / 2) ** 2),
+        ("backward_euler", 3, (1 - z / 3) ** -3),
+    ):
+        found = discrete_roots(Sampled(flow, 0.5, method, substeps))
+        np.testing.assert_allclose(found[np.argsort(found.imag)], factor[np.argsort(factor.imag)], rtol=1e-8)
+    delayed = ContinuousRNN(-1.0, -2.0, None, None, tau=1.0)
+    cell = discrete_roots(discretize(delayed, 0.5))
+    np.testing.assert_allclose(discrete_roots(Sampled(delayed, 0.5)), cell, rtol=1e-14)
+    assert len(discrete_roots(Sampled(delayed, 0.5), count=2)) == 2
+    exact = np.exp(0.5 * (-1 + lambertw(-2 * math.e, 0)))
+    assert abs(discrete_roots(Sampled(delayed, 0.5, "spectral"))[0]) == pytest.approx(abs(exact), rel=1e-13)
+
+
+@pytest.mark.parametrize("method", ["backward_euler", "spectral"])
+def test_the_multipliers_of_a_sampled_model_are_the_rate_at_which_it_leaves_rest(method):
+    unstable = ContinuousRNN(-1.0, -3.0, None, None, tau=1.0, activation="identity")
+    system = Sampled(unstable, 0.25, method)
+    s = run(system, 80, s0=[1e-3]).s[:, 0]
+    z = discrete_roots(system, count=1)[0]
+    # a pair z, z_bar: s[n+1] = 2 Re z s[n] - |z|^2 s[n-1]
+    np.testing.assert_allclose(s[-1], 2 * z.real * s[-2] - abs(z) ** 2 * s[-3], rtol=1e-8)

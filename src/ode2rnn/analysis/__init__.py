@@ -3,7 +3,7 @@
 from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.radius import spectral_radius
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
 from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
@@ -18,6 +18,7 @@ __all__ = [
     "WorkPrecisionRow",
     "equilibrium",
     "characteristic_roots",
+    "discrete_roots",
     "pole_image",
     "multipliers",
     "spectral_radius",

@@ -13,17 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.analysis.delay_roots import rightmost_roots
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import as_activation
-from ode2rnn.core.arrays import brief, check_array, check_count, check_positive, check_shape, to_numpy
-from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
+from ode2rnn.core.arrays import as_like, brief, check_array, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
-
-# two eigenvalues that Newton's method brings closer than this are one root
-SAME_ROOT = 1e-7
+from ode2rnn.solvers.methods import METHODS
 
 
 def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.ndarray:
@@ -40,7 +39,7 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     """
     from scipy.optimize import root
 
-    _check_model(model)
+    check_model(model)
     start = np.zeros(model.width) if guess is None else to_numpy(check_array("guess", guess))
     check_shape("guess", start, (model.width,))
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
@@ -58,21 +57,31 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     return found.x
 
 
-def characteristic_roots(model: AdditiveModel, s: Any = None, count: int = 6, nodes: int = 0) -> np.ndarray:
-    """The rightmost characteristic roots lambda (C10) of the model linearized at the state ``s``.
+def characteristic_roots(
+    model: AdditiveModel, at: Any = None, count: int = 6, nodes: int = 0, *, x: Any = None
+) -> np.ndarray:
+    """The rightmost characteristic roots lambda (C10) of the model linearized at the state ``at``.
 
-    Candidates are eigenvalues of the generator of the solution operator, collocated at Chebyshev points of
-    [-max tau, 0] (Breda, Maset and Vermiglio 2005); each is then refined by Newton's method on the characteristic
-    matrix itself, so the roots hold to rounding. Without delays they are the eigenvalues of the Jacobian.
+    For one unit with one delay they are the branches of Lambert's function, a + W_k(b tau e^(-a tau)) / tau. Else
+    candidates, eigenvalues of the generator of the solution operator collocated at Chebyshev points of [-max tau, 0]
+    (Breda, Maset and Vermiglio 2005), are refined by Newton's method on the characteristic matrix itself, so the
+    roots hold to rounding; the number of points is raised until the roots found are as many as the argument principle
+    counts to the right of a line behind them. So none to the right of the last is missing. A root of multiplicity k
+    is listed k times. Without delays the roots are the eigenvalues of the Jacobian.
 
     Args:
         model: an AdditiveModel.
-        s: an equilibrium (d,); 0 by default.
+        at: an equilibrium (d,); by default the one that Newton's method finds from 0.
         count: how many, the rightmost first.
-        nodes: Chebyshev points; chosen from the delays by default.
+        nodes: Chebyshev points; with a number given that number is used, and nothing is counted.
+        x: the constant input (m,) under which the equilibrium is looked for; zero by default.
 
     Returns:
         Complex roots (<= count,), per unit of time, by falling real part.
+
+    Raises:
+        ValueError: wrong shapes, NaN, count < 1.
+        SimulationError: no equilibrium was found from 0, or not all of the roots were found.
 
     Example:
         >>> from ode2rnn import ContinuousRNN
@@ -80,22 +89,9 @@ def characteristic_roots(model: AdditiveModel, s: Any = None, count: int = 6, no
         >>> characteristic_roots(lag, count=2).round(6)
         array([-0.318132+1.337236j, -0.318132-1.337236j])
     """
-    _check_model(model)
-    d, count = model.width, check_count("count", count)
-    at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
-    matrices = _linearized(model, at)
-    if set(matrices) == {0.0}:
-        return _rightmost(np.linalg.eigvals(matrices[0.0]).astype(complex), count)
-    longest = max(matrices)
-    n = nodes or int(np.clip(20 + 4 * count // d + 2 * longest * _rate(matrices), 24, max(24, 1200 // d)))
-    values, vectors = np.linalg.eig(_generator(matrices, longest, n))
-    candidates = np.argsort(-values.real)[: 4 * count + 2 * d]
-    found: list[complex] = []
-    for k in candidates:
-        root = _refined(matrices, complex(values[k]), vectors[:d, k])
-        if root is not None and all(abs(root - other) > SAME_ROOT * (1 + abs(root)) for other in found):
-            found.append(root)
-    return _rightmost(np.array(found), count)
+    check_model(model)
+    count, nodes = check_count("count", count), check_count("nodes", nodes, 0)
+    return rightmost_roots(linearized(model, resting(model, at, x)), count, nodes)[:count]
 
 
 def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarray:
@@ -117,29 +113,60 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
     return np.array(images).reshape(poles.shape)
 
 
-def multipliers(cell: CanonicalRNN | TappedRNN, s: Any = None) -> np.ndarray:
-    """Eigenvalues z of a cell linearized at the fixed point ``s`` (0 by default); stable where all |z| < 1.
+def discrete_roots(
+    system: CanonicalRNN | TappedRNN | Sampled, at: Any = None, count: int | None = None, *, x: Any = None
+) -> np.ndarray:
+    """The multipliers z of a sampled network linearized at the fixed point ``at``; stable where all |z| < 1.
 
-    Cells that reach further back than one tick have one set of d eigenvalues a tick of memory.
+    A cell that reaches back L ticks has d L of them, the eigenvalues of its companion matrix: the roots of
+    det(z^L I - sum_k z^(L-k) W_k). A `Sampled` model has those of its method: of backward Euler the cell's, to the
+    power of its substeps; of a method with an adaptive step e^(lambda dT), lambda the characteristic roots (C10); of
+    another method with a fixed step, without delays, the eigenvalues of one tick.
+
+    Args:
+        system: a CanonicalRNN, a TappedRNN, or a Sampled model.
+        at: a fixed point (d,); by default 0 for a cell, and the equilibrium found from 0 for a Sampled model.
+        count: how many, the largest first; by default all, and 6 where there are infinitely many.
+        x: the constant input (m,) under which that equilibrium is looked for.
 
     Returns:
         Complex multipliers by falling modulus.
+
+    Raises:
+        ValueError: another system, wrong shapes, NaN, a method that the multipliers are not known of.
+
+    Example:
+        >>> from ode2rnn import ContinuousRNN
+        >>> rest = ContinuousRNN(A=-1.0, B=-3.0, C=None, phi=None, tau=1.0)
+        >>> discrete_roots(discretize(rest, 1.0)), discrete_roots(Sampled(rest, 1.0, "spectral"), count=1).round(4)
+        (array([-1.]), array([-0.6208+1.0718j]))
     """
-    taps = linear_taps(cell, s)
+    count = None if count is None else check_count("count", count)
+    if isinstance(system, Sampled):
+        values = _tick_roots(system, resting(system.model, at, x), count)
+    else:
+        values = np.linalg.eigvals(companion(linear_taps(system, at)))
+    return values[np.argsort(-np.abs(values), kind="stable")][:count]
+
+
+multipliers = discrete_roots  # what the paper's readers call them
+
+
+def companion(taps: dict[int, np.ndarray]) -> np.ndarray:
+    """The matrix (d L, d L) that takes (s[n-1], .., s[n-L]) to (s[n], .., s[n-L+1])."""
     d, depth = len(taps[1]), max(taps)
-    companion = np.eye(d * depth, k=-d)
-    for lag, matrix in taps.items():
-        companion[:d, (lag - 1) * d : lag * d] = matrix
-    values = np.linalg.eigvals(companion)
-    return values[np.argsort(-np.abs(values))]
+    matrix = np.eye(d * depth, k=-d)
+    for lag, tap in taps.items():
+        matrix[:d, (lag - 1) * d : lag * d] = tap
+    return matrix
 
 
-def linear_taps(cell: CanonicalRNN | TappedRNN, s: Any = None) -> dict[int, np.ndarray]:
-    """The matrices, by lag from 1 on, of a cell linearized at ``s``: s[n] = sum over lags of W s[n - lag]."""
+def linear_taps(cell: CanonicalRNN | TappedRNN, at: Any = None) -> dict[int, np.ndarray]:
+    """The matrices, by lag from 1 on, of a cell linearized at ``at`` (0): s[n] = sum over lags of W s[n - lag]."""
     tapped = as_tapped(cell)
     d = tapped.width
-    at = np.zeros(d) if s is None else check_shape("s", to_numpy(check_array("s", s)), (d,))
-    slope = to_numpy(as_activation(tapped.activation).slope(at))
+    state = np.zeros(d) if at is None else check_shape("at", to_numpy(check_array("at", at)), (d,))
+    slope = to_numpy(as_activation(tapped.activation).slope(as_like(state, tapped.theta_s)))
     taps = {1: np.zeros((d, d))}
     for lag, matrix in tapped.W_s.items():
         taps[lag] = taps.get(lag, 0.0) + to_numpy(matrix)
@@ -149,65 +176,46 @@ def linear_taps(cell: CanonicalRNN | TappedRNN, s: Any = None) -> dict[int, np.n
     return {lag: now @ matrix for lag, matrix in taps.items()}
 
 
-def _check_model(model: Any) -> None:
+def _tick_roots(system: Sampled, at: np.ndarray, count: int | None) -> np.ndarray:
+    """The multipliers of a tick of the model's solver."""
+    model, name = system.model, system.method
+    if METHODS.get(name, METHODS["spectral"]).adaptive:  # "auto" is
+        matrices = linearized(model, at)
+        most = model.width if len(matrices) == 1 else 6
+        return np.exp(system.dt * rightmost_roots(matrices, count or most)[: count or most])
+    if name == "backward_euler":
+        step = discretize(model, system.dt / system.substeps)
+        return np.linalg.eigvals(companion(linear_taps(step, at))) ** system.substeps
+    if model.delays:
+        raise ValueError(f"system: expected a method that is adaptive, or backward_euler, for a delay, got {name!r}")
+    # the linearized model goes through the method itself, from every unit vector
+    linear = AdditiveModel(state=[(linearized(model, at)[0.0], 0.0)], activation="identity")
+    tick = Sampled(linear, system.dt, name, system.substeps)
+    return np.linalg.eigvals(tick.step(tick.init(np.eye(model.width)), None).state)
+
+
+def resting(model: AdditiveModel, at: Any, x: Any = None) -> np.ndarray:
+    """The state ``at`` (d,), checked; by default the equilibrium found from 0, which is 0 if the model rests there."""
+    if at is not None:
+        return check_shape("at", to_numpy(check_array("at", at)), (model.width,))
+    zero = np.zeros(model.width)
+    if x is None and not to_numpy(model.rate(as_like(zero, model.phi))).any():
+        return zero
+    return equilibrium(model, x)
+
+
+def check_model(model: Any) -> None:
+    """Refuse what is no AdditiveModel."""
     if not isinstance(model, AdditiveModel):
         raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {brief(model)}")
 
 
-def _linearized(model: AdditiveModel, s: np.ndarray) -> dict[float, np.ndarray]:
-    slope = to_numpy(model.activation.slope(s))
+def linearized(model: AdditiveModel, s: np.ndarray) -> dict[float, np.ndarray]:
+    """{delay: matrix} of the model linearized at ``s``; the delay 0 is always there."""
+    slope = to_numpy(model.activation.slope(as_like(s, model.phi)))
     matrices: dict[float, np.ndarray] = {0.0: np.zeros((model.width, model.width))}
     for term in model.state:
         matrices[term.delay] = matrices.get(term.delay, 0.0) + to_numpy(term.dense())
     for term in model.readout:
         matrices[term.delay] = matrices.get(term.delay, 0.0) + to_numpy(term.dense()) * slope
     return matrices
-
-
-def _rate(matrices: dict[float, np.ndarray]) -> float:
-    return float(sum(np.linalg.norm(m, 2) for m in matrices.values()))
-
-
-def _generator(matrices: dict[float, np.ndarray], longest: float, n: int) -> np.ndarray:
-    d = len(matrices[0.0])
-    theta = -0.5 * longest * (1 - np.cos(np.pi * np.arange(n + 1) / n))  # 0 down to -longest
-    weights = barycentric_weights(theta / longest)
-    gaps = theta[:, None] - theta
-    np.fill_diagonal(gaps, 1.0)
-    derivative = weights / weights[:, None] / gaps
-    np.fill_diagonal(derivative, 0.0)
-    np.fill_diagonal(derivative, -derivative.sum(axis=1))
-    generator = np.kron(derivative, np.eye(d))
-    generator[:d] = 0.0
-    for delay, matrix in matrices.items():
-        row = interpolation_matrix(theta / longest, weights, np.array([-delay / longest]))
-        generator[:d] += np.kron(row, matrix)
-    return generator
-
-
-def _refined(matrices: dict[float, np.ndarray], root: complex, vector: np.ndarray) -> complex | None:
-    """Newton's method on Delta(lambda) v = 0, v_bar' v = 1."""
-    d = len(vector)
-    start, v = root, vector / np.linalg.norm(vector)
-    border = v.conj()
-    for _ in range(20):
-        with np.errstate(all="ignore"):
-            decays = {delay: matrix * np.exp(-root * delay) for delay, matrix in matrices.items()}
-            delta = root * np.eye(d) - sum(decays.values())
-            slope = np.eye(d) + sum(delay * matrix for delay, matrix in decays.items())
-        system = np.block([[delta, (slope @ v)[:, None]], [border[None, :], np.zeros((1, 1))]])
-        if not np.isfinite(system).all():
-            return None
-        try:
-            change = np.linalg.solve(system, -np.concatenate([delta @ v, [border @ v - 1.0]]))
-        except np.linalg.LinAlgError:
-            return None
-        v, root = v + change[:d], root + complex(change[d])
-        if abs(change[d]) <= 1e-14 * (1 + abs(root)):
-            # a candidate that was no approximation wanders off to a root that another one finds
-            return root if abs(root - start) <= 0.1 * (1 + abs(root)) else None
-    return None
-
-
-def _rightmost(roots: np.ndarray, count: int) -> np.ndarray:
-    return roots[np.lexsort((-roots.imag, -roots.real.round(12)))][:count]

@@ -100,6 +100,7 @@ class Sampled:
             raise ValueError(f"model: expected input terms without delay, got delays {model.input_delays}")
         substeps = check_count("substeps", substeps)
         self.model, self.dt = model, check_positive("dt", dt)
+        self.method, self.substeps = method, substeps
         fixed = method in METHODS and not METHODS[method].adaptive
         self._options: dict[str, Any] = {"method": method, "rtol": rtol, "atol": atol}
         if fixed:
