@@ -24,6 +24,16 @@ from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState
+from ode2rnn.gated.error_flow import carousel_flow
+from ode2rnn.gated.transition import (
+    Carousel,
+    ComputedGates,
+    Gate,
+    GatedCarousel,
+    GatedReadout,
+    SplitRNN,
+    WarpedUpdate,
+)
 from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
@@ -56,6 +66,14 @@ __all__ = [
     "unroll",
     "impulse_response",
     "fir",
+    "SplitRNN",
+    "Carousel",
+    "GatedCarousel",
+    "WarpedUpdate",
+    "GatedReadout",
+    "Gate",
+    "ComputedGates",
+    "carousel_flow",
     "VanillaLSTM",
     "AugmentedLSTM",
     "LSTMState",

@@ -76,37 +76,23 @@ def peephole(W: Array | None, s: Array) -> Array | float:
     return s * W if W.ndim == 1 else s @ W.T
 
 
-class GatedCell:
-    """A System whose state is an LSTMState and whose tick is written out in :meth:`tick`."""
+class StateAndReadout:
+    """A System whose state is an LSTMState: the state s and the readout v that is fed back."""
 
-    W_xcu: Array
-    b_cu: Array
-    dt: float
-
-    def _settle(self, weights: Mapping[str, Array | None]) -> None:
-        """Set the checked ``weights``; check dt."""
-        for name, value in {**weights, "dt": check_positive("dt", self.dt)}.items():
-            object.__setattr__(self, name, value)
+    @property
+    def like(self) -> Array:
+        """An array of the cell's kind, one entry a state."""
+        raise NotImplementedError
 
     @property
     def width(self) -> int:
         """Number of states d."""
-        return int(self.b_cu.shape[0])
+        return int(self.like.shape[0])
 
     @property
     def readout_width(self) -> int:
         """Number of readouts d_v."""
         return self.width
-
-    @property
-    def input_width(self) -> int:
-        """Number of inputs m."""
-        return int(self.W_xcu.shape[-1])
-
-    @property
-    def like(self) -> Array:
-        """An array of the cell's kind."""
-        return self.b_cu
 
     @property
     def State(self) -> type:
@@ -134,6 +120,33 @@ class GatedCell:
             raise ValueError(f"s0: expected batch shapes that fit that of x, {batch}, got {got}") from None
         return LSTMState(*(broadcast_to(array, (*whole, array.shape[-1])) for array in arrays))
 
+    def readout(self, state: LSTMState) -> tuple[Array, Array]:
+        """s[n] and v[n]: the gated readout v takes the place of r (T5)."""
+        return state.s, state.v
+
+
+class GatedCell(StateAndReadout):
+    """An LSTM by its letters, whose tick is written out in :meth:`tick`."""
+
+    W_xcu: Array
+    b_cu: Array
+    dt: float
+
+    def _settle(self, weights: Mapping[str, Array | None]) -> None:
+        """Set the checked ``weights``; check dt."""
+        for name, value in {**weights, "dt": check_positive("dt", self.dt)}.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def like(self) -> Array:
+        """An array of the cell's kind, one entry a state."""
+        return self.b_cu
+
+    @property
+    def input_width(self) -> int:
+        """Number of inputs m."""
+        return int(self.W_xcu.shape[-1])
+
     def tick(self, past: LSTMState, x: Array) -> Gates:
         """Everything at n, from s[n-1], v[n-1] and the input."""
         raise NotImplementedError
@@ -142,10 +155,6 @@ class GatedCell:
         """One tick: s[n] and v[n] after the input ``x`` (..., m)."""
         now = self.tick(state, x)
         return LSTMState(now.s, now.v)
-
-    def readout(self, state: LSTMState) -> tuple[Array, Array]:
-        """s[n] and v[n]: the gated readout v takes the place of r (T5)."""
-        return state.s, state.v
 
     def prepare(self, x: Array) -> Array:
         """What the ticks see of the inputs (N, ..., m), one row a tick."""
