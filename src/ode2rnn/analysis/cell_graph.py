@@ -9,9 +9,12 @@ disagree with them.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ode2rnn.gated.cell import Gates
 
@@ -35,14 +38,32 @@ class CellGraph:
 
     Attributes:
         nodes: name -> kind: "given" (what the tick starts from), "constant" (a gate that is a number), "sum",
-            "product" (elementwise), or the name of the warping function of a sum.
+            "product" (elementwise), "window" (see :meth:`bundled`), or the name of the warping function of a sum.
         edges: every term of every node.
         biases: (bias, node) for every bias, by letter.
+        outputs: the nodes that the computation is for.
     """
 
     nodes: Mapping[str, str]
     edges: tuple[Edge, ...]
     biases: tuple[tuple[str, str], ...]
+    outputs: tuple[str, ...]
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The graph as arrays of text: nodes (N, 2), edges (E, 3), biases (B, 2), outputs."""
+        return {
+            "nodes": np.array(list(self.nodes.items())),
+            "edges": np.array([(edge.source, edge.target, edge.label) for edge in self.edges]),
+            "biases": np.array(self.biases),
+            "outputs": np.array(self.outputs),
+        }
+
+    @staticmethod
+    def of(arrays: Mapping[str, np.ndarray]) -> CellGraph:
+        """The graph whose :meth:`arrays` these are."""
+        rows = {name: array.tolist() for name, array in arrays.items()}
+        edges = tuple(Edge(*row) for row in rows["edges"])
+        return CellGraph(dict(rows["nodes"]), edges, tuple((b, n) for b, n in rows["biases"]), tuple(rows["outputs"]))
 
     @property
     def letters(self) -> frozenset[str]:
@@ -51,25 +72,33 @@ class CellGraph:
             [edge.label.split("(")[0] for edge in self.edges if edge.label] + [name for name, _ in self.biases]
         )
 
-    def without(self, names: Iterable[str]) -> CellGraph:
-        """The graph less some nodes, and their edges."""
-        gone = set(names)
-        return CellGraph(
-            {name: kind for name, kind in self.nodes.items() if name not in gone},
-            tuple(edge for edge in self.edges if edge.source not in gone and edge.target not in gone),
-            tuple(pair for pair in self.biases if pair[1] not in gone),
-        )
-
     def bundled(self) -> CellGraph:
-        """The same, with the terms of one context window as one edge: from x[n], labelled W_xcu(l)."""
-        edges = []
+        """The same, with one edge W_xcu(l) for a context window, from a node of the kind "window" that holds its inputs."""
+        inputs = [name for name in self.nodes if name.startswith("x[")]
+        if len(inputs) == 1:
+            return self
+        window = f"x[n] .. {inputs[-1]}"
+        edges = {Edge(name, window): None for name in inputs}
         for edge in self.edges:
-            if edge.label.endswith(")"):
-                if edge.label.endswith("(0)"):
-                    edges.append(Edge(edge.source, edge.target, edge.label.replace("(0)", "(l)")))
-            else:
-                edges.append(edge)
-        return replace(self, edges=tuple(edges))
+            bundle = Edge(window, edge.target, edge.label.split("(")[0] + "(l)")
+            edges[bundle if edge.source in inputs else edge] = None
+        return replace(self, nodes={**self.nodes, window: "window"}, edges=tuple(edges))
+
+    def newer_than(self, other: CellGraph) -> frozenset[Any]:
+        """The nodes, edges and (bias, node) that ``other`` has not; g_cs is g_cs[n], and u[n] is F_u, warped."""
+        before = other._plain()
+        return frozenset(part for part, plain in zip(self._parts(), self._plain(), strict=True) if plain not in before)
+
+    def _parts(self) -> list[Any]:
+        return [*self.nodes, *self.edges, *self.biases]
+
+    def _plain(self) -> list[Any]:
+        def plain(name: str) -> str:
+            return re.sub(r"(g_\w+)\[n\]", r"\1", name.replace("F_u", "u[n]"))
+
+        nodes = [(plain(name), kind) for name, kind in self.nodes.items()]
+        edges = [(plain(edge.source), plain(edge.target), edge.label) for edge in self.edges]
+        return [*nodes, *edges, *((bias, plain(target), "bias") for bias, target in self.biases)]
 
 
 def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
@@ -94,11 +123,12 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     own = _with_tensors(cell, leaves)
     context = getattr(own, "context", 1)
     s = tensor(1, own.width)
-    readout = "r" if not hasattr(own, "readout_width") and not _gates_readout(own) else "v"
+    readout = "v" if {"g_cr", "W_vcr"} & {field.name for field in fields(own)} else "r"
     times = [("n-1", "n")] if ticks == 1 else [(str(n - 1), str(n)) for n in range(ticks)]
     leaves.append((f"s[{times[0][0]}]", s))
     state: Any = own.init(s)
     named: list[tuple[str, Any]] = []
+    outputs: list[str] = []
     if ticks == 1:
         before = tensor(1, getattr(own, "readout_width", own.width))
         leaves.append((f"{readout}[n-1]", before))
@@ -116,10 +146,11 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
         values: Any = None if tick is None else tick(state, x)
         state = own.step(state, x) if values is None else type(state)(values.s, values.v)
         shown = own.readout(state)
-        named += [(f"s[{now}]", shown[0]), (f"{readout}[{now}]", shown[1])]
+        outputs = [*(name for name in outputs if not name.startswith("s")), f"s[{now}]", f"{readout}[{now}]"]
+        named += zip(outputs[-2:], shown, strict=True)
         if isinstance(values, Gates):
             named += [(f"{name}[{now}]", getattr(values, name)) for name in _shown(values)]
-    return _Walk(leaves, named).graph()
+    return _Walk(leaves, named).graph(outputs)
 
 
 def _shown(values: Gates) -> list[str]:
@@ -127,10 +158,6 @@ def _shown(values: Gates) -> list[str]:
     names = ["g_cu", "g_cs", "g_cr", "u", "r"]
     names += ["q"] if values.q is not values.v else []
     return names + (["g_cx", "xi_du"] if values.g_cx is not None else [])
-
-
-def _gates_readout(cell: Any) -> bool:
-    return any(field.name == "g_cr" for field in fields(cell))
 
 
 def _with_tensors(cell: Any, leaves: list[tuple[str, Any]], prefix: str = "") -> Any:
@@ -164,11 +191,11 @@ class _Walk:
         self.edges: dict[Edge, None] = {}
         self.biases: dict[tuple[str, str], None] = {}
 
-    def graph(self) -> CellGraph:
+    def graph(self, outputs: Sequence[str]) -> CellGraph:
         for step in list(self.names):
             self.visit(step)
         given = {name: kind for name, kind in self.nodes.items() if kind in ("given", "constant")}
-        return CellGraph(given | self.nodes, tuple(self.edges), tuple(self.biases))
+        return CellGraph(given | self.nodes, tuple(self.edges), tuple(self.biases), tuple(outputs))
 
     def visit(self, step: Any) -> str:
         """The name of what ``step`` computes, after it and all that it needs are in the graph."""
@@ -182,21 +209,21 @@ class _Walk:
             return name
         inputs = _inputs(step)
         if kind.lower() in WARPS:
-            name = self.names.get(step) or self.nameless("G", [self.visit(inputs[0])])
+            inner = _through_shapes(inputs[0])[0]
+            # a sum that has no name of its own is part of the node that warps it
+            terms = [inner] if inner in self.names or _kind(inner) not in ("Add", "Mm") else _terms(inner)
+            name = self.names.get(step) or self.warped([self.term(term)[1] for term in terms])
             if name not in self.nodes:
                 self.nodes[name] = kind.lower()
-                inner = _through_shapes(inputs[0])[0]
-                # a sum that has no name of its own is part of the node that warps it
-                terms = [inner] if inner in self.names or _kind(inner) not in ("Add", "Mm") else _terms(inner)
                 for term in terms:
                     self.enter(term, name)
             return name
         if kind in ("Add", "Mm"):
             terms = _terms(step)
-            name = self.names.get(step) or self.nameless("sum", [self.term(t)[1] or self.term(t)[0] for t in terms])
+            name = self.names.get(step) or self.summed([self.term(term)[1] for term in terms])
         elif kind == "Mul":
             terms = inputs
-            name = self.names.get(step) or self.nameless("*", [self.visit(term) for term in terms])
+            name = self.names.get(step) or " * ".join(self.visit(term) for term in terms)
         else:
             raise ValueError(f"cell: expected sums, products and warping functions, got {step.name()}")
         if name not in self.nodes:
@@ -234,10 +261,16 @@ class _Walk:
         else:
             self.edges[Edge(source, target, label)] = None
 
-    def nameless(self, kind: str, parts: list[str]) -> str:
-        if kind == "sum" and {"W_r", "W_x", "theta_s"} <= set(parts):
-            return "F_u"
-        return f" {kind} ".join(parts)
+    @staticmethod
+    def warped(labels: Sequence[str]) -> str:
+        """What the paper calls a warped sum with these weights, or the warped state if it has none."""
+        gate = next((label[-2:] for label in labels if label.startswith("b_")), "du")
+        return "r[n]" if not any(labels) else "u[n]" if gate == "du" else f"g_{gate}[n]"
+
+    @staticmethod
+    def summed(labels: Sequence[str]) -> str:
+        """What the paper calls a sum with these weights (T1)."""
+        return "F_u" if "theta_s" in labels else " + ".join(labels)
 
 
 def _kind(step: Any) -> str:
