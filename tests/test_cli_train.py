@@ -10,11 +10,13 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ode2rnn.cli import app
-from ode2rnn.sweep import train_study
+from ode2rnn.sweep import length_study, train_study
 from ode2rnn.sweep.train import SETUPS
 from ode2rnn.training import Checkpoint, TrainingError, fit
 
-SMALL = ("--seeds", "2", "--units", "3", "--epochs", "2")
+PLAIN = ("rnn", "feed-forward")
+SMALL = ("--seeds", "2", "--units", "3", "--epochs", "2", "--networks", ",".join(PLAIN))
+BY_LENGTH = ("--lengths", "14,4", "--seeds", "2", "--weights", "100", "--epochs", "1", "--networks", ",".join(PLAIN))
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +32,9 @@ def train(*arguments: object) -> Result:
 def test_one_command_prints_the_scores_beside_the_baselines_and_writes_both_files():
     result = train("sunspots", *SMALL)
     assert result.exit_code == 0, result.output
-    study = train_study("sunspots", 2, 3, 2, progress=False)
+    study = train_study("sunspots", 2, 3, 2, progress=False, networks=PLAIN)
     assert study.table() in result.stdout
-    for said in ("recurrent, 3 units", "feed-forward, 3 units", "persistence", "AR(9)", "17.44", "spread"):
+    for said in ("StandardRNN, 3 units", "feed-forward, 3 units", "persistence", "AR(9)", "17.44", "spread"):
         assert said in result.stdout
     with open("train/sunspots.csv", newline="") as file:
         rows = list(csv.DictReader(file))
@@ -64,13 +66,37 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(monkeypatch):
     assert result.exit_code == 130
     assert "interrupted: the same command goes on from here" in result.stderr
     assert [path.name for path in Path("train").iterdir()] == ["sunspots-unfinished"]
-    kept = Checkpoint.load("train/sunspots-unfinished/recurrent-3-units-1")
+    kept = Checkpoint.load("train/sunspots-unfinished/standardrnn-3-units-1")
     assert len(kept.train_loss) == 2
     again = train("sunspots", *SMALL)
     assert again.exit_code == 0, again.output
     assert Path("train/sunspots.csv").read_bytes() == Path("whole/sunspots.csv").read_bytes()
     assert again.stdout.replace("train/", "whole/") == whole.stdout
     assert not Path("train/sunspots-unfinished").exists()
+
+
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 60)
+
+
+def test_scores_by_length_are_printed_saved_and_drawn_and_an_interrupted_command_goes_on(few, monkeypatch):
+    whole = train("adding", *BY_LENGTH, "--jobs", "1", "--out", "whole")
+    assert whole.exit_code == 0, whole.output
+    study = length_study("adding", [4, 14], 2, weights=100, epochs=1, jobs=1, networks=PLAIN, progress=False)
+    assert study.table() in whole.stdout
+    assert sorted(path.name for path in Path("whole").iterdir()) == ["adding-lengths.csv", "adding-lengths.png"]
+    with monkeypatch.context() as patched:
+        interrupt_in_the_third_training(patched)
+        stopped = train("adding", *BY_LENGTH, "--jobs", "1")
+    assert stopped.exit_code == 130
+    assert "the same command goes on from here" in stopped.stderr
+    kept = sorted(path.name for path in Path("train/adding-lengths-unfinished").iterdir())
+    assert kept == ["rnn-14-0", "rnn-14-1"]  # the longest first
+    again = train("adding", *BY_LENGTH, "--jobs", "1")
+    assert again.exit_code == 0, again.output
+    assert Path("train/adding-lengths.csv").read_bytes() == Path("whole/adding-lengths.csv").read_bytes()
+    assert not Path("train/adding-lengths-unfinished").exists()
 
 
 def test_what_is_kept_of_an_interrupted_command_is_refused_by_another_one(monkeypatch):
@@ -111,6 +137,16 @@ def refused(result: Result, message: str, code: int = 2) -> None:
         (["sine", "--seeds", "0"], "--seeds: expected a whole number >= 1, got 0"),
         (["sine", "--units", "-2"], "--units: expected a whole number >= 1, got -2"),
         (["sine", "--epochs", "0"], "--epochs: expected a whole number >= 1, got 0"),
+        (["sine", "--weights", "0"], "--weights: expected a whole number >= 1, got 0"),
+        (["sine", "--weights", "9", "--units", "2"], "--weights: expected none where the units are given"),
+        (["sine", "--networks", "rnn,lstn"], "--networks: expected one of .*; did you mean 'lstm'"),
+        (["sine", "--jobs", "2"], "--jobs: expected none without --lengths"),
+        (["sine", "--lengths", "10"], "TASK: expected one of adding, copy"),
+        (["adding", "--lengths", "10,x"], "--lengths: expected whole numbers separated by commas, as in 25,50,100"),
+        (["adding", "--lengths", "1"], "--lengths: expected a whole number >= 2, got 1"),
+        (["copy", "--lengths", "10"], "--lengths: expected a whole number >= 11, got 10"),
+        (["adding", "--lengths", "5,5"], "--lengths: expected different lengths"),
+        (["adding", "--lengths", "5", "--jobs", "0"], "--jobs: expected a whole number >= 1, got 0"),
         (["sine", "--out", "file/below"], "--out: expected a folder to write into, .* is a file"),
     ],
     ids=str,

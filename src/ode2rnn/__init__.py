@@ -24,7 +24,9 @@ from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState
+from ode2rnn.gated.count import parameter_count
 from ode2rnn.gated.error_flow import carousel_flow
+from ode2rnn.gated.gru import GRU
 from ode2rnn.gated.transition import (
     Carousel,
     ComputedGates,
@@ -78,6 +80,8 @@ __all__ = [
     "AugmentedLSTM",
     "LSTMState",
     "Gates",
+    "GRU",
+    "parameter_count",
     "bptt",
     "adjoint",
     "clip",

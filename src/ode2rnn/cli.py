@@ -20,7 +20,7 @@ from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.sweep.config import load_config, named
 from ode2rnn.sweep.files import check_files, check_folder
 from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
-from ode2rnn.training.loop import TrainingError
+from ode2rnn.training import Comparison, TrainingError
 
 app = typer.Typer(
     help="Recurrent networks as delay differential equations: integrated, sampled, checked.",
@@ -166,38 +166,64 @@ def steps(
 @app.command()
 def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="adding, copy, sine, sunspots or digits.")],
-    seeds: Annotated[int, typer.Option(help="How many seeds; each trains both networks.")] = 5,
-    units: Annotated[int | None, typer.Option(help="Hidden units; by default chosen for the task.")] = None,
+    networks: Annotated[
+        str, typer.Option(help="Some of rnn, gru, lstm, augmented, feed-forward, separated by commas; all by default.")
+    ] = "",
+    lengths: Annotated[
+        str, typer.Option(help="Steps in a sequence, separated by commas: the score against the length. adding, copy.")
+    ] = "",
+    seeds: Annotated[
+        int | None, typer.Option(help="How many seeds; each trains every network. By default 5, with --lengths 3.")
+    ] = None,
+    weights: Annotated[
+        int | None, typer.Option(help="Weights of each network, nearly; by default chosen for the task.")
+    ] = None,
+    units: Annotated[int | None, typer.Option(help="Hidden units of each network, in place of equal weights.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; by default chosen for the task.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="With --lengths: trainings at once; by default the cores.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for TASK.csv and TASK.png.")] = Path("train"),
 ) -> None:
-    """Train a recurrent and a feed-forward network on a task.
+    """Train networks with and without gates, of as many weights, on a task.
 
     Prints the mean score over the seeds and its spread, beside what simple methods reach on the same test part.
-    A training that is interrupted goes on where it was when the same command is given again. 'digits' needs
-    scikit-learn.
+    With --lengths: at each length of the sequence. A training that is interrupted goes on where it was when the same
+    command is given again. 'digits' needs scikit-learn.
 
     \b
-    Example:
+    Examples:
       ode2rnn train sunspots --seeds 3
+      ode2rnn train adding --lengths 25,50,100,200
     """
     with _clean_errors():
         check_folder("--out", out)
+        from ode2rnn.sweep.lengths import MEMORIES, LengthStudy, length_study
         from ode2rnn.sweep.train import SETUPS, train_study
 
-        check_choice("TASK", task, SETUPS)
-        kept = out / f"{task}-unfinished"
-        with named("", {"seeds": "--seeds", "hidden": "--units", "epochs": "--epochs", "checkpoint": f"--out: {kept}"}):
+        check_choice("TASK", task, MEMORIES if lengths else SETUPS)
+        steps = _numbers("--lengths", lengths, int, "25,50,100") if lengths else None
+        if jobs is not None and not lengths:
+            raise ValueError("--jobs: expected none without --lengths")
+        chosen = [name.strip() for name in networks.split(",")] if networks else None
+        name = f"{task}-lengths" if lengths else task
+        kept = out / f"{name}-unfinished"
+        given: dict = {"hidden": units, "epochs": epochs, "networks": chosen, "weights": weights, "checkpoint": kept}
+        options = {key: f"--{key}" for key in ("seeds", "epochs", "networks", "weights", "lengths", "jobs")}
+        with named("", options | {"hidden": "--units", "checkpoint": f"--out: {kept}"}):
             try:
-                study = train_study(task, seeds, units, epochs, checkpoint=kept)
+                study: Comparison | LengthStudy
+                if steps is not None:
+                    study = length_study(task, steps, 3 if seeds is None else seeds, jobs=jobs, **given)
+                else:
+                    study = train_study(task, 5 if seeds is None else seeds, **given)
             except KeyboardInterrupt:
                 typer.echo("interrupted: the same command goes on from here", err=True)
                 raise
 
         from ode2rnn.plotting import save_figure
-        from ode2rnn.sweep.figures import draw_training
+        from ode2rnn.sweep.figures import draw_lengths, draw_training
 
-        files = [study.save(out / f"{task}.csv"), save_figure(draw_training(study), out / f"{task}.png")]
+        figure = draw_training(study) if isinstance(study, Comparison) else draw_lengths(study)
+        files = [study.save(out / f"{name}.csv"), save_figure(figure, out / f"{name}.png")]
     typer.echo(study.table())
     typer.echo("\nwrote " + " and ".join(map(str, files)))
 
@@ -219,11 +245,12 @@ def _derivation(spec: str) -> tuple[dict, str]:
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
 
 
-def _numbers(name: str, text: str) -> list[float]:
+def _numbers(name: str, text: str, kind: type = float, example: str = "1,0.5,0.25") -> list:
     try:
-        return [float(word) for word in text.split(",")]
+        return [kind(word) for word in text.split(",")]
     except ValueError:
-        raise ValueError(f"{name}: expected numbers separated by commas, as in 1,0.5,0.25; got {text!r}") from None
+        what = "whole numbers" if kind is int else "numbers"
+        raise ValueError(f"{name}: expected {what} separated by commas, as in {example}; got {text!r}") from None
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import torch
 
 from ode2rnn.sweep import train_study
 from ode2rnn.sweep.figures import draw_training
+from ode2rnn.sweep.networks import KINDS, shape_of
 from ode2rnn.sweep.train import SETUPS
 from ode2rnn.training import TASKS, adding, copy_memory, sunspots
 
@@ -23,9 +24,9 @@ def test_every_task_has_a_setup():
 @pytest.mark.parametrize("name", SMALL)
 def test_a_recurrent_and_a_feed_forward_net_are_trained_and_drawn(name):
     before = torch.get_num_threads()
-    study = train_study(SMALL[name](), seeds=2, hidden=4, epochs=2, progress=False)
+    study = train_study(SMALL[name](), seeds=2, hidden=4, epochs=2, progress=False, networks=["rnn", "feed-forward"])
     assert torch.get_num_threads() == before
-    assert study.networks == ["recurrent, 4 units", "feed-forward, 4 units"]
+    assert study.networks == ["StandardRNN, 4 units", "feed-forward, 4 units"]
     assert all(np.isfinite(outcome.score) for outcome in study.outcomes)
     assert len(study.outcomes) == 4
     figure = draw_training(study)
@@ -44,17 +45,29 @@ def test_a_recurrent_and_a_feed_forward_net_are_trained_and_drawn(name):
 def test_the_forecast_is_drawn_in_the_unit_of_the_series():
     study = train_study("sunspots", seeds=2, hidden=4, epochs=1, progress=False)
     below = draw_training(study).axes[2]
-    truth, recurrent, _ = below.lines
+    truth, recurrent, *others = below.lines
+    assert len(others) == len(KINDS) - 1
     assert truth.get_xdata()[0] == 1921
     assert truth.get_ydata().max() == pytest.approx(190.2, abs=1e-9)
-    mean = np.mean([study.task.raw(outcome.output[:, 0]) for outcome in study.of("recurrent, 4 units")], axis=0)
+    mean = np.mean([study.task.raw(outcome.output[:, 0]) for outcome in study.of("StandardRNN, 4 units")], axis=0)
     np.testing.assert_allclose(recurrent.get_ydata(), mean, rtol=1e-12)
     assert below.get_xlabel() == "time (year)"
 
 
+def test_networks_of_equal_size_have_nearly_as_many_weights():
+    study = train_study("sine", seeds=1, epochs=1, progress=False, weights=1000)
+    assert [name.split(",")[0] for name in study.networks] == [kind.title for kind in KINDS.values()]
+    weights = [outcome.weights for outcome in study.outcomes]
+    assert all(abs(count - 1000) < 0.06 * 1000 for count in weights), weights
+    shape = shape_of(study.task)
+    for outcome, kind in zip(study.outcomes, KINDS.values(), strict=True):
+        units = int(outcome.network.split()[1])
+        assert outcome.weights == kind.weights(shape, units)
+
+
 @pytest.mark.slow
 def test_both_networks_beat_persistence_and_the_ar1_model_on_the_sunspots():
-    study = train_study("sunspots", seeds=3, progress=False)
+    study = train_study("sunspots", seeds=3, progress=False, networks=["rnn", "feed-forward"])
     for network in study.networks:
         scores = [outcome.score for outcome in study.of(network)]
         assert max(scores) < study.task.baselines["AR(1)"]
@@ -64,7 +77,7 @@ def test_both_networks_beat_persistence_and_the_ar1_model_on_the_sunspots():
 
 @pytest.mark.slow
 def test_the_recurrent_net_adds_what_the_feed_forward_net_of_as_many_units_does_not():
-    study = train_study("adding", seeds=1, epochs=40, progress=False)
+    study = train_study("adding", seeds=1, hidden=32, epochs=40, progress=False, networks=["rnn", "feed-forward"])
     recurrent, forward = (study.of(name)[0].score for name in study.networks)
     assert recurrent < 0.5 * forward
     assert recurrent < 0.2 * study.task.baselines["the mean of all sums"]
@@ -78,6 +91,12 @@ def test_the_recurrent_net_adds_what_the_feed_forward_net_of_as_many_units_does_
         ({"seeds": 0}, "seeds: expected a whole number >= 1"),
         ({"hidden": 0}, "hidden: expected a whole number >= 1"),
         ({"epochs": -1}, "epochs: expected a whole number >= 1"),
+        ({"weights": 0}, "weights: expected a whole number >= 1"),
+        ({"weights": 100, "hidden": 4}, "weights: expected none where the units are given"),
+        ({"networks": []}, "networks: expected a list of names among rnn, gru, "),
+        ({"networks": "rnn"}, "networks: expected a list of names"),
+        ({"networks": ["rnn", "rnn"]}, "networks: expected each name once"),
+        ({"networks": ["lstn"]}, "networks: expected one of .*; did you mean 'lstm'"),
     ],
     ids=str,
 )

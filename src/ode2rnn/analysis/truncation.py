@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.gradient_flow import plain_taps
+from ode2rnn.analysis.recurrent_flow import plain_taps
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, to_numpy
 from ode2rnn.core.system import run

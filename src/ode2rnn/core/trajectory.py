@@ -135,7 +135,7 @@ class Trajectory:
         Raises:
             ValueError: another ending than .npz or .csv.
         """
-        path = _path(path)
+        path = as_path(path)
         writers = {".npz": self._write_npz, ".csv": self._write_csv}
         if path.suffix not in writers:
             raise ValueError(f"path: expected a name that ends in .npz or .csv, got {path.name!r}")
@@ -150,7 +150,7 @@ class Trajectory:
             ValueError: a file that :meth:`save` did not write.
             FileNotFoundError: no file there.
         """
-        path = _path(path)
+        path = as_path(path)
         expected = f"path: expected an .npz file written by Trajectory.save, got {path.name!r}"
         if path.suffix != ".npz":
             raise ValueError(expected)
@@ -213,7 +213,8 @@ class SimulationError(RuntimeError):
         self.trajectory = trajectory
 
 
-def _path(value: Any) -> Path:
+def as_path(value: Any) -> Path:
+    """The name of a file as a Path."""
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"path: expected the name of a file, got {brief(value)}")
     return Path(value)

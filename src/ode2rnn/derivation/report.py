@@ -13,10 +13,11 @@ from ode2rnn.derivation import CLAIMS
 from ode2rnn.derivation.claim import Claim, Experiment, Finding
 from ode2rnn.derivation.figures import PICTURES as SAMPLING_PICTURES
 from ode2rnn.derivation.figures import Picture
+from ode2rnn.derivation.gating_figures import GATING_PICTURES
 from ode2rnn.derivation.gradient_figures import GRADIENT_PICTURES
 from ode2rnn.derivation.unrolling_figures import UNROLLING_PICTURES
 
-PICTURES: tuple[Picture, ...] = (*SAMPLING_PICTURES, *UNROLLING_PICTURES, *GRADIENT_PICTURES)
+PICTURES: tuple[Picture, ...] = (*SAMPLING_PICTURES, *UNROLLING_PICTURES, *GRADIENT_PICTURES, *GATING_PICTURES)
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 
 

@@ -105,20 +105,7 @@ class StateAndReadout:
 
     def resume(self, state: LSTMState, batch: tuple[int, ...]) -> LSTMState:
         """The state that a run over inputs of shape (N, *batch, m) starts from, checked and seen with its batch."""
-        arrays = []
-        for name, value, columns in zip(("s", "v"), state, (self.width, self.readout_width), strict=True):
-            array = check_array(f"s0.{name}", value, like=self.like)
-            if is_torch(array) and not is_torch(self.like):
-                raise ValueError(f"s0.{name}: expected NumPy, as the cell's arrays, got a tensor")
-            if array.ndim == 0 or array.shape[-1] != columns:
-                raise ValueError(f"s0.{name}: expected shape (..., {columns}), got {tuple(array.shape)}")
-            arrays.append(array)
-        try:
-            whole = np.broadcast_shapes(batch, *(tuple(array.shape[:-1]) for array in arrays))
-        except ValueError:
-            got = " and ".join(str(tuple(array.shape[:-1])) for array in arrays)
-            raise ValueError(f"s0: expected batch shapes that fit that of x, {batch}, got {got}") from None
-        return LSTMState(*(broadcast_to(array, (*whole, array.shape[-1])) for array in arrays))
+        return check_state(state, (self.width, self.readout_width), batch, self.like)
 
     def readout(self, state: LSTMState) -> tuple[Array, Array]:
         """s[n] and v[n]: the gated readout v takes the place of r (T5)."""
@@ -197,6 +184,24 @@ class GatedCell(StateAndReadout):
 def _before(values: Array, first: Array) -> Array:
     """values[n-1] for n = 0 .. N-1, ``first`` being values[-1]."""
     return concatenate([first[None], values[:-1]])
+
+
+def check_state(state: Any, widths: tuple[int, ...], batch: tuple[int, ...], like: Array) -> Any:
+    """A state whose fields have these widths, its arrays of the kind of ``like`` and all seen with the whole batch."""
+    arrays = []
+    for name, value, columns in zip(state._fields, state, widths, strict=True):
+        array = check_array(f"s0.{name}", value, like=like)
+        if is_torch(array) and not is_torch(like):
+            raise ValueError(f"s0.{name}: expected NumPy, as the cell's arrays, got a tensor")
+        if array.ndim == 0 or array.shape[-1] != columns:
+            raise ValueError(f"s0.{name}: expected shape (..., {columns}), got {tuple(array.shape)}")
+        arrays.append(array)
+    try:
+        whole = np.broadcast_shapes(batch, *(tuple(array.shape[:-1]) for array in arrays))
+    except ValueError:
+        got = " and ".join(str(tuple(array.shape[:-1])) for array in arrays)
+        raise ValueError(f"s0: expected batch shapes that fit that of x, {batch}, got {got}") from None
+    return type(state)(*(broadcast_to(array, (*whole, array.shape[-1])) for array in arrays))
 
 
 def check_weights(given: Mapping[str, Any], optional: tuple[str, ...] = (), windows: bool = False) -> dict[str, Any]:

@@ -1,109 +1,136 @@
-"""Layers from cells, equations and torch's own layers, and back.  Uses: D4, D8, D11."""
+"""The weights of the layers by letter and under torch's names, and layers from torch's own and back.
+
+torch keeps the blocks of a recursion in one matrix, and two biases where one would do: bias_hh is added to bias_ih, but
+in the candidate of the GRU, whose reset gate acts on one of them alone.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.activations import ACTIVATIONS, as_activation
-from ode2rnn.core.arrays import as_like, brief, is_torch
-from ode2rnn.discrete.canonical import CanonicalRNN as Cell
-from ode2rnn.discrete.schemes import discretize
-from ode2rnn.nn.layer import RecurrentLayer
+from ode2rnn.core.arrays import as_like, brief
 
-SHARED = ("input_size", "hidden_size", "num_layers", "nonlinearity", "bias", "batch_first", "dropout", "bidirectional")
+if TYPE_CHECKING:
+    from ode2rnn.nn.layer import RecurrentLayer
+
+SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 
 
-def bottom(letter: str) -> Any:
-    """The weight of that letter in the lowest layer, forward direction."""
+def copy_into(layer: RecurrentLayer, suffix: str, values: Mapping[str, Any]) -> None:
+    """Set the weights of one recursion, by letter; those that the layer has not are passed over.
 
-    def get(layer: RecurrentLayer) -> Tensor | None:
-        return getattr(layer, f"{letter}_l0")
-
-    return property(get, doc=f"{letter} of the lowest layer, forward direction; None where there is none.")
-
-
-def copy_into(layer: RecurrentLayer, suffix: str, **values: Any) -> None:
-    """Set the weights of one recursion, by letter; those that the layer has not are passed over."""
+    A matrix becomes the first of a context window, of which the others are left; diagonals become matrices.
+    """
     with torch.no_grad():
         for letter, value in values.items():
             parameter = getattr(layer, letter + suffix)
-            if parameter is not None:
-                parameter.copy_(as_like(value, parameter))
+            if parameter is None:
+                continue
+            new = as_like(0.0 if value is None else value, parameter)
+            if letter.startswith("W_s") and new.ndim == 1 and parameter.ndim == 2:
+                new = torch.diag(new)
+            (parameter[0] if parameter.ndim == 3 and new.ndim == 2 else parameter).copy_(new)
 
 
-def weights_of(layer: RecurrentLayer, suffix: str) -> tuple[Tensor, Tensor, Tensor]:
-    """W_r, W_x and theta_s of one recursion, zero where it has no bias."""
-    W_r, W_x, theta_s = (getattr(layer, letter + suffix) for letter in ("W_r", "W_x", "theta_s"))
-    return W_r, W_x, W_r.new_zeros(len(W_r)) if theta_s is None else theta_s
+def fuse(layer: RecurrentLayer, suffix: str) -> dict[str, Tensor]:
+    """The weights of one recursion under torch's names, with gradients; those that torch has not are left out."""
+    found, d = {}, layer.hidden_size
+    for name, letters in layer.fused.items():
+        parts = [None if letter is None else getattr(layer, letter + suffix) for letter in letters]
+        like = next((part for part in parts if part is not None), None)
+        if name == "bias_hh" and layer.bias:
+            like = next(layer.parameters())
+        if like is None or any(part is not None and part.ndim > 2 for part in parts):
+            continue
+        blocks = [like.new_zeros(d) if part is None else part for part in parts]
+        found[name] = torch.cat(blocks) if len(blocks) > 1 else blocks[0]
+    return found
 
 
-def check_cell(cell: Any) -> dict[str, Any]:
-    """The arguments of the layer that can hold ``cell``: a canonical RNN with input and the lag 1."""
-    if not isinstance(cell, Cell):
-        raise ValueError(f"cell: expected a CanonicalRNN, got {brief(cell)}")
-    if cell.lag != 1 or cell.W_x is None:
-        got = "one without input" if cell.W_x is None else f"lag {cell.lag}"
-        raise ValueError(f"cell: expected a CanonicalRNN with input and lag 1, as the layers have, got {got}")
-    like = cell.like if is_torch(cell.like) else torch.zeros((), dtype=torch.float64)
-    G = as_activation(cell.activation)
-    return {
-        "input_size": cell.input_width,
-        "hidden_size": cell.width,
-        "nonlinearity": G.name if ACTIVATIONS.get(G.name) is G else G,
-        "device": like.device,
-        "dtype": like.dtype,
-    }
+def take(layer: RecurrentLayer, suffix: str, fused: Mapping[str, Tensor]) -> None:
+    """Copy weights under torch's names to the letters of one recursion."""
+    values: dict[str, Tensor] = {}
+    for name, letters in layer.fused.items():
+        if name not in fused:
+            continue
+        for k, (letter, block) in enumerate(zip(letters, fused[name].chunk(len(letters)), strict=True)):
+            if name == "bias_hh" and (letter is None or getattr(layer, letter + suffix) is None):
+                other = str(layer.fused["bias_ih"][k])
+                values[other] = values[other] + block
+            elif letter is not None:
+                values[letter] = block
+    copy_into(layer, suffix, values)
 
 
-def sampled(model: Any, dt: float, scheme: str) -> Cell:
-    """discretize(model, dt, scheme), where a layer can hold it."""
-    if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected a ContinuousRNN, got {brief(model)}")
-    cell = discretize(model, dt, scheme)
-    if not isinstance(cell, Cell) or cell.lag != 1:
-        delays = ", ".join(f"{term.delay:g}" for term in model.readout)
-        raise ValueError(
-            "model: expected one whose samples are a canonical RNN of lag 1, a ContinuousRNN with tau = dt (or tau = 0"
-            f" and the scheme 'implicit_linear'), got the delays {delays} of the readout with dt = {dt:g}, {scheme!r}"
-        )
-    return cell
+def even(layer: RecurrentLayer, shape: tuple[int, ...]) -> Tensor:
+    """Numbers drawn as torch draws its weights."""
+    bound = 1 / math.sqrt(layer.hidden_size)
+    return next(layer.parameters()).detach().new_empty(shape).uniform_(-bound, bound)
 
 
-def check_torch(module: Any) -> dict[str, Any]:
-    """The arguments of the layer that computes what ``module`` does."""
-    if not isinstance(module, torch.nn.RNN):
-        raise ValueError(f"module: expected a torch.nn.RNN, got {brief(module)}")
-    weight = module.weight_ih_l0
-    return {name: getattr(module, name) for name in SHARED} | {"device": weight.device, "dtype": weight.dtype}
+def draw(layer: RecurrentLayer) -> None:
+    """Draw the weights that torch's layer has, in its order."""
+    rows, v = len(layer.fused["bias_ih"]) * layer.hidden_size, layer.output_size
+    for suffix, width in layer.places():
+        shapes: dict[str, tuple[int, ...]] = {"weight_ih": (rows, width), "weight_hh": (rows, v)}
+        if layer.bias:
+            shapes |= {"bias_ih": (rows,), "bias_hh": (rows,)}
+        if "weight_hr" in layer.fused and getattr(layer, f"W_qdr{suffix}") is not None:
+            shapes["weight_hr"] = (v, layer.hidden_size)
+        take(layer, suffix, {name: even(layer, shape) for name, shape in shapes.items()})
 
 
-def copy_torch(layer: RecurrentLayer, module: torch.nn.RNN) -> None:
-    """Copy the weights of ``module`` to W_r, W_x and theta_s, and its mode."""
-    for suffix, _ in layer.places():
-        biases = [getattr(module, name + suffix) for name in ("bias_ih", "bias_hh")] if module.bias else []
-        W_x, W_r = getattr(module, "weight_ih" + suffix), getattr(module, "weight_hh" + suffix)
-        copy_into(layer, suffix, W_r=W_r, W_x=W_x, theta_s=sum(biases, 0 * W_r[0]))
-    layer.train(module.training)
-
-
-def as_torch(layer: RecurrentLayer) -> torch.nn.RNN:
-    """The torch.nn.RNN with the weights W_r, W_x and theta_s of ``layer``."""
-    name = layer.activation.name
-    if name not in ("tanh", "relu") or ACTIVATIONS[name] is not layer.activation:
-        raise ValueError(f"nonlinearity: expected tanh or relu, which torch.nn.RNN has, got {name!r}")
-    like = next(layer.parameters())
-    arguments = {key: getattr(layer, key) for key in SHARED} | {"nonlinearity": name}
-    module = torch.nn.RNN(**arguments, device=like.device, dtype=like.dtype)
+def draw_rest(layer: RecurrentLayer) -> None:
+    """Draw the weights that torch's layer has not."""
+    known = {letter for letters in layer.fused.values() for letter in letters}
     with torch.no_grad():
-        for suffix, _ in layer.places():
-            W_r, W_x, theta_s = weights_of(layer, suffix)
-            values = {"weight_ih": W_x, "weight_hh": W_r}
-            if layer.bias:
-                values |= {"bias_ih": theta_s, "bias_hh": 0 * theta_s}
-            for key, value in values.items():
-                getattr(module, key + suffix).copy_(value)
+        for suffix, width in layer.places():
+            for letter, shape in layer._sizes(width).items():
+                if shape is None:
+                    continue
+                parameter = getattr(layer, letter + suffix)
+                if letter not in known:
+                    parameter.copy_(sum(even(layer, shape) for _ in range(2 if letter.startswith("b_") else 1)))
+                elif len(shape) == 3:  # torch's is the first of the window
+                    parameter[1:].copy_(even(layer, (shape[0] - 1, *shape[1:])))
+
+
+def from_torch(kind: type[RecurrentLayer], module: Any, options: Mapping[str, Any]) -> Any:
+    """The layer of this ``kind`` that computes what ``module`` does."""
+    if not isinstance(module, kind.torch_type):
+        raise ValueError(f"module: expected a torch.nn.{kind.torch_type.__name__}, got {brief(module)}")
+    weight = module.weight_ih_l0
+    arguments = {name: getattr(module, name) for name in (*SHARED, *kind.torch_options)}
+    layer = kind._blank(options, **arguments, device=weight.device, dtype=weight.dtype)
+    for suffix, _ in layer.places():
+        names = [name for name in layer.fused if hasattr(module, name + suffix)]
+        take(layer, suffix, {name: getattr(module, name + suffix) for name in names})
+    return layer.train(module.training)
+
+
+def to_torch(layer: RecurrentLayer) -> Any:
+    """The layer of torch with these weights."""
+    name = f"torch.nn.{layer.torch_type.__name__}"
+    refuse(layer, name)
+    like = next(layer.parameters())
+    arguments = {name: getattr(layer, name) for name in (*SHARED, *layer.torch_options)}
+    module = layer.torch_type(**arguments, device=like.device, dtype=like.dtype)
+    weights = {key + suffix: value for suffix, _ in layer.places() for key, value in fuse(layer, suffix).items()}
+    module.load_state_dict(weights)
     return module.train(layer.training)
+
+
+def refuse(layer: RecurrentLayer, whose: str) -> None:
+    """Raise a ValueError for what ``whose`` layer has not: an argument, or a weight that is not 0."""
+    layer._refuse(whose)
+    known = {letter for letters in layer.fused.values() for letter in letters}
+    for suffix, _ in layer.places():
+        for letter in layer.letters:
+            weight = getattr(layer, letter + suffix)
+            if letter not in known and weight is not None and bool((weight != 0).any()):
+                raise ValueError(f"{letter}{suffix}: expected 0, since {whose} has no such weight, got another")

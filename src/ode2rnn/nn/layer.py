@@ -1,42 +1,49 @@
-"""What the layers share: the arguments, shapes and call of torch.nn.RNN, its stack of layers and its directions."""
+"""What the layers share: the arguments, shapes and call of torch's own, a stack of recursions and its directions."""
 
 from __future__ import annotations
 
-import math
+import inspect
 import warnings
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
-from ode2rnn.core.activations import ACTIVATIONS, Activation
-from ode2rnn.core.arrays import brief, check_choice, check_count, check_flag, check_number
-
-Pass = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # inputs (N, batch, m) and start to readouts and end
+from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
+from ode2rnn.nn import exchange, keras, saving
+from ode2rnn.nn.arguments import check_input, check_start, merged
+from ode2rnn.nn.packed import Pass, State, run_backward, run_forward
 
 
 class RecurrentLayer(torch.nn.Module):
     """A stack of recursions, each over the readouts of the one below, in one direction or in two.
 
-    A subclass says what one recursion is: its weights (``_sizes``, ``reset_parameters``), where it starts
-    (``_rest``) and how it runs (``_run``).
+    A subclass says what one recursion is: its weights (``_sizes``), what it remembers (``states``, ``_widths``,
+    ``_rest``), how it runs (``_run``), and which of torch's layers it answers to (``torch_type``, ``fused``).
     """
 
-    nonlinearity: str | Activation
-    W_r_l0: Tensor
+    letters: ClassVar[tuple[str, ...]]  # the paper's names of the weights, in the order of the parameters
+    states: ClassVar[tuple[str, ...]] = ("hx",)  # what a recursion remembers, as torch names it
+    torch_type: ClassVar[type[torch.nn.RNNBase]]
+    torch_options: ClassVar[tuple[str, ...]] = ()  # the arguments that torch_type has besides those below
+    # torch's name of a weight -> the letters of the blocks it is made of; None for a bias that is merged with the other
+    fused: ClassVar[Mapping[str, tuple[str | None, ...]]]
+    keras_order: ClassVar[tuple[int, ...]]  # Keras's k-th block is torch's keras_order[k]-th
 
     def __init__(
         self,
         input_size: int,
         hidden_size: int,
         num_layers: int = 1,
-        nonlinearity: str | Activation = "tanh",
         bias: bool = True,
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        *,
+        dt: float = 1.0,
         device: Any = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -44,13 +51,11 @@ class RecurrentLayer(torch.nn.Module):
         self.input_size = check_count("input_size", input_size)
         self.hidden_size = check_count("hidden_size", hidden_size)
         self.num_layers = check_count("num_layers", num_layers)
-        self.nonlinearity = nonlinearity
-        if not isinstance(nonlinearity, Activation):
-            self.nonlinearity = check_choice("nonlinearity", nonlinearity, ACTIVATIONS)
         self.bias = check_flag("bias", bias)
         self.batch_first = check_flag("batch_first", batch_first)
         self.dropout = check_number("dropout", dropout)
         self.bidirectional = check_flag("bidirectional", bidirectional)
+        self.dt = check_positive("dt", dt)
         if isinstance(dropout, bool) or not 0 <= self.dropout <= 1:
             raise ValueError(f"dropout: expected a probability in [0, 1], got {dropout!r}")
         if dtype is not None and not (isinstance(dtype, torch.dtype) and dtype.is_floating_point):
@@ -59,22 +64,25 @@ class RecurrentLayer(torch.nn.Module):
             warnings.warn("dropout acts between the layers of a stack: it does nothing with num_layers=1", stacklevel=3)
         for suffix, width in self.places():
             for letter, shape in self._sizes(width).items():
-                value = torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                self.register_parameter(letter + suffix, None if letter == "theta_s" and not bias else value)
-        self.activation.check_for(next(self.parameters()))
+                value = None if shape is None else torch.nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
+                self.register_parameter(letter + suffix, value)
         self.reset_parameters()
 
+    def __init_subclass__(cls) -> None:
+        """Show all arguments of a layer, its own and those it passes on, in its signature."""
+        super().__init_subclass__()
+        cls.__signature__ = inspect.Signature(merged(cls))  # type: ignore[attr-defined]
+
     @property
-    def activation(self) -> Activation:
-        """The warping function G."""
-        G = self.nonlinearity
-        return G if isinstance(G, Activation) else ACTIVATIONS[G]
+    def output_size(self) -> int:
+        """Number of readouts of one recursion."""
+        return self.hidden_size
 
     def places(self) -> list[tuple[str, int]]:
         """Of every recursion, in torch's order: the end of the names of its weights, and the width of its input."""
         directions = ("", "_reverse") if self.bidirectional else ("",)
         return [
-            (f"_l{k}{direction}", self.input_size if k == 0 else self.hidden_size * len(directions))
+            (f"_l{k}{direction}", self.input_size if k == 0 else self.output_size * len(directions))
             for k in range(self.num_layers)
             for direction in directions
         ]
@@ -91,160 +99,191 @@ class RecurrentLayer(torch.nn.Module):
             raise ValueError("reverse: expected False, since this layer has one direction, got True")
         return f"_l{layer}{'_reverse' * reverse}"
 
-    def _sizes(self, width: int) -> dict[str, tuple[int, ...]]:
-        """The shape of each weight, by the paper's letter, of a recursion with an input of ``width``."""
+    def __getattr__(self, name: str) -> Any:
+        """Weights under their other names: a letter alone, of the lowest layer; torch's, built from the letters."""
+        if name in self.letters:
+            return getattr(self, f"{name}_l0")
+        kind, found, place = name.partition("_l")
+        if kind in self.fused and found and found + place in dict(self.places()):
+            fused = exchange.fuse(self, found + place)
+            if kind in fused:
+                return fused[kind]
+        return super().__getattr__(name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self.letters or name.partition("_l")[0] in self.fused:
+            raise AttributeError(f"{name}: a name to read weights by; to set them, copy to {self.letters[0]}_l0, ...")
+        super().__setattr__(name, value)
+
+    def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
+        """The shape of each weight, by the paper's letter, of a recursion with an input of ``width``; None for none."""
         raise NotImplementedError
 
     def reset_parameters(self) -> None:
-        """Draw new weights."""
-        raise NotImplementedError
+        """Draw every weight evenly from +-1 / sqrt(hidden_size), as torch does, a bias as the sum of two such numbers.
 
-    def _draw(self, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        """(d, width), (d, d) and (d,) numbers, in the order and of the distribution of torch.nn.RNN."""
-        d, like, bound = self.hidden_size, next(self.parameters()), 1 / math.sqrt(self.hidden_size)
-        shapes = ((d, width), (d, d), *(((d,), (d,)) if self.bias else ()))
-        W_x, W_r, *biases = (like.new_empty(shape).uniform_(-bound, bound) for shape in shapes)
-        return W_x, W_r, sum(biases, like.new_zeros(d))  # torch keeps two biases, of which only the sum counts
+        The same seed gives the same function as torch's layer; what torch's layer has not is drawn after the rest.
+        """
+        exchange.draw(self)
 
-    def _rest(self, like: Tensor) -> Tensor:
-        """Where a recursion starts when it is not told, (d,)."""
-        raise NotImplementedError
+    def _widths(self) -> tuple[int, ...]:
+        """The width of each part of the state."""
+        return (self.hidden_size,)
+
+    def _rest(self, like: Tensor, width: int) -> Tensor:
+        """Where a recursion starts when it is not told, (width,)."""
+        return like.new_zeros(width)
 
     def _run(self, suffix: str) -> Pass:
         """The recursion whose weights end in ``suffix``."""
         raise NotImplementedError
 
-    def forward(self, input: Tensor | PackedSequence, hx: Tensor | None = None) -> tuple[Any, Tensor]:
+    def _packed(self, data: Tensor, sizes: Tensor, reverse: bool) -> Tensor:
+        """The packed inputs as a recursion takes them block by block."""
+        return data
+
+    def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         """The readouts of the top layer at every tick, and what each recursion would go on from.
 
         Args:
             input: (N, batch, input_size); (batch, N, input_size) with batch_first; (N, input_size) without a batch;
                 or a PackedSequence.
-            hx: (directions * num_layers, batch, hidden_size), without the batch for such an input.
+            hx: (directions * num_layers, batch, width), without the batch for such an input, with batch_first too;
+                for an LSTM the pair (h_0, c_0) of such tensors.
 
         Returns:
-            r[0 .. N-1] with directions * hidden_size features, arranged as the input; and a tensor like hx.
+            the readouts at 0 .. N-1 with directions * output_size features, arranged as the input; and the like of hx.
 
         Raises:
             ValueError: an input or hx of the wrong kind, shape, dtype or device; no tick.
         """
+        R: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
-            return self._forward_packed(input, hx)
-        x = self._check_input(input)
-        batched = x.ndim == 3
-        if not batched:
-            x = x[:, None]
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        start = self._check_start(hx, x.shape[1], batched)
+            R, last = self._forward_packed(input, hx)
+        else:
+            x = check_input(self, input)
+            batched = x.ndim == 3
+            x = x[:, None] if not batched else x.transpose(0, 1) if self.batch_first else x
+            values, last = self._stack(x, check_start(self, hx, x.shape[1], batched), None)
+            R = values if batched else values[:, 0]
+            if not batched:
+                last = tuple(value[:, 0] for value in last)
+            elif self.batch_first:
+                R = R.transpose(0, 1)
+        return R, last[0] if len(self.states) == 1 else last
 
-        def along(run: Pass, values: Tensor, first: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-            if not reverse:
-                return run(values, first)
-            R, last = run(values.flip(0), first)
-            return R.flip(0), last
-
-        R, last = self._stack(x, start, along)
-        if not batched:
-            return R[:, 0], last[:, 0]
-        return (R.transpose(0, 1) if self.batch_first else R), last
-
-    def _forward_packed(self, packed: PackedSequence, hx: Tensor | None) -> tuple[PackedSequence, Tensor]:
+    def _forward_packed(self, packed: PackedSequence, hx: Any) -> tuple[PackedSequence, State]:
         data, sizes, order, back = packed
         if data.ndim != 2:
             raise ValueError(f"input: expected packed vectors, got a PackedSequence of shape {tuple(data.shape)}")
-        start = self._check_start(hx, int(sizes[0]), True)
+        start = check_start(self, hx, int(sizes[0]), True)
         if order is not None:
-            start = start[:, order]
-        blocks = equal_blocks(sizes.tolist())
+            start = tuple(value[:, order] for value in start)
+        R, last = self._stack(check_input(self, data), start, sizes)
+        return PackedSequence(R, sizes, order, back), last if back is None else tuple(v[:, back] for v in last)
 
-        def along(run: Pass, values: Tensor, first: Tensor, reverse: bool) -> tuple[Tensor, Tensor]:
-            return (run_backward if reverse else run_forward)(run, values, first, blocks)
-
-        R, last = self._stack(self._check_input(data), start, along)
-        return PackedSequence(R, sizes, order, back), last if back is None else last[:, back]
-
-    def _stack(self, x: Tensor, start: Tensor, along: Any) -> tuple[Tensor, Tensor]:
-        """The recursions one above the other, each run through the sequence by ``along``."""
-        directions = 2 if self.bidirectional else 1
-        lasts, ends = [], [suffix for suffix, _ in self.places()]
+    def _stack(self, x: Tensor, start: State, sizes: Tensor | None) -> tuple[Tensor, State]:
+        """The recursions one above the other, over a batch or over packed sequences of these ``sizes``."""
+        directions, lasts, ends = 2 if self.bidirectional else 1, [], [suffix for suffix, _ in self.places()]
         for k in range(0, len(ends), directions):
             if k and self.dropout:
                 x = torch.nn.functional.dropout(x, self.dropout, self.training)
-            runs = [along(self._run(ends[k + i]), x, start[k + i], i == 1) for i in range(directions)]
-            x = runs[0][0] if directions == 1 else torch.cat([R for R, _ in runs], dim=-1)
-            lasts += [last for _, last in runs]
-        return x, torch.stack(lasts) if len(lasts) > 1 else lasts[0][None]
+            outputs = []
+            for i in range(directions):
+                first = tuple(value[k + i] for value in start)
+                R, last = self._along(self._run(ends[k + i]), x, first, i == 1, sizes)
+                outputs.append(R)
+                lasts.append(last)
+            x = outputs[0] if directions == 1 else torch.cat(outputs, dim=-1)
+        return x, tuple(torch.stack(v) if len(v) > 1 else v[0][None] for v in zip(*lasts, strict=True))
 
-    def _check_input(self, x: Any) -> Tensor:
-        if not isinstance(x, Tensor):
-            raise ValueError(f"input: expected a tensor or a PackedSequence, got {brief(x)}")
-        if x.ndim not in (2, 3) or x.shape[-1] != self.input_size or 0 in x.shape[:1]:
-            want = "(batch, N" if self.batch_first else "(N, batch"
-            m = self.input_size
-            raise ValueError(f"input: expected shape {want}, {m}) or (N, {m}), got {tuple(x.shape)}")
-        if x.ndim == 3 and self.batch_first and x.shape[1] == 0:
-            raise ValueError(f"input: expected at least one tick, got shape {tuple(x.shape)}")
-        return self._check_kind("input", x)
+    def _along(self, run: Pass, x: Tensor, start: State, reverse: bool, sizes: Tensor | None) -> tuple[Tensor, State]:
+        """One recursion through the sequence, in its direction."""
+        if sizes is not None:
+            return (run_backward if reverse else run_forward)(run, self._packed(x, sizes, reverse), start, sizes)
+        if not reverse:
+            return run(x, start)
+        R, last = run(x.flip(0), start)
+        return R.flip(0), last
 
-    def _check_start(self, hx: Any, batch: int, batched: bool) -> Tensor:
-        rows = self.num_layers * (2 if self.bidirectional else 1)
-        if hx is None:
-            return self._rest(self.W_r_l0).expand(rows, batch, self.hidden_size)
-        shape = (rows, batch, self.hidden_size) if batched else (rows, self.hidden_size)
-        if not isinstance(hx, Tensor) or tuple(hx.shape) != shape:
-            got = tuple(hx.shape) if isinstance(hx, Tensor) else brief(hx)
-            raise ValueError(f"hx: expected a tensor of shape {shape}, got {got}")
-        return self._check_kind("hx", hx).reshape(rows, batch, self.hidden_size)
+    def _refuse(self, whose: str) -> None:
+        """Raise a ValueError for an argument that ``whose`` layer, torch's or Keras's, has not."""
 
-    def _check_kind(self, name: str, value: Tensor) -> Tensor:
-        own = self.W_r_l0
-        if value.dtype != own.dtype or value.device != own.device:
-            raise ValueError(
-                f"{name}: expected {own.dtype} on {own.device}, as the weights, got {value.dtype} on {value.device}"
-            )
-        return value
+    @classmethod
+    def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:
+        """A layer with weights 0, to be filled from another's: the ``given`` arguments and the caller's ``options``."""
+        layer = cls(**given, **options)
+        with torch.no_grad():
+            for weight in layer.parameters():
+                weight.zero_()
+        return layer
+
+    @property
+    def _bias_rows(self) -> int:
+        """How many rows the bias of Keras's layer has."""
+        return 1
+
+    @classmethod
+    def from_torch(cls, module: torch.nn.RNNBase, **options: Any) -> Self:
+        """The layer that computes what torch's layer of this kind does, with a copy of its weights, and its mode.
+
+        Args:
+            module: a torch.nn.RNN, LSTM or GRU.
+            options: arguments that torch's layer has not; the weights they bring are 0.
+
+        Raises:
+            ValueError: another kind of module, options with which the layer would compute something else.
+        """
+        return exchange.from_torch(cls, module, options)
+
+    def to_torch(self) -> Any:
+        """A layer of torch that computes the same, with a copy of the weights; the biases become its bias_ih.
+
+        Raises:
+            ValueError: what torch's layer has not, by name.
+        """
+        return exchange.to_torch(self)
+
+    @classmethod
+    def from_keras(cls, weights: Sequence[Any], **options: Any) -> Self:
+        """The layer that computes what a layer of Keras does, from its get_weights().
+
+        Args:
+            weights: kernel (m, k u), recurrent_kernel (u, k u) and, unless use_bias is False, bias (k u,), k being 1
+                for SimpleRNN, 4 for LSTM (blocks i, f, c, o), 3 for GRU (z, r, h; the bias (2, 3 u) if reset_after).
+                For Bidirectional those of the forward layer and then the backward one; layer after layer for a stack.
+            options: arguments of the layer, such as num_layers=2 or bidirectional=True. batch_first is True unless
+                given, and the dtype that of the arrays.
+
+        Raises:
+            ValueError: a wrong number of arrays, shapes that do not fit, NaN; as the layer itself.
+        """
+        return keras.from_keras(cls, weights, options)
+
+    def to_keras(self) -> list[Any]:
+        """What set_weights() of the layer of Keras that computes the same takes; as from_keras for a stack.
+
+        Raises:
+            ValueError: what the layer of Keras has not, by name.
+        """
+        return keras.to_keras(self)
+
+    def arguments(self) -> dict[str, Any]:
+        """What the layer was made with, but its device and dtype."""
+        names = [p.name for p in merged(type(self)) if p.name not in ("device", "dtype")]
+        return {name: getattr(self, name) for name in names}
+
+    def save(self, path: str | Path) -> Path:
+        """Write weights and arguments to ``path``, whole or not at all: safetensors, with JSON in its header.
+
+        Raises:
+            ValueError: a name that does not end in .safetensors, an activation that is not registered.
+        """
+        return saving.save(self, path)
 
     def extra_repr(self) -> str:
         """The arguments, those that are not the default by name."""
-        G = self.nonlinearity
-        given = {
-            "num_layers": (self.num_layers, 1),
-            "nonlinearity": (G.name if isinstance(G, Activation) else G, "tanh"),
-            "bias": (self.bias, True),
-            "batch_first": (self.batch_first, False),
-            "dropout": (self.dropout, 0.0),
-            "bidirectional": (self.bidirectional, False),
-        }
-        named = [f"{name}={value!r}" for name, (value, usual) in given.items() if value != usual]
-        return ", ".join([f"{self.input_size}, {self.hidden_size}", *named])
-
-
-def equal_blocks(sizes: list[int]) -> list[tuple[int, int]]:
-    """The stretches of ticks with the same number of sequences: (ticks, sequences)."""
-    blocks: list[tuple[int, int]] = []
-    for size in sizes:
-        ticks = blocks.pop()[0] if blocks and blocks[-1][1] == size else 0
-        blocks.append((ticks + 1, size))
-    return blocks
-
-
-def run_forward(run: Pass, data: Tensor, start: Tensor, blocks: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-    """Packed sequences, the longest first: those that have ended drop out of the batch."""
-    state, outputs, ended = start, [], []
-    for (ticks, size), part in zip(blocks, data.split([t * b for t, b in blocks]), strict=True):
-        ended.append(state[size:])
-        R, state = run(part.reshape(ticks, size, -1), state[:size])
-        outputs.append(R.reshape(ticks * size, -1))
-    return torch.cat(outputs), torch.cat([state, *reversed(ended)])
-
-
-def run_backward(run: Pass, data: Tensor, start: Tensor, blocks: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
-    """The same from the end: the longest sequence begins alone, the others join it at their own last tick."""
-    state, outputs = start[:0], []
-    parts = data.split([t * b for t, b in blocks])
-    for (ticks, size), part in zip(reversed(blocks), reversed(parts), strict=True):
-        state = torch.cat([state, start[len(state) : size]])
-        R, state = run(part.reshape(ticks, size, -1).flip(0), state)
-        outputs.append(R.flip(0).reshape(ticks * size, -1))
-    return torch.cat(outputs[::-1]), state
+        usual = {p.name: p.default for p in merged(type(self))}
+        given = {name: value for name, value in self.arguments().items() if value != usual[name]}
+        sizes = [str(given.pop(name)) for name in ("input_size", "hidden_size")]
+        return ", ".join([*sizes, *(f"{name}={getattr(value, 'name', value)!r}" for name, value in given.items())])

@@ -12,16 +12,22 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.gating import draw_gradient_flows, plot_errors_back, plot_flows, plot_gates, plot_lengths
 from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
     "COLOURS",
     "STYLE",
     "add_legend",
+    "draw_gradient_flows",
     "new_axes",
     "plot_errors",
+    "plot_errors_back",
+    "plot_flows",
     "plot_forecast",
+    "plot_gates",
     "plot_learning",
+    "plot_lengths",
     "plot_moduli",
     "plot_plane",
     "plot_samples",

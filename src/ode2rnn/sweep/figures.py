@@ -9,6 +9,7 @@ import numpy as np
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.sweep.config import Simulation
+from ode2rnn.sweep.length_scores import LengthStudy
 from ode2rnn.sweep.steps import StepStudy
 from ode2rnn.training.compare import Comparison
 from ode2rnn.training.scores import SCORES
@@ -99,4 +100,20 @@ def draw_training(study: Comparison) -> Any:
         below.set_ylabel(task.name)
         below.set_title("Test part: one step ahead, the band spans the seeds")
         add_legend(below)
+    return figure
+
+
+def draw_lengths(study: LengthStudy) -> Any:
+    """The score of every network against the length of the sequence, beside the baselines."""
+    from ode2rnn.plotting import add_legend, new_axes, plot_lengths
+
+    score, lengths = SCORES[study.score], study.lengths
+    found = {name: [study.of(name, length) for length in lengths] for name in study.networks}
+    known = {name: [study.baselines[length][name] for length in lengths] for name in study.baselines[lengths[0]]}
+    figure, ax = new_axes(8, 4.8)
+    plot_lengths(ax, lengths, found, known, logarithmic=score.better == "lower")
+    ax.set_ylabel(f"{score.title} ({score.better} is better)")
+    seeds = len({s.seed for s in study.scores})
+    ax.set_title(f"{study.task}: networks of as many weights, mean and range of {seeds} seed{'s' * (seeds > 1)}")
+    add_legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return figure

@@ -1,34 +1,46 @@
-"""The study of training: a recurrent and a feed-forward network on one task, several seeds, and its baselines."""
+"""The study of training: networks with and without gates on one task, several seeds, and its baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ode2rnn.core.arrays import check_choice, check_count
+from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.training import TASKS, Comparison, Task, compare
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How the networks of a task are trained; what was compared, was by the recurrent one's validation loss alone."""
+    """How the networks of a task are trained; rates were chosen by the validation loss alone.
 
-    hidden: int
+    Attributes:
+        weights: how many each network has, as nearly as whole units allow.
+        rate: learning rate of Adam; ``plain_rate`` that of the networks without gates, where it differs.
+    """
+
+    weights: int
     rate: float
     epochs: int
     patience: int
     batch: int = 32
     clip: float = 1.0
+    plain_rate: float | None = None
+
+    def rate_of(self, network: str) -> float:
+        """The learning rate of a network by its name in ``KINDS``."""
+        plain = self.plain_rate if network in ("rnn", "feed-forward") else None
+        return self.rate if plain is None else plain
 
 
 SETUPS = {
-    "adding": Setup(hidden=32, rate=3e-3, epochs=100, patience=20),
-    "copy": Setup(hidden=32, rate=3e-3, epochs=150, patience=20),
-    "sine": Setup(hidden=16, rate=3e-3, epochs=300, patience=30, batch=16),
-    "sunspots": Setup(hidden=32, rate=1e-3, epochs=300, patience=30, batch=16),
-    "digits": Setup(hidden=32, rate=1e-2, epochs=150, patience=15),
+    "adding": Setup(weights=1155, rate=3e-3, epochs=100, patience=20),
+    "copy": Setup(weights=1400, rate=3e-3, epochs=150, patience=20),
+    "sine": Setup(weights=2385, rate=3e-3, epochs=300, patience=30, batch=16),
+    "sunspots": Setup(weights=2385, rate=1e-3, epochs=300, patience=30, batch=16),
+    "digits": Setup(weights=1610, rate=1e-2, epochs=150, patience=15),
 }
 
 
@@ -39,45 +51,54 @@ def train_study(
     epochs: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
+    *,
+    networks: Sequence[str] | None = None,
+    weights: int | None = None,
 ) -> Comparison:
-    """Train nn.StandardRNN under a linear readout, and a feed-forward net of as many units, on a task.
+    """Train recurrent nets with and without gates, and a feed-forward net, on a task, all with as many weights.
 
     Args:
         task: one of adding, copy, sine, sunspots, digits; or a Task of one of these names.
         seeds: how many, from 0 on.
-        hidden, epochs: units and epochs; by default those of ``SETUPS``.
+        hidden: units of every network, in place of equal weights.
+        epochs: by default those of ``SETUPS``.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show bars where stderr is a terminal.
+        networks: names among ``KINDS``: rnn, gru, lstm, augmented, feed-forward; by default all.
+        weights: how many each network has, as nearly as whole units allow; by default those of ``SETUPS``.
 
     Raises:
         ValueError: bad arguments, or a checkpoint of a study with others.
         ModuleNotFoundError: digits without scikit-learn.
         TrainingError: a loss became NaN or infinite.
 
-    Uses: S1.
+    Uses: S1, S6.
     """
     name = check_choice("task", task.name if isinstance(task, Task) else task, SETUPS)
     check_count("seeds", seeds)
-    changes = {"hidden": hidden, "epochs": epochs}
+    chosen = check_networks(networks)
+    changes = {"weights": weights, "epochs": epochs}
     given = {key: check_count(key, value) for key, value in changes.items() if value is not None}
+    if hidden is not None:
+        check_count("hidden", hidden)
+        if weights is not None:
+            raise ValueError("weights: expected none where the units are given")
     setup = replace(SETUPS[name], **given)
-    chosen = task if isinstance(task, Task) else TASKS[name]()
+    data = task if isinstance(task, Task) else TASKS[name]()
 
-    from ode2rnn.nn import StandardRNN
-    from ode2rnn.training.networks import FeedForward, Recurrent
-
-    length, _, inputs = chosen.train.x.shape
-    outputs, each_step = chosen.outputs, chosen.train.each_step
-    networks = {
-        f"recurrent, {setup.hidden} units": lambda: Recurrent(StandardRNN(inputs, setup.hidden), outputs, each_step),
-        f"feed-forward, {setup.hidden} units": lambda: FeedForward(length, inputs, setup.hidden, outputs, each_step),
-    }
-    with _one_thread():
+    shape = shape_of(data)
+    builds, rates = {}, {}
+    for network in chosen:
+        kind, units = KINDS[network], units_for(network, shape, hidden, setup.weights)
+        title = f"{kind.title}, {units} unit{'s' * (units > 1)}"
+        builds[title] = lambda kind=kind, units=units: kind.build(shape, units)
+        rates[title] = setup.rate_of(network)
+    with one_thread():
         return compare(
-            chosen,
-            networks,
+            data,
+            builds,
             seeds,
-            rate=setup.rate,
+            rate=rates,
             epochs=setup.epochs,
             batch=setup.batch,
             patience=setup.patience,
@@ -88,7 +109,7 @@ def train_study(
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Networks this small are slower on several threads, and on a busy machine far slower."""
     import torch
 

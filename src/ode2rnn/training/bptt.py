@@ -83,7 +83,7 @@ def bptt(
     """
     if isinstance(cell, Unrolled):
         return bptt(cell.cell, x, r_bar, s0, s_bar=s_bar, segment=cell.length, carry=False)
-    if isinstance(cell, GatedCell):
+    if not isinstance(cell, CanonicalRNN | TappedRNN):
         return gated_bptt(cell, x, r_bar, s0, s_bar, segment, carry)
     tapped = as_tapped(cell)
     length = None if segment is None else check_count("segment", segment)

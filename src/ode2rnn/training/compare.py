@@ -93,7 +93,7 @@ def compare(
     networks: Mapping[str, Callable[[], torch.nn.Module]],
     seeds: int | Iterable[int] = 5,
     *,
-    rate: float = 1e-3,
+    rate: float | Mapping[str, float] = 1e-3,
     checkpoint: str | Path | None = None,
     progress: bool = True,
     **options: Any,
@@ -106,7 +106,7 @@ def compare(
         task: what to learn.
         networks: by name, functions that build a new network.
         seeds: so many, from 0 on; or the seeds.
-        rate: learning rate of Adam.
+        rate: learning rate of Adam, one for all or one for each name.
         checkpoint: a folder that keeps an interrupted comparison: the same call goes on. Its checkpoints are
             deleted when all is done.
         progress: show a bar for each training.
@@ -124,41 +124,65 @@ def compare(
         >>> compare(sine(samples=60), {"RNN": build}, seeds=2, epochs=2).networks
         ['RNN']
     """
-    from torch.optim import Adam
-
-    from ode2rnn.training.networks import seeded
-
     if not isinstance(task, Task):
         raise ValueError(f"task: expected a Task, as adding() gives, got {brief(task)}")
     if not networks:
         raise ValueError("networks: expected at least one, got none")
     chosen = _seeds(seeds)
-    rate = check_positive("rate", rate)
-    outcomes, places = [], []
+    rates = {name: rate[name] if isinstance(rate, Mapping) else rate for name in networks}
+    outcomes = []
     for name, build in networks.items():
         for seed in chosen:
-            model = seeded(build, seed)
-            place = None if checkpoint is None else Path(checkpoint) / f"{_slug(name)}-{seed}"
-            result = fit(
-                model,
-                task.train,
-                task.validation,
-                loss=task.loss,
-                optimizer=Adam(model.parameters(), lr=rate),
-                seed=seed,
-                checkpoint=place,
-                progress=f"{name}, seed {seed}" if progress else False,
-                **options,
-            )
-            output = predict(model, task.test)
-            weights = sum(p.numel() for p in model.parameters())
-            outcomes.append(Outcome(name, seed, weights, task.judge(output), output, result))
-            places += [place] if place else []
-    for place in places:
-        Checkpoint.remove(place)
-    if checkpoint is not None and not any(Path(checkpoint).iterdir()):
-        Path(checkpoint).rmdir()
+            shown = f"{name}, seed {seed}" if progress else False
+            place = place_of(checkpoint, name, seed)
+            outcomes.append(train_one(task, name, build, seed, rates[name], place, progress=shown, **options))
+    if checkpoint is not None:
+        forget(checkpoint, [place_of(checkpoint, name, seed) for name in networks for seed in chosen])
     return Comparison(task, tuple(outcomes))
+
+
+def train_one(
+    task: Task,
+    name: str,
+    build: Callable[[], torch.nn.Module],
+    seed: int,
+    rate: float,
+    checkpoint: Path | None = None,
+    **options: Any,
+) -> Outcome:
+    """Train one network from one seed and judge it. Its checkpoint stays, so that the same call is done at once."""
+    from torch.optim import Adam
+
+    from ode2rnn.training.networks import seeded
+
+    model = seeded(build, seed)
+    result = fit(
+        model,
+        task.train,
+        task.validation,
+        loss=task.loss,
+        optimizer=Adam(model.parameters(), lr=check_positive("rate", rate)),
+        seed=seed,
+        checkpoint=checkpoint,
+        **options,
+    )
+    output = predict(model, task.test)
+    weights = sum(p.numel() for p in model.parameters())
+    return Outcome(name, seed, weights, task.judge(output), output, result)
+
+
+def place_of(folder: str | Path | None, name: str, seed: int) -> Path | None:
+    """The folder of one training within that of a study."""
+    return None if folder is None else Path(folder) / f"{_slug(name)}-{seed}"
+
+
+def forget(folder: str | Path, places: Iterable[Path | None]) -> None:
+    """Delete the checkpoints of a study that is done, and its folder if nothing else is in it."""
+    for place in places:
+        if place is not None:
+            Checkpoint.remove(place)
+    if Path(folder).is_dir() and not any(Path(folder).iterdir()):
+        Path(folder).rmdir()
 
 
 def _seeds(seeds: Any) -> list[int]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, check_count, check_flag
+from ode2rnn.core.arrays import Array, brief, check_count, check_flag
 from ode2rnn.core.system import run
 from ode2rnn.discrete.unroll import Position, spread, unroll
 from ode2rnn.gated import augmented_backward, vanilla_backward
@@ -34,8 +34,10 @@ def gated_bptt(
 ) -> Backward:
     """Gradients of an objective E of the readouts v[n] of a gated cell; the arguments are those of `bptt`."""
     if type(cell) not in PASSES:
-        known = ", ".join(kind.__name__ for kind in PASSES)
-        raise ValueError(f"cell: expected one whose backward pass is written out ({known}), got {type(cell).__name__}")
+        raise ValueError(
+            f"cell: expected a CanonicalRNN or TappedRNN, {' or '.join(kind.__name__ for kind in PASSES)}, whose"
+            f" backward pass is written out, got {brief(cell)}; torch differentiates a run of any cell of tensors"
+        )
     equations = PASSES[type(cell)]
     length = None if segment is None else check_count("segment", segment)
     zeroed = None if check_flag("carry", carry) else length

@@ -1,0 +1,50 @@
+"""How many parameters a cell has.  Uses: S3."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from ode2rnn.core.arrays import brief, check_choice, to_numpy
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
+from ode2rnn.gated.cell import GatedCell
+from ode2rnn.gated.gru import GRU
+
+
+def parameter_count(cell: Any, convention: str = "own") -> int:
+    """How many numbers are learned in ``cell``; of no sequence length does it depend (S3, S7).
+
+    With d states and m inputs: the standard RNN d (d + m + 1); the Vanilla LSTM without peepholes 4 d (d + m + 1),
+    with full ones 3 d^2 more; the GRU 3 d (d + m + 1), three quarters of that, and d more with reset_after.
+
+    Args:
+        cell: CanonicalRNN (a standard RNN, W_s = 0, has no W_s), TappedRNN, VanillaLSTM, AugmentedLSTM or GRU.
+        convention: "own", each number once; "keras", which keeps two biases for each gate of a GRU with reset_after,
+            3 d (d + m + 2) in all; "torch", which keeps two biases everywhere.
+
+    Raises:
+        ValueError: another cell, or another convention.
+
+    Example:
+        >>> zero = dict.fromkeys(["W_xz", "W_vz", "b_z", "W_xr", "W_vr", "b_r", "W_xh", "W_vh", "b_h"], 0.0)
+        >>> parameter_count(GRU(**zero, reset_after=False)), parameter_count(CanonicalRNN(0.0, 1.0, 1.0, 0.0))
+        (9, 3)
+    """
+    check_choice("convention", convention, ("own", "keras", "torch"))
+    if not isinstance(cell, CanonicalRNN | TappedRNN | GatedCell | GRU) or not is_dataclass(cell):
+        raise ValueError(
+            f"cell: expected a CanonicalRNN, TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief(cell)}"
+        )
+    arrays: list[Any] = []
+    for field in fields(cell):
+        value = getattr(cell, field.name)
+        arrays += value.values() if isinstance(value, Mapping) else [value] if hasattr(value, "shape") else []
+    count = sum(to_numpy(array).size for array in arrays)
+    if isinstance(cell, CanonicalRNN) and not to_numpy(cell.W_s).any():
+        count -= to_numpy(cell.W_s).size
+    d = cell.width
+    if isinstance(cell, GRU) and cell.reset_after and convention != "own":
+        return count + 2 * d
+    doubled = {GRU: 3, CanonicalRNN: 1, TappedRNN: 1}.get(type(cell), 4)
+    return count + (doubled * d if convention == "torch" else 0)

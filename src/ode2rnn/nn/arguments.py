@@ -1,0 +1,77 @@
+"""What a layer is called with, checked, and the arguments of its constructor."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from ode2rnn.core.arrays import brief
+
+if TYPE_CHECKING:
+    from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.packed import State
+
+
+def merged(kind: type) -> list[inspect.Parameter]:
+    """The arguments of a class, with those that its constructor passes on as *args and **kwargs spelled out."""
+    positional: dict[str, inspect.Parameter] = {}
+    by_name: dict[str, inspect.Parameter] = {}
+    for ancestor in kind.__mro__:
+        if "__init__" not in vars(ancestor):
+            continue
+        parameters = list(inspect.signature(vars(ancestor)["__init__"]).parameters.values())[1:]
+        for parameter in parameters:
+            if parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+                positional.setdefault(parameter.name, parameter)
+            elif parameter.kind is parameter.KEYWORD_ONLY:
+                by_name.setdefault(parameter.name, parameter)
+        if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+            break
+    return [*positional.values(), *by_name.values()]
+
+
+def check_input(layer: RecurrentLayer, x: Any) -> Tensor:
+    """The input of a layer, (N, batch, m), (batch, N, m) with batch_first, or (N, m)."""
+    if not isinstance(x, Tensor):
+        raise ValueError(f"input: expected a tensor or a PackedSequence, got {brief(x)}")
+    m, want = layer.input_size, "(batch, N" if layer.batch_first else "(N, batch"
+    if x.ndim not in (2, 3) or x.shape[-1] != m or 0 in x.shape[:1]:
+        raise ValueError(f"input: expected shape {want}, {m}) or (N, {m}), got {tuple(x.shape)}")
+    if x.ndim == 3 and layer.batch_first and x.shape[1] == 0:
+        raise ValueError(f"input: expected at least one tick, got shape {tuple(x.shape)}")
+    return _check_kind(layer, "input", x)
+
+
+def check_start(layer: RecurrentLayer, hx: Any, batch: int, batched: bool) -> State:
+    """What the recursions start from, each part (recursions, batch, width)."""
+    rows, names, widths = len(layer.places()), layer.states, layer._widths()
+    if hx is None:
+        own = next(layer.parameters())
+        return tuple(layer._rest(own, width).expand(rows, batch, width) for width in widths)
+    if len(names) > 1 and (not isinstance(hx, tuple | list) or len(hx) != len(names)):
+        got = f"{len(hx)} of them" if isinstance(hx, tuple | list) else _shape(hx)
+        raise ValueError(f"hx: expected a tuple ({', '.join(names)}) of tensors, got {got}")
+    found = []
+    for name, value, width in zip(names, hx if len(names) > 1 else (hx,), widths, strict=True):
+        shape = (rows, batch, width) if batched else (rows, width)
+        if not isinstance(value, Tensor) or tuple(value.shape) != shape:
+            # torch's rule, and a common mistake
+            hint = ", the batch second with batch_first too" if layer.batch_first and batched else ""
+            raise ValueError(f"{name}: expected a tensor of shape {shape}{hint}, got {_shape(value)}")
+        found.append(_check_kind(layer, name, value).reshape(rows, batch, width))
+    return tuple(found)
+
+
+def _shape(value: Any) -> str:
+    return str(tuple(value.shape)) if isinstance(value, Tensor) else brief(value)
+
+
+def _check_kind(layer: RecurrentLayer, name: str, value: Tensor) -> Tensor:
+    own = next(layer.parameters())
+    if value.dtype != own.dtype or value.device != own.device:
+        raise ValueError(
+            f"{name}: expected {own.dtype} on {own.device}, as the weights, got {value.dtype} on {value.device}"
+        )
+    return value

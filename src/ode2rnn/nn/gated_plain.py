@@ -1,0 +1,166 @@
+"""The two passes of an LSTM over a sequence in plain torch: for every device and dtype.
+
+Uses: L1 to L11, X1 to X7.  The twin of the compiled passes.  Row vectors: W v is v W^T here.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from ode2rnn.nn.gated_weights import Gradients, Stacked
+
+
+class Kept(NamedTuple):
+    """What the backward pass needs of the forward one: s[-1 .. N-1] and the values of the gates, u and xi_du."""
+
+    S: Tensor
+    G: Tensor
+
+
+class Wanted(NamedTuple):
+    """Which gradients are asked for: of the stacked weights, x, s[-1] and v[-1]."""
+
+    W_x: bool
+    W_v: bool
+    b: bool
+    W_s: bool
+    W_scr: bool
+    W_qdr: bool
+    x: bool
+    s: bool
+    v: bool
+
+
+def forward(x: Tensor, s: Tensor, v: Tensor, weights: Stacked, keep: bool) -> tuple[Tensor, Tensor, Kept | None]:
+    """v[0 .. N-1], s[N-1], and what the backward pass needs if there will be one (``keep``)."""
+    W_x, W_v, b, W_s, W_scr, W_qdr = weights
+    d, k = s.shape[-1], len(W_v)
+    external = k == 5 * d
+    with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
+        xi = windows(x, W_x)
+        if b is not None and not external:
+            xi = xi + b
+        V, S, G = [], [s], []
+        for xi_n in xi:
+            alpha = v @ W_v.T
+            if external:
+                alpha = alpha if b is None else alpha + b
+                alpha[:, d:] += xi_n[:, : k - d]
+            else:
+                alpha = alpha + xi_n
+            if W_s is not None:
+                alpha[:, d : k - d] += peep(W_s, s)
+            gates = torch.sigmoid(alpha[:, d : k - d])  # L1, L2
+            u = alpha[:, :d]
+            if external:
+                u = u + gates[:, 2 * d :] * xi_n[:, k - d :]  # X2
+            u = torch.tanh(u)  # L3
+            s = gates[:, d : 2 * d] * s + gates[:, :d] * u  # L4
+            alpha_cr = alpha[:, k - d :]
+            if W_scr is not None:
+                alpha_cr = alpha_cr + peep(W_scr, s)
+            g_cr = torch.sigmoid(alpha_cr)  # L5
+            v = g_cr * torch.tanh(s)  # L6
+            if W_qdr is not None:
+                v = v @ W_qdr.T  # X3
+            V.append(v)
+            if keep:
+                S.append(s)
+                G.append(torch.cat([u, gates, g_cr, xi_n[:, k - d :] if external else xi_n[:, :0]], 1))
+        return torch.stack(V), s, Kept(torch.stack(S), torch.stack(G)) if keep else None
+
+
+def backward(
+    x: Tensor,
+    v: Tensor,
+    V: Tensor,
+    weights: Stacked,
+    kept: Kept,
+    V_bar: Tensor | None,
+    s_bar: Tensor | None,
+    v_bar: Tensor | None,
+    wanted: Wanted,
+) -> tuple[Gradients, Tensor | None, Tensor | None, Tensor | None]:
+    """The gradients of the weights, x, s[-1] and v[-1], from those of V, s[N-1] and v[N-1], None for zero."""
+    W_x, W_v, _, W_s, W_scr, W_qdr = weights
+    (S, G), d, k = kept, kept.S.shape[-1], len(W_v)
+    external = k == 5 * d
+    Z, chis, ticks = torch.empty_like(G), torch.empty_like(V), len(V)
+    s_bar = torch.zeros_like(S[0]) if s_bar is None else s_bar  # through the states from the future
+    v_bar = torch.zeros_like(v) if v_bar is None else v_bar  # through the readouts from the future
+    for n in reversed(range(ticks)):
+        s_before, r = S[n], torch.tanh(S[n + 1])
+        u, g_cu, g_cs, *others = G[n].split(d, 1)
+        g_cr = others[1] if external else others[0]
+        chi = v_bar if V_bar is None else v_bar + V_bar[n]  # L7
+        chis[n] = chi
+        q_bar = chi if W_qdr is None else chi @ W_qdr  # X4
+        z_cr = q_bar * r * g_cr * (1 - g_cr)  # L8
+        psi = s_bar + q_bar * g_cr * (1 - r * r)
+        if W_scr is not None:
+            psi = psi + peep_back(W_scr, z_cr)  # L9
+        z_cu, z_cs = psi * u * g_cu * (1 - g_cu), psi * s_before * g_cs * (1 - g_cs)  # L10
+        z_du = psi * g_cu * (1 - u * u)
+        z = [z_du, z_cu, z_cs, z_cr]
+        if external:
+            g_cx, xi = others[0], others[2]
+            z[3:] = [z_du * xi * g_cx * (1 - g_cx), z_cr, z_du * g_cx]  # X6
+        torch.cat(z, 1, out=Z[n])
+        s_bar = g_cs * psi
+        if W_s is not None:
+            s_bar = s_bar + peep_back(W_s, Z[n, :, d : k - d])
+        v_bar = Z[n, :, :k] @ W_v
+    gates, inputs = Z[..., :k], Z[..., d:] if external else Z
+    past = torch.cat([v[None], V[:-1]])
+    gradients = Gradients(
+        W_x=torch.stack([shifted(inputs, x, j) for j in range(len(W_x))]) if wanted.W_x else None,  # X7
+        W_v=outer(gates, past) if wanted.W_v else None,  # L11
+        b=gates.sum((0, 1)) if wanted.b else None,
+        W_s=peep_outer(W_s, gates[..., d : k - d], S[:-1]) if W_s is not None and wanted.W_s else None,
+        W_scr=peep_outer(W_scr, gates[..., k - d :], S[1:]) if W_scr is not None and wanted.W_scr else None,
+        W_qdr=outer(chis, G[..., k - d : k] * torch.tanh(S[1:])) if W_qdr is not None and wanted.W_qdr else None,
+    )
+    x_bar = None
+    if wanted.x:
+        x_bar = inputs @ W_x[0]
+        for j in range(1, min(len(W_x), ticks)):
+            x_bar[j:] += inputs[: ticks - j] @ W_x[j]
+    return gradients, x_bar, s_bar if wanted.s else None, v_bar if wanted.v else None
+
+
+def windows(x: Tensor, W_x: Tensor) -> Tensor:
+    """xi[n] = sum over l of W_x(l) x[n+l], with x = 0 past the end (X1)."""
+    xi = x @ W_x[0].T
+    for j in range(1, min(len(W_x), len(x))):
+        xi[: len(x) - j] += x[j:] @ W_x[j].T
+    return xi
+
+
+def peep(W: Tensor, s: Tensor) -> Tensor:
+    """What peepholes, matrices (k d, d) or diagonals (k, 1, d), make of the state (batch, d)."""
+    return s @ W.T if W.ndim == 2 else (W * s).transpose(0, 1).flatten(1)
+
+
+def peep_back(W: Tensor, z: Tensor) -> Tensor:
+    """The transpose of ``peep``."""
+    return z @ W if W.ndim == 2 else (W[:, 0] * z.unflatten(1, (len(W), -1))).sum(1)
+
+
+def peep_outer(W: Tensor, Z: Tensor, S: Tensor) -> Tensor:
+    """The gradient of peepholes."""
+    if W.ndim == 2:
+        return outer(Z, S)
+    return (Z.unflatten(2, (len(W), -1)) * S[:, :, None]).sum((0, 1))[:, None]
+
+
+def outer(Z: Tensor, values: Tensor) -> Tensor:
+    """The sum over ticks and batch of Z[n] values[n]^T."""
+    return Z.reshape(-1, Z.shape[-1]).T @ values.reshape(-1, values.shape[-1])
+
+
+def shifted(Z: Tensor, x: Tensor, j: int) -> Tensor:
+    """The sum over ticks and batch of Z[n] x[n+j]^T."""
+    return outer(Z[: len(x) - j], x[j:]) if j < len(x) else Z.new_zeros(Z.shape[-1], x.shape[-1])

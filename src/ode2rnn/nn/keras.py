@@ -1,0 +1,71 @@
+"""Layers from the weights of Keras's layers and back; plain arrays, Keras itself is not needed.
+
+Keras writes vectors as rows: its kernels are the transposed matrices of torch, with the blocks of the GRU in the order
+z, r, h in place of r, z, n. Its bias is one vector, but two rows in a GRU with reset_after.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ode2rnn.core.arrays import brief, check_array, check_count, check_shape
+from ode2rnn.nn.arguments import merged
+from ode2rnn.nn.exchange import fuse, refuse, take
+
+if TYPE_CHECKING:
+    from ode2rnn.nn.layer import RecurrentLayer
+
+
+def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, Any]) -> Any:
+    """The layer of this ``kind`` with the weights of Keras's get_weights()."""
+    if not isinstance(weights, Sequence) or isinstance(weights, str):
+        raise ValueError(f"weights: expected a list of arrays, as get_weights() gives, got {brief(weights)}")
+    recursions = check_count("num_layers", options.get("num_layers", 1)) * (2 if options.get("bidirectional") else 1)
+    if len(weights) not in (2 * recursions, 3 * recursions):
+        raise ValueError(
+            f"weights: expected kernel, recurrent_kernel and (or not) bias of each recursion, {2 * recursions} or"
+            f" {3 * recursions} arrays for {recursions}, got {len(weights)}"
+        )
+    arrays = [check_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
+    each, blocks = len(arrays) // recursions, len(kind.keras_order)
+    bias = arrays[2] if each == 3 else None
+    m, units = arrays[0].shape[0] if arrays[0].ndim else 0, arrays[1].shape[0] if arrays[1].ndim else 0
+    narrow = all(getattr(value, "dtype", None) == np.float32 for value in weights)
+    usual = {"batch_first": True, "dtype": torch.float32 if narrow else torch.float64}
+    if bias is not None and "reset_after" in [p.name for p in merged(kind)]:
+        usual["reset_after"] = bias.ndim == 2
+    layer = kind._blank(usual | dict(options), input_size=m, hidden_size=units, bias=bias is not None)
+    rows = (2, blocks * units) if layer._bias_rows == 2 else (blocks * units,)
+    for k, (suffix, width) in enumerate(layer.places()):
+        shapes = (width, blocks * units), (units, blocks * units), rows
+        own = [check_shape(f"weights[{each * k + j}]", arrays[each * k + j], shapes[j]) for j in range(each)]
+        kernel, recurrent, *biases = (torch.from_numpy(_reorder(array, layer.keras_order)) for array in own)
+        fused = {"weight_ih": kernel.T, "weight_hh": recurrent.T}
+        if biases:
+            first, second = biases[0] if biases[0].ndim == 2 else (biases[0], 0 * biases[0])
+            fused |= {"bias_ih": first, "bias_hh": second}
+        take(layer, suffix, fused)
+    return layer
+
+
+def to_keras(layer: RecurrentLayer) -> list[np.ndarray]:
+    """The arrays of Keras's set_weights()."""
+    refuse(layer, "Keras")
+    arrays = []
+    for suffix, _ in layer.places():
+        fused = {name: value.detach().cpu().numpy() for name, value in fuse(layer, suffix).items()}
+        arrays += [fused["weight_ih"].T, fused["weight_hh"].T]
+        if layer.bias:
+            both = np.stack([fused["bias_ih"], fused["bias_hh"]])
+            arrays.append(both if layer._bias_rows == 2 else both[0])
+    return [_reorder(array, layer.keras_order) for array in arrays]
+
+
+def _reorder(array: np.ndarray, order: tuple[int, ...]) -> np.ndarray:
+    """The blocks of the last axis in this order, a swap or none, so that it is its own way back."""
+    blocks = np.split(array, len(order), axis=-1)
+    return np.ascontiguousarray(np.concatenate([blocks[k] for k in order], axis=-1))

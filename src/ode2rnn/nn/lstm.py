@@ -1,0 +1,136 @@
+"""What the Vanilla and the Augmented LSTM share as layers.  Uses: L1 to L11, X1 to X7."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor
+
+from ode2rnn.core.arrays import brief, check_number
+from ode2rnn.nn.exchange import copy_into, draw_rest
+from ode2rnn.nn.gated_recurrence import recur
+from ode2rnn.nn.gated_weights import LETTERS
+from ode2rnn.nn.layer import RecurrentLayer
+from ode2rnn.nn.packed import Pass, State, windows
+from ode2rnn.nn.simple import sizes_of
+
+
+class LSTMLayer(RecurrentLayer):
+    """A layer whose recursion is an LSTM, by letter; h is its readout v, and c its state s."""
+
+    letters: ClassVar[tuple[str, ...]] = LETTERS
+    states = ("h_0", "c_0")
+    torch_type = torch.nn.LSTM
+    fused: ClassVar = {
+        "weight_ih": ("W_xcu", "W_xcs", "W_xdu", "W_xcr"),
+        "weight_hh": ("W_vcu", "W_vcs", "W_vdu", "W_vcr"),
+        "bias_ih": ("b_cu", "b_cs", "b_du", "b_cr"),
+        "bias_hh": (None, None, None, None),
+    }
+    keras_order = (0, 1, 2, 3)
+    cell_type: ClassVar[type]
+    context, external_gate, proj_size = 1, False, 0  # an LSTM without extensions
+
+    def __init__(
+        self, *args: Any, peephole: str | None = "full", forget_bias: float | None = None, **kwargs: Any
+    ) -> None:
+        if peephole is not None and not (isinstance(peephole, str) and peephole in ("full", "diagonal")):
+            raise ValueError(f"peephole: expected 'full', 'diagonal' or None, got {brief(peephole)}")
+        self.peephole = peephole
+        self.forget_bias = None if forget_bias is None else check_number("forget_bias", forget_bias)
+        super().__init__(*args, **kwargs)
+
+    @property
+    def output_size(self) -> int:
+        """Number of readouts d_v of one recursion."""
+        return self.proj_size or self.hidden_size
+
+    def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
+        d, v = self.hidden_size, self.output_size
+        shapes: dict[str, tuple[int, ...] | None] = {
+            "W_x": (d, width) if self.context == 1 else (self.context, d, width),
+            "W_s": None if self.peephole is None else (d, d) if self.peephole == "full" else (d,),
+            "W_v": (d, v),
+            "b_": (d,) if self.bias else None,
+            "W_q": (v, d) if self.proj_size else None,
+        }
+        gone = () if self.external_gate else ("W_xcx", "W_scx", "W_vcx", "b_cx")
+        return {letter: None if letter in gone else shapes[letter[:3].rstrip("cd")] for letter in self.letters}
+
+    def reset_parameters(self) -> None:
+        """Draw every weight evenly from +-1 / sqrt(hidden_size), a bias as the sum of two such numbers.
+
+        First those of torch.nn.LSTM in its order, so that without peepholes and extensions the same seed gives the
+        same function; then the others. A ``forget_bias`` takes the place of b_cs, the bias of the state gate.
+        """
+        super().reset_parameters()
+        draw_rest(self)
+        if self.forget_bias is not None:
+            if not self.bias:
+                raise ValueError("forget_bias: expected None with bias=False, got a number")
+            for suffix, _ in self.places():
+                copy_into(self, suffix, {"b_cs": torch.full((self.hidden_size,), self.forget_bias)})
+
+    def _widths(self) -> tuple[int, ...]:
+        return self.output_size, self.hidden_size
+
+    def _run(self, suffix: str) -> Pass:
+        weights: dict[str, Tensor | None] = dict.fromkeys(LETTERS)
+        weights |= {letter: getattr(self, letter + suffix) for letter in self.letters}
+        width = getattr(self, f"W_xcu{suffix}").shape[-1]
+        flat = dict(weights)
+        if self.context > 1:
+            wide = {letter: W for letter, W in weights.items() if W is not None and W.ndim == 3}
+            flat |= {letter: W.transpose(0, 1).flatten(1) for letter, W in wide.items()}
+
+        def run(x: Tensor, start: State) -> tuple[Tensor, State]:
+            # packed sequences come with the windows side by side
+            V, s, v = recur(x, start[1], start[0], weights if x.shape[-1] == width else flat)
+            return V, (v, s)
+
+        return run
+
+    def _packed(self, data: Tensor, sizes: Tensor, reverse: bool) -> Tensor:
+        return data if self.context == 1 else windows(data, sizes, self.context, reverse)
+
+    def cell(self, layer: int = 0, reverse: bool = False) -> Any:
+        """One recursion of the stack as a cell, which run() steps; it shares the weights, with gradients.
+
+        Raises:
+            ValueError: no such layer or direction.
+        """
+        suffix = self.place(layer, reverse)
+        weights = {letter: getattr(self, letter + suffix) for letter in self.letters}
+        for letter, value in weights.items():
+            if letter.startswith("b_") and value is None and (letter != "b_cx" or self.external_gate):
+                weights[letter] = weights["W_vcu"].new_zeros(self.hidden_size)
+        return self.cell_type(**weights, dt=self.dt)
+
+    @classmethod
+    def from_cell(cls, cell: Any, batch_first: bool = False) -> Self:
+        """The layer with a copy of the weights of a cell of its name.
+
+        Peepholes of different kinds become those of the widest, with zeros.
+
+        Raises:
+            ValueError: another kind of cell.
+        """
+        if not isinstance(cell, cls.cell_type):
+            raise ValueError(f"cell: expected the cell {cls.cell_type.__name__}, got {brief(cell)}")
+        weights = {letter: getattr(cell, letter) for letter in cls.letters}
+        ranks = [0 if W is None else W.ndim for letter, W in weights.items() if letter.startswith("W_s")]
+        peephole = (None, "diagonal", "full")[max(ranks)]
+        layer = cls(batch_first=batch_first, peephole=peephole, **sizes_of(cell), **cls._extensions(cell))
+        copy_into(layer, "_l0", weights)
+        return layer
+
+    @classmethod
+    def _extensions(cls, cell: Any) -> dict[str, Any]:
+        """The arguments of the layer that only some cells have."""
+        return {}
+
+    @classmethod
+    def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:
+        return super()._blank({"peephole": None} | dict(options), **given)
