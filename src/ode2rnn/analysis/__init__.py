@@ -4,6 +4,7 @@ from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.stability import StabilityChart, stability_chart
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
 from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
 from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
@@ -20,6 +21,8 @@ __all__ = [
     "characteristic_roots",
     "discrete_roots",
     "pole_image",
+    "stability_chart",
+    "StabilityChart",
     "multipliers",
     "spectral_radius",
     "truncation",

@@ -13,6 +13,7 @@ from ode2rnn.plotting.axes import (
     save_figure,
 )
 from ode2rnn.plotting.gating import draw_gradient_flows, plot_errors_back, plot_flows, plot_gates, plot_lengths
+from ode2rnn.plotting.stability import plot_roots, plot_stability_chart
 from ode2rnn.plotting.training import plot_forecast, plot_learning, plot_scores
 
 __all__ = [
@@ -30,8 +31,10 @@ __all__ = [
     "plot_lengths",
     "plot_moduli",
     "plot_plane",
+    "plot_roots",
     "plot_samples",
     "plot_scores",
+    "plot_stability_chart",
     "plot_states",
     "save_figure",
 ]
