@@ -109,7 +109,7 @@ def draw_cell(
         if labels:
             for edge, points in lines:
                 if edge is not None and edge.label:
-                    _label_edge(ax, edge, points)
+                    _label_edge(ax, edge, points, _half(graph, layout, source)[0])
     for bias, target in graph.biases if labels else ():
         _draw_bias(ax, graph, layout, bias, target, (bias, target) in marked)
     for name in graph.nodes:
@@ -117,7 +117,9 @@ def draw_cell(
     for name, points in exits.items():
         (x, y), (before, _) = points[-1], ([layout.places[name], *points])[-2]
         where: Any = {"ha": "left", "va": "center"} if x > before else {"ha": "center", "va": "bottom"}
-        ax.text(x + 0.15 * (x > before), y + 0.1 * (x == before), letters(name), color=colour_of(name), size=12, **where)
+        ax.text(
+            x + 0.15 * (x > before), y + 0.1 * (x == before), letters(name), color=colour_of(name), size=12, **where
+        )
     return ax
 
 
@@ -127,16 +129,27 @@ def check_layout(graph: CellGraph, layout: Layout) -> None:
     if missing:
         raise ValueError(f"layout: expected a place for every node, got none for {', '.join(missing)}")
     for name, kind in graph.nodes.items():
-        if kind in ("sum", "product") and not _is_box(graph, name) and " * " not in name and name not in {**layout.tags, **layout.exits}:
+        if (
+            kind in ("sum", "product")
+            and not _is_box(graph, name)
+            and " * " not in name
+            and name not in {**layout.tags, **layout.exits}
+        ):
             raise ValueError(f"layout: expected a tag or an exit for {name}")
 
 
-def diagram_figure(rows: Sequence[Sequence[Layout]], inches: float = INCHES) -> tuple[Figure, list[Axes]]:
-    """A figure with a panel for each layout, in rows, a unit of every layout so many inches, and the axes."""
-    sizes = [[(x1 - x0, y1 - y0) for x0, y0, x1, y1 in (layout.size for layout in row)] for row in rows]
+def diagram_figure(
+    rows: Sequence[Sequence[Layout]], inches: float | Sequence[float] = INCHES
+) -> tuple[Figure, list[Axes]]:
+    """A figure with a panel for each layout, in rows, a unit of a row's layouts so many inches, and the axes."""
+    units = [inches] * len(rows) if isinstance(inches, float) else list(inches)
+    sizes = [
+        [(unit * (x1 - x0), unit * (y1 - y0)) for x0, y0, x1, y1 in (layout.size for layout in row)]
+        for row, unit in zip(rows, units, strict=True)
+    ]
     width = max(sum(w for w, _ in row) for row in sizes)
     top = height = sum(max(h for _, h in row) for row in sizes)
-    figure = Figure(figsize=(inches * width, inches * height))
+    figure = Figure(figsize=(width, height))
     axes = []
     for row in sizes:
         left = 0.5 * (width - sum(w for w, _ in row))
@@ -147,14 +160,17 @@ def diagram_figure(rows: Sequence[Sequence[Layout]], inches: float = INCHES) -> 
     return figure, axes
 
 
-def add_title(ax: Axes, layout: Layout, title: str, key: bool = True) -> Axes:
-    """A title above the first cell, and the key of the colours at the right end of its line."""
+def add_title(ax: Axes, layout: Layout, title: str, graph: CellGraph | None = None) -> Axes:
+    """A title above the first cell, and the key of the colours in ``graph`` at the right end of its line."""
     y = layout.size[3] - 0.65
     ax.text(min(frame[0] for frame in layout.frames), y, title, ha="left", va="center", size=13, color="0.1")
     x = max(frame[2] for frame in layout.frames)
-    for word, colour in reversed(KEY.items()) if key else ():
-        ax.text(x, y, word, ha="right", va="center", size=11, color=colour, weight="bold")
-        x -= (0.105 * len(word) + 0.16) / (ax.figure.get_figwidth() * ax.get_position().width) * float(np.ptp(ax.get_xlim()))
+    inch = float(np.ptp(ax.get_xlim())) / (ax.figure.get_figwidth() * ax.get_position().width)
+    seen = {colour_of(name) for name in graph.nodes} if graph is not None else set()
+    for word, colour in reversed(KEY.items()):
+        if colour in seen:
+            ax.text(x, y, word, ha="right", va="center", size=11, color=colour, weight="bold")
+            x -= (0.105 * len(word) + 0.16) * inch
     return ax
 
 
@@ -179,9 +195,7 @@ def _points(graph: CellGraph, layout: Layout, edge: Edge) -> list[Point]:
     unit = (last - before) / np.linalg.norm(last - before)
     half = np.array(_half(graph, layout, edge.target))
     if half[0] > CIRCLE:
-        steps = [
-            (centre[k] - np.sign(unit[k]) * half[k] - before[k]) / unit[k] for k in (0, 1) if abs(unit[k]) > 1e-9
-        ]
+        steps = [(centre[k] - np.sign(unit[k]) * half[k] - before[k]) / unit[k] for k in (0, 1) if abs(unit[k]) > 1e-9]
         end = before + max(steps) * unit
     else:
         end = centre - CIRCLE * unit
@@ -220,18 +234,27 @@ def _draw_lines(
         stop = tip - 0.2 * unit
         body = [*points[:-1], (float(stop[0]), float(stop[1]))]
         carried = colour == STATE and (edge is None or not edge.label) and len(points) == 2
-        style = {"fill": False, "ec": colour, "lw": 2.8 if carried else 1.6, "capstyle": "round", "zorder": depth + 0.004}
+        style = {
+            "fill": False,
+            "ec": colour,
+            "lw": 2.8 if carried else 1.6,
+            "capstyle": "round",
+            "zorder": depth + 0.004,
+        }
         ax.add_patch(PathPatch(_rounded(body), gid="line", **style))
-        ax.add_patch(Polygon([tip, tip - 0.3 * unit + side, tip - 0.3 * unit - side], color=colour, lw=0, zorder=depth + 0.005))
+        ax.add_patch(
+            Polygon([tip, tip - 0.3 * unit + side, tip - 0.3 * unit - side], color=colour, lw=0, zorder=depth + 0.005)
+        )
 
 
-def _label_edge(ax: Axes, edge: Edge, points: Sequence[Point]) -> None:
+def _label_edge(ax: Axes, edge: Edge, points: Sequence[Point], half: float) -> None:
     """The weight beside the last piece of a line, on its right or above it."""
     (a, b), (x, y) = points[-2], points[-1]
     style: Any = {"color": colour_of(edge.source), "size": 10.5, "zorder": 4}
     if abs(x - a) < 1e-9:
         ax.text(x + 0.1, y - np.sign(y - b) * 0.5, letters(edge.label), ha="left", va="center", **style)
     else:
+        a += half * np.sign(x - a) if len(points) <= 3 else 0.0  # what its source covers of a line is not seen
         ax.text((a + x) / 2, (b + y) / 2 + 0.12, letters(edge.label), ha="center", va="bottom", **style)
 
 
@@ -240,7 +263,9 @@ def _draw_bias(ax: Axes, graph: CellGraph, layout: Layout, bias: str, target: st
     x, top = x + layout.slots.get(target, 0.0), y - _half(graph, layout, target)[1]
     if marked:
         ax.add_patch(PathPatch(Path([(x, top - 0.7), (x, top)]), fill=False, ec=HIGHLIGHT, lw=9, zorder=1))
-    ax.add_patch(PathPatch(Path([(x, top - 0.65), (x, top - 0.2)]), gid="line", fill=False, ec="0.35", lw=1.4, zorder=2))
+    ax.add_patch(
+        PathPatch(Path([(x, top - 0.65), (x, top - 0.2)]), gid="line", fill=False, ec="0.35", lw=1.4, zorder=2)
+    )
     ax.add_patch(Polygon([(x, top), (x - 0.11, top - 0.3), (x + 0.11, top - 0.3)], color="0.35", lw=0, zorder=2))
     ax.text(x, top - 0.75, letters(bias), ha="center", va="top", color="0.25", size=10.5, zorder=4)
 
@@ -276,4 +301,6 @@ def _equation(graph: CellGraph, layout: Layout, name: str) -> str:
     """What a box computes: its name, the warping function, and the one thing that comes in, or a sum."""
     kind, sources = graph.nodes[name], [edge for edge in graph.edges if edge.target == name]
     inner = r"$\Sigma$" if any(edge.label for edge in sources) else letters(sources[0].source)
-    return f"{letters(name)} = {inner}" if kind == "sum" else f"{letters(name)} = {letters(layout.warps[kind])}({inner})"
+    return (
+        f"{letters(name)} = {inner}" if kind == "sum" else f"{letters(name)} = {letters(layout.warps[kind])}({inner})"
+    )

@@ -149,7 +149,12 @@ def unrolled_lstm(ticks: int) -> Layout:
     exits: dict[str, list[Point]] = {}
     for n in range(ticks):
         x, t, past = pitch * n, f"[{n}]", f"[{n - 1}]"
-        gates = {f"g_cs{t}": (x + 1.9, 4.6), f"g_cu{t}": (x + 4.3, 4.6), f"u{t}": (x + 6.7, 4.6), f"g_cr{t}": (x + 9.4, 4.6)}
+        gates = {
+            f"g_cs{t}": (x + 1.9, 4.6),
+            f"g_cu{t}": (x + 4.3, 4.6),
+            f"u{t}": (x + 6.7, 4.6),
+            f"g_cr{t}": (x + 9.4, 4.6),
+        }
         keep, add = f"g_cs{t} * s{past}", f"g_cu{t} * u{t}"
         places |= {f"x{t}": (x - 0.1, 0.0), **gates}
         places |= {keep: (x + 1.9, 8.2), add: (x + 5.5, 6.4), f"s{t}": (x + 5.5, 8.2)}
@@ -201,7 +206,13 @@ def augmented(context: int) -> Layout:
     for gate in ("g_cs[n]", "g_cu[n]", "g_cx[n]"):
         routes["s[n-1]", gate] = [(1.9, 11.0), (1.9, 2.0), *routes["s[n-1]", gate]]
     routes[window, "xi_du[n]"] = [(21.4, middle), (21.4, 5.0)]
-    for pair in (("s[n-1]", "xi_du[n]"), ("s[n-1]", "u[n]"), ("s[n-1]", "g_cr[n]"), ("v[n-1]", "xi_du[n]"), (window, "u[n]")):
+    for pair in (
+        ("s[n-1]", "xi_du[n]"),
+        ("s[n-1]", "u[n]"),
+        ("s[n-1]", "g_cr[n]"),
+        ("v[n-1]", "xi_du[n]"),
+        (window, "u[n]"),
+    ):
         del routes[pair]
     return Layout(
         places={
