@@ -32,8 +32,8 @@ def draw(data: dict[str, Any]) -> Any:
     figure, (left, right) = new_axes(12.5, 5, 1, 2, sharey=True)
     for ax, part in ((left, data), (right, data["schemes"])):
         plot_errors(ax, part["dts"], part["errors"], part["orders"])
-        ax.set_ylim(top=25 * ax.get_ylim()[1])
         add_legend(ax, loc="upper left")
+    left.set_ylim(top=200 * left.get_ylim()[1])
     left.set_ylabel("largest error over the samples")
     left.set_title("The canonical RNN: both limits dT to 0")
     right.set_title(r"Every scheme, $\tau$ fixed")

@@ -1,12 +1,11 @@
-"""From the s-plane to the z-plane under each scheme: where sampling is stable, and where it takes the left half plane."""
+"""From the s-plane to the z-plane under each scheme, with the regions of stability."""
 
 from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis import pole_image
 from ode2rnn.derivation.claim import Finding
-from ode2rnn.derivation.figure_cells import stable_region
+from ode2rnn.derivation.figure_cells import pole_images
 from ode2rnn.plotting import COLOURS, new_axes
 
 SECTION = "The Roots of RNN"
@@ -30,9 +29,9 @@ def data(quick: bool = False) -> dict[str, Any]:
     lines = {f"re {a:g}": a + 1j * up for a in RE} | {f"im {b:g}": left + 1j * b for b in IM}
     found: dict[str, Any] = {"axis": axis, "modulus": {}, "images": {}, "boundary": {}}
     for scheme in NAMES:
-        found["modulus"][scheme] = stable_region(scheme, axis, axis)
-        found["images"][scheme] = {name: pole_image(line, 1.0, scheme) for name, line in lines.items()}
-        found["boundary"][scheme] = pole_image(1j * up, 1.0, scheme)
+        found["modulus"][scheme] = np.abs(pole_images(axis + 1j * axis[:, None], scheme))
+        found["images"][scheme] = {name: pole_images(line, scheme) for name, line in lines.items()}
+        found["boundary"][scheme] = pole_images(1j * up, scheme)
     return found
 
 
@@ -53,15 +52,15 @@ def draw(data: dict[str, Any]) -> Any:
                 above.plot(*ends, color=COLOURS[0 if image == "re" else 5], lw=1.0)
         edge = data["boundary"][scheme]
         above.axvline(0, color=COLOURS[1], lw=1.6)
-        below.plot(edge.real, edge.imag, color=COLOURS[1], lw=1.6)
         below.plot(circle.real, circle.imag, color="0.2", lw=1.4)
+        below.plot(edge.real, edge.imag, "--", color=COLOURS[1], lw=1.6)
         below.fill(circle.real, circle.imag, color=COLOURS[2], alpha=0.15)
         above.set(title=name, xlim=(-4.5, 4.5), ylim=(-4.5, 4.5), aspect="equal", xlabel=r"Re $\lambda$ dT")
         below.set(xlim=(-2.1, 2.1), ylim=(-2.1, 2.1), aspect="equal", xlabel="Re z")
     axes[0, 0].set_ylabel(r"s-plane: Im $\lambda$ dT")
     axes[1, 0].set_ylabel("z-plane: Im z")
-    axes[0, 0].text(-4.2, 3.7, "green: sampled stably, |z| < 1", fontsize=9)
-    axes[1, 0].text(-1.98, 1.72, "black: |z| = 1\nred: image of the imaginary axis", fontsize=9)
+    axes[0, 0].text(0.35, 3.2, "green: |z| < 1,\nsampled stably", fontsize=9)
+    axes[1, 1].text(-1.98, 1.5, "black: |z| = 1\nred: image of the imaginary axis", fontsize=9)
     return figure
 
 

@@ -1,4 +1,4 @@
-"""The delayed neuron ds/dt = -s + w tanh(s(t - tau)) before and after sampling: a Hopf bifurcation becomes a sign flip."""
+"""The neuron ds/dt = -s + w tanh(s(t - tau)) before and after sampling: a Hopf bifurcation becomes a sign flip."""
 
 from typing import Any
 

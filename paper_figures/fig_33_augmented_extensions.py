@@ -33,7 +33,8 @@ def draw(data: dict[str, Any]) -> Any:
     """Left the inputs that a readout sees, middle and right the response to a pulse."""
     figure, (left, middle, right) = new_axes(15, 4.8, 1, 3)
     after = -data["lag"]
-    left.axvspan(-2.5, -0.5, color=COLOURS[4], alpha=0.15, lw=0, label="inputs to come")
+    left.axvspan(-2.5, -0.5, color=COLOURS[4], alpha=0.15, lw=0)
+    left.text(-1.5, 0.02, "to come", ha="center", transform=left.get_xaxis_transform(), fontsize=9)
     for k, name in enumerate(data["sensitivity"]):
         style: Any = {"color": COLOURS[k], "ms": 6 - k, "mfc": "none", "lw": 1.2, "label": name}
         seen = data["sensitivity"][name]
@@ -46,7 +47,9 @@ def draw(data: dict[str, Any]) -> Any:
     left.set(xlabel="lag n - l", ylabel="|d v[n] / d x[l]|", title="The inputs that a readout depends on")
     middle.set(xlabel="samples after the pulse", ylabel="change of |s|", title="What a pulse changes in the state")
     right.set(xlabel="samples after the pulse", ylabel="change of |v|", title="... and in the readout")
-    add_legend(left, loc="lower left")
+    for ax in (left, middle, right):
+        ax.xaxis.get_major_locator().set_params(integer=True)
+    add_legend(right)
     return figure
 
 

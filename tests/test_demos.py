@@ -1,15 +1,11 @@
-"""The demos and the scripts of the figures run, and show what they say."""
+"""The demos run, and show what they say."""
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
 
-import numpy as np
-import pytest
-
 ROOT = Path(__file__).parents[1]
 DEMOS = sorted((ROOT / "demos").glob("[0-9][0-9]_*.py"))
-FIGURES = sorted((ROOT / "paper_figures").glob("fig_*.py"))
 
 
 def load(path: Path) -> ModuleType:
@@ -54,29 +50,3 @@ def test_one_cell_forgets_and_the_other_does_not(tmp_path):
     smallest = demo("05").main(tmp_path, most=40)
     assert smallest["forgets"] < 30
     assert smallest["never forgets"] is None
-
-
-@pytest.mark.parametrize("path", FIGURES, ids=[path.stem for path in FIGURES])
-def test_a_figure_is_drawn_from_finite_data(path):
-    module = load(path)
-    data = module.data()
-    assert all(np.isfinite(array).all() for array in arrays(data))
-    figure = module.draw(data)
-    assert figure.axes
-    assert all(ax.lines for ax in figure.axes)
-
-
-def test_the_figure_of_convergence_shows_first_order_twice_and_second_order_once():
-    data = load(ROOT / "paper_figures" / "fig_02_convergence.py").data()
-    np.testing.assert_allclose(list(data["orders"].values()), [1, 1, 2], atol=0.1)
-
-
-def arrays(data):
-    """All numeric arrays inside nested dicts and tuples."""
-    if isinstance(data, dict):
-        data = tuple(data.values())
-    if isinstance(data, tuple):
-        for part in data:
-            yield from arrays(part)
-    elif isinstance(data, np.ndarray | float):
-        yield np.asarray(data)

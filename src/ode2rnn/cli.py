@@ -1,7 +1,7 @@
-"""The command line: ode2rnn reproduce | figures | simulate | steps | train.  Parsing, messages and exit codes, nothing else.
+"""The command line: ode2rnn reproduce | figures | simulate | steps | train.  Parsing, messages and exit codes.
 
-Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input. What draws or takes long to import is
-imported by the command that needs it, so that help comes at once.
+Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws or
+takes long to import is imported by the command that needs it, so that help comes at once.
 """
 
 from __future__ import annotations

@@ -73,7 +73,7 @@ class CellGraph:
         )
 
     def bundled(self) -> CellGraph:
-        """The same, with one edge W_xcu(l) for a context window, from a node of the kind "window" that holds its inputs."""
+        """The same, with one edge W_xcu(l) for a context window, from a node of the kind "window"."""
         inputs = [name for name in self.nodes if name.startswith("x[")]
         if len(inputs) == 1:
             return self

@@ -100,14 +100,11 @@ def table(scripts: list[Path], manifest: Mapping[str, Any]) -> str:
     lines = [
         "# The figures",
         "",
-        "Each is made by its script: `data()` computes arrays, `draw()` makes the picture of them, `verdict()` decides the"
-        " claim on them.",
-        "`ode2rnn figures` makes all of them again (PDF, PNG, the arrays as NPZ, `manifest.json`, and this page);"
-        " `--only 23` makes one,",
-        "`--quick` all at small size, and `--check` compares newly computed arrays with those here. The diagrams are"
-        " drawn from the",
-        "graph of the cell's own computation, so they cannot disagree with it. The ids are those of the package's"
-        " documentation.",
+        "Each is made by its script: `data()` computes arrays, `draw()` makes the picture, `verdict()` decides the",
+        "claim. `ode2rnn figures` makes all of them again: PDF, PNG, the arrays (NPZ), `manifest.json` and this page.",
+        "`--only 23` makes one, `--quick` all at small size, and `--check` compares newly computed arrays with those",
+        "here. Diagrams are drawn from the graph of the cell's own computation. The ids are those of the package's",
+        "documentation.",
         "",
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),

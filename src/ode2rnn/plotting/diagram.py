@@ -241,7 +241,7 @@ def _draw_lines(
             "capstyle": "round",
             "zorder": depth + 0.004,
         }
-        ax.add_patch(PathPatch(_rounded(body), gid="line", **style))
+        ax.add_patch(PathPatch(_rounded(body), gid=f"{source}|{edge.target if edge else ''}", **style))
         ax.add_patch(
             Polygon([tip, tip - 0.3 * unit + side, tip - 0.3 * unit - side], color=colour, lw=0, zorder=depth + 0.005)
         )
@@ -264,7 +264,9 @@ def _draw_bias(ax: Axes, graph: CellGraph, layout: Layout, bias: str, target: st
     if marked:
         ax.add_patch(PathPatch(Path([(x, top - 0.7), (x, top)]), fill=False, ec=HIGHLIGHT, lw=9, zorder=1))
     ax.add_patch(
-        PathPatch(Path([(x, top - 0.65), (x, top - 0.2)]), gid="line", fill=False, ec="0.35", lw=1.4, zorder=2)
+        PathPatch(
+            Path([(x, top - 0.65), (x, top - 0.2)]), gid=f"{bias}|{target}", fill=False, ec="0.35", lw=1.4, zorder=2
+        )
     )
     ax.add_patch(Polygon([(x, top), (x - 0.11, top - 0.3), (x + 0.11, top - 0.3)], color="0.35", lw=0, zorder=2))
     ax.text(x, top - 0.75, letters(bias), ha="center", va="top", color="0.25", size=10.5, zorder=4)
@@ -279,7 +281,7 @@ def _rectangle(ax: Axes, corners: tuple[float, float, float, float], radius: flo
 def _draw_node(ax: Axes, graph: CellGraph, layout: Layout, name: str, short: bool, marked: bool) -> None:
     (x, y), (w, h) = layout.places[name], _half(graph, layout, name)
     kind, colour, face = graph.nodes[name], colour_of(name), HIGHLIGHT if marked else PAPER
-    written: Any = {"ha": "center", "va": "center", "color": colour, "size": 12, "zorder": 5}
+    written: Any = {"ha": "center", "va": "center", "color": colour, "size": 12, "zorder": 5, "gid": name}
     if kind in ("given", "constant"):
         frame = {"boxstyle": "round,pad=0.25", "fc": face, "ec": colour, "lw": 1.2}
         ax.text(x, y, letters(name), bbox=frame, **written)
@@ -294,7 +296,7 @@ def _draw_node(ax: Axes, graph: CellGraph, layout: Layout, name: str, short: boo
         ax.text(x, y, r"$\odot$" if kind == "product" else "$+$", **written | {"size": 14})
         if name in layout.tags:
             dx, dy = layout.tags[name]
-            ax.text(x + dx, y + dy, letters(name), **written)
+            ax.text(x + dx, y + dy, letters(name), **written | {"gid": None})
 
 
 def _equation(graph: CellGraph, layout: Layout, name: str) -> str:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from ode2rnn.plotting.diagram import Layout, Point
 
 Routes = dict[tuple[str, str], list[Point]]
 
 
-def taps(gates: Mapping[str, Point], buses: Mapping[str, tuple[float, float]]) -> Routes:
+def taps(
+    gates: Mapping[str, Point], buses: Mapping[str, tuple[float, float]], but: Collection[tuple[str, str]] = ()
+) -> Routes:
     """Ways from sources to gates: along a line at the source's height, then up into its slot of the gate.
 
     Args:
         gates: gate -> its centre.
         buses: source -> the height of its line, and its slot, how far to the right of the centre it enters.
+        but: (source, gate) that are not there.
     """
     return {
         (source, name): [(x + slot, height), (x + slot, y)]
         for name, (x, y) in gates.items()
         for source, (height, slot) in buses.items()
+        if (source, name) not in but
     }
 
 
@@ -91,16 +95,15 @@ CHAIN = Layout(
         "v[n]": (11.4, 3.2),
     },
     routes={
-        **taps(
-            {"F_u": (7.2, 3.2), "u[n]": (7.2, 3.2)}, {"r[n-1]": (1.2, -1.1), "v[n-1]": (1.2, -1.1), "x[n]": (0.0, 1.1)}
-        ),
+        **taps({"F_u": (7.2, 3.2)}, {"r[n-1]": (1.2, -1.1), "x[n]": (0.0, 1.1)}),
+        **taps({"u[n]": (7.2, 3.2)}, {"r[n-1]": (1.2, -1.1), "v[n-1]": (1.2, -1.1), "x[n]": (0.0, 1.1)}),
         ("s[n]", "r[n]"): [(11.4, 6.9), (11.4, 5.1)],
     },
-    exits={"s[n]": [(14.4, 6.9)], "r[n]": [(14.4, 5.1)], "v[n]": [(14.4, 3.2)]},
+    exits={"s[n]": [(14.6, 6.9)], "r[n]": [(14.6, 5.1)], "v[n]": [(14.6, 3.2)]},
     tags={"s[n]": (0.0, 0.75)},
     slots={"F_u": 0.0, "u[n]": 0.0},
-    frames=[(1.2, -0.7, 13.6, 8.2)],
-    box=(1.75, 0.62),
+    frames=[(1.2, -0.7, 13.8, 8.2)],
+    box=(2.0, 0.62),
     size=(-1.2, -1.0, 15.8, 9.6),
 )
 
@@ -124,7 +127,11 @@ VANILLA = Layout(
         "v[n]": (23.6, 6.2),
     },
     routes={
-        **taps(VANILLA_GATES, {"s[n-1]": (2.0, -1.5), "v[n-1]": (1.0, -0.5), "x[n]": (0.0, 1.5)}),
+        **taps(
+            VANILLA_GATES,
+            {"s[n-1]": (2.0, -1.5), "v[n-1]": (1.0, -0.5), "x[n]": (0.0, 1.5)},
+            but={("s[n-1]", "u[n]"), ("s[n-1]", "g_cr[n]")},
+        ),
         ("s[n-1]", "g_cs[n]"): [(1.5, 9.4), (1.5, 2.0), (2.7, 2.0), (2.7, 5.0)],
         ("s[n-1]", "g_cu[n]"): [(1.5, 9.4), (1.5, 2.0), (7.4, 2.0), (7.4, 5.0)],
         ("g_cu[n]", "g_cu[n] * u[n]"): [(8.9, 7.2), (11.25, 7.2)],
@@ -159,7 +166,8 @@ def unrolled_lstm(ticks: int) -> Layout:
         places |= {f"x{t}": (x - 0.1, 0.0), **gates}
         places |= {keep: (x + 1.9, 8.2), add: (x + 5.5, 6.4), f"s{t}": (x + 5.5, 8.2)}
         places |= {f"r{t}": (x + 11.7, 6.7), f"v{t}": (x + 11.7, 5.4)}
-        routes |= taps(gates, {f"s{past}": (2.2, -0.6), f"v{past}": (1.2, 0.0), f"x{t}": (0.0, 0.6)})
+        buses = {f"s{past}": (2.2, -0.6), f"v{past}": (1.2, 0.0), f"x{t}": (0.0, 0.6)}
+        routes |= taps(gates, buses, but={(f"s{past}", f"u{t}"), (f"s{past}", f"g_cr{t}")})
         for gate in (f"g_cs{t}", f"g_cu{t}"):
             routes[f"s{past}", gate] = [(x + 0.2, 8.2), (x + 0.2, 2.2), *routes[f"s{past}", gate]]
         if n:
@@ -173,7 +181,6 @@ def unrolled_lstm(ticks: int) -> Layout:
             (f"g_cr{t}", f"v{t}"): [(x + 9.4, 5.4), (x + 11.7, 5.4)],
         }
         exits[f"v{t}"] = [(x + 13.2, 5.4), (x + 13.2, 9.7)]
-        del routes[f"s{past}", f"u{t}"], routes[f"s{past}", f"g_cr{t}"]
     end = pitch * (ticks - 1)
     exits[f"s[{ticks - 1}]"] = [(end + 14.4, 8.2)]
     return Layout(
@@ -202,18 +209,18 @@ def augmented(context: int) -> Layout:
     window = f"x[n] .. x[n+{context - 1}]"
     inputs = {"x[n]" if k == 0 else f"x[n+{k}]": (0.0, -0.2 - 1.1 * k) for k in range(context)}
     middle = sum(y for _, y in inputs.values()) / context
-    routes = taps(AUGMENTED_GATES, {"s[n-1]": (2.0, -1.7), "v[n-1]": (1.0, -0.5), window: (middle, 1.7)})
-    for gate in ("g_cs[n]", "g_cu[n]", "g_cx[n]"):
-        routes["s[n-1]", gate] = [(1.9, 11.0), (1.9, 2.0), *routes["s[n-1]", gate]]
-    routes[window, "xi_du[n]"] = [(21.4, middle), (21.4, 5.0)]
-    for pair in (
+    others = {
         ("s[n-1]", "xi_du[n]"),
         ("s[n-1]", "u[n]"),
         ("s[n-1]", "g_cr[n]"),
         ("v[n-1]", "xi_du[n]"),
         (window, "u[n]"),
-    ):
-        del routes[pair]
+    }
+    buses = {"s[n-1]": (2.0, -1.7), "v[n-1]": (1.0, -0.5), window: (middle, 1.7)}
+    routes = taps(AUGMENTED_GATES, buses, but=others)
+    for gate in ("g_cs[n]", "g_cu[n]", "g_cx[n]"):
+        routes["s[n-1]", gate] = [(1.9, 11.0), (1.9, 2.0), *routes["s[n-1]", gate]]
+    routes[window, "xi_du[n]"] = [(21.4, middle), (21.4, 5.0)]
     return Layout(
         places={
             "s[n-1]": (0, 11.0),
