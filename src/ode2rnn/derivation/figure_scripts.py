@@ -149,7 +149,7 @@ def _gap(array: np.ndarray, other: np.ndarray) -> tuple[float, float]:
         return np.inf, 1.0
     if not finite.any():
         return 0.0, 1.0
-    return float(np.abs(a - b)[finite].max()), float(np.abs(b[finite]).max()) or 1.0
+    return float(np.abs(a[finite] - b[finite]).max()), float(np.abs(b[finite]).max()) or 1.0
 
 
 def file_hash(path: Path) -> str:

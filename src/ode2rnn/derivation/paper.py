@@ -109,22 +109,31 @@ def table(scripts: list[Path], manifest: Mapping[str, Any]) -> str:
         "| " + " | ".join(COLUMNS) + " |",
         "|" + "---|" * len(COLUMNS),
     ]
-    for script in map(load_script, scripts):
-        entry = manifest["figures"].get(script.name, {})
-        verdict = "not made yet"
-        if entry:
-            word = "holds" if entry["holds"] else "**FAILS**"
-            verdict = f"{word}: {entry['measured']} (expected {entry['expected']})"
-        cells = (
-            f"[{script.number:02d}]({script.name}.png)",
-            script.module.SECTION,
-            ", ".join(script.module.EQUATIONS),
-            f"[{script.path.name}]({script.path.name})",
-            script.module.CLAIM,
-            verdict,
-        )
+    for path in scripts:
+        try:
+            script = load_script(path)
+        except Exception as error:
+            cells: tuple[str, ...] = (path.stem.split("_")[1], "", "", path.name, "", f"does not load: {error}")
+        else:
+            cells = _row(script, manifest["figures"].get(script.name))
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
     return "\n".join([*lines, ""])
+
+
+def _row(script: FigureScript, entry: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """The row of one figure, with the verdict that the manifest keeps."""
+    verdict = "not made yet"
+    if entry is not None:
+        word = "holds" if entry["holds"] else "**FAILS**"
+        verdict = f"{word}: {entry['measured']} (expected {entry['expected']})"
+    return (
+        f"[{script.number:02d}]({script.name}.png)",
+        script.module.SECTION,
+        ", ".join(script.module.EQUATIONS),
+        f"[{script.path.name}]({script.path.name})",
+        script.module.CLAIM,
+        verdict,
+    )
 
 
 def _record(
