@@ -1,12 +1,16 @@
 """The benchmarks still run: at small size, without peers that need installing, and without a word on speed."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
-from tests.benchmarks import dde, limits, networks, ode, report, run, scaling
+from tests.benchmarks import dde, limits, networks, ode, report, run, scaling, training
 from tests.benchmarks.harness import OURS, Contender, Job, Row, compare, rows, tune
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
+
+from ode2rnn.sweep import LengthStudy, length_study
+from ode2rnn.sweep.length_scores import LengthScore
 
 
 def test_the_tolerance_found_is_just_under_the_target():
@@ -122,3 +126,37 @@ def test_an_unknown_job_is_refused(capsys):
     with pytest.raises(SystemExit):
         run.main(["--jobs", "oed"])
     assert "got 'oed'" in capsys.readouterr().err
+
+
+def test_the_tables_of_what_gating_buys_are_written_from_the_saved_scores(tmp_path, monkeypatch):
+    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 60)
+    (tmp_path / "README.md").write_text(f"before\n{training.BEGIN}\nold\n{training.END}\nafter\n")
+    small = {"seeds": 2, "networks": ["rnn", "feed-forward"], "weights": 60, "epochs": 1, "progress": False}
+    monkeypatch.setattr(training, "length_study", partial(length_study, lengths=[12, 14], jobs=1))
+    training.main(["adding", "copy", "sunspots"], tmp_path, tmp_path / "README.md", **small)
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("before\n")
+    assert text.endswith("after\n")
+    assert "old" not in text
+    for name in ("adding", "copy"):
+        study = training.load_lengths(name, tmp_path)
+        assert study.lengths == [12, 14]
+        assert study.markdown() in text
+        assert training.where_it_wins(study) in text
+    score, found, baselines = training.load_task("sunspots", tmp_path)
+    assert score == "rmse"
+    assert f"{baselines['AR(9)']:.4g}" == "17.44"
+    (name, (weights, values)) = next(iter(found.items()))
+    assert f"| {name} | {weights} | {values.mean():.4g} ({values.std(ddof=1):.2g}) |" in text
+    assert (tmp_path / "lengths.png").stat().st_size > 10_000
+
+
+def test_where_the_lstm_wins_is_said_by_length():
+    scores = {"VanillaLSTM": {5: 1.0, 9: 3.0}, "GRU": {5: 2.0, 9: 2.0}}
+    study = LengthStudy(
+        "adding",
+        "mse",
+        tuple(LengthScore(n, name, 1, 1, 0, value, 1, 1) for name, by in scores.items() for n, value in by.items()),
+        {5: {}, 9: {}},
+    )
+    assert training.where_it_wins(study) == ("adding: the VanillaLSTM has the best mean at length 5; not at 9 (GRU).")

@@ -33,13 +33,13 @@ def test_the_claim_holds(claim, series, request):
     assert finding.holds, f"{claim.id}: {claim.statement}: expected {finding.expected}, measured {finding.measured}"
 
 
-def test_every_equation_of_sections_c_d_u_and_b_has_a_claim():
+def test_every_equation_has_a_claim():
     covered = set()
     for claim in CLAIMS:
         first, _, last = claim.id.partition("-")
         span = range(int(first[1:]), int((last or first)[1:]) + 1)
         covered |= {f"{first[0]}{k}" for k in span}
-    last = {"C": 10, "D": 11, "U": 5, "B": 6}
+    last = {"C": 10, "D": 11, "U": 5, "B": 6, "T": 7, "L": 11, "X": 7}
     assert {f"{section}{k}" for section, n in last.items() for k in range(1, n + 1)} <= covered
 
 
@@ -68,6 +68,20 @@ def test_a_wrong_back_propagation_fails_its_claims(sunspots, monkeypatch):
     assert {"B1-B3", "B3", "B4", "B6"} <= failed
 
 
+def test_a_wrong_back_propagation_through_the_lstm_fails_its_claims(sunspots, monkeypatch):
+    """The peepholes pass no error on: one term of L9 is missing, in the Vanilla LSTM alone."""
+    monkeypatch.setattr("ode2rnn.gated.vanilla_backward.through", lambda W, error: 0.0)
+    failed = [claim for claim in CLAIMS if claim.id[0] in "TLX" and not check(claim, sunspots).finding.holds]
+    assert {claim.id for claim in failed} == {"L7-L11", "L11", "X1-X3"}
+
+
+def test_a_warping_that_is_left_out_fails_the_claims_of_the_chain(sunspots, monkeypatch):
+    """The readout gate takes the state itself in place of G_d(s)."""
+    monkeypatch.setattr("ode2rnn.gated.transition.GatedReadout.show", lambda cell, s: cell.g_cr * s)
+    failed = {claim.id for claim in CLAIMS if claim.id[0] == "T" and not check(claim, sunspots).finding.holds}
+    assert failed == {"T5", "T6"}
+
+
 def test_a_state_that_is_not_set_to_zero_fails_the_claims_of_unrolling(sunspots, monkeypatch):
     monkeypatch.setattr("ode2rnn.derivation.unrolling.unroll", lambda cell, K: cell)
     failed = {claim.id for claim in CLAIMS if claim.id[0] == "U" and not check(claim, sunspots).finding.holds}
@@ -93,7 +107,7 @@ def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == len(PICTURES) == 9
+    assert text.count(".png)") == len(PICTURES) == 11
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]

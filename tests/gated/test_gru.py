@@ -169,7 +169,7 @@ def test_other_arguments_that_do_not_fit_are_told() -> None:
         run(gru(), X, GRUState(np.zeros((2, 3))))
     with pytest.raises(ValueError, match="convention: expected one of keras, own, torch"):
         parameter_count(gru(), "jax")
-    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN, TappedRNN, VanillaLSTM"):
+    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM"):
         parameter_count(torch.nn.LSTM(2, 2))
     with pytest.raises(ValueError, match=r"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM or .* got GRU"):
         bptt(gru(), X, X)

@@ -358,6 +358,7 @@ STARTS = {
     ),
     "nan": (LSTMState(np.full(D, np.nan), np.zeros(D)), r"s0.s: expected finite numbers, got an array that holds NaN"),
     "tensor": (LSTMState(torch.zeros(D), np.zeros(D)), r"s0.s: expected NumPy, as the cell's arrays, got a tensor"),
+    "tuple": ((np.zeros(D), np.zeros(D)), r"s0: expected s\[-1\], or the whole state as a LSTMState, got a tuple"),
     "plain": (np.zeros(M), r"s0: expected shape \(\.\.\., 5\), got \(3,\)"),
 }
 

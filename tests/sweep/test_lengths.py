@@ -33,7 +33,7 @@ def test_a_score_is_that_of_the_network_trained_from_its_seed(study):
     setup, kind = MEMORIES["adding"].setup, KINDS["rnn"]
     task = adding(6, train=100)
     one = next(s for s in study.scores if (s.length, s.network, s.seed) == (6, "StandardRNN", 1))
-    model = seeded(lambda: kind.build(shape_of(task), one.units), 1)
+    model = seeded(lambda: kind.build(shape_of(task), one.units, setup.open), 1)
     adam = torch.optim.Adam(model.parameters(), lr=setup.rate_of("rnn"))
     how = {"epochs": 1, "batch": setup.batch, "clip": setup.clip, "seed": 1, "progress": False}
     fit(model, task.train, task.validation, optimizer=adam, **how)
@@ -81,6 +81,17 @@ def test_the_units_are_those_with_the_nearest_number_of_weights(name):
     for weights in (1, 300, 900):
         distance = np.abs(sizes - weights)
         assert distance[kind.units(ADDING, weights) - 1] == distance.min()
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "augmented"])
+def test_gates_that_keep_the_state_start_open(name):
+    biases = [
+        value.detach()
+        for which in (0.5, 3.0)
+        for key, value in KINDS[name].build(ADDING, 5, which).named_parameters()
+        if key in ("layer.b_z_l0", "layer.b_cs_l0")
+    ]
+    np.testing.assert_array_equal(np.stack(biases), np.repeat([[0.5], [3.0]], 5, axis=1))
 
 
 def test_a_recurrent_net_has_one_size_at_every_length_and_the_feed_forward_net_has_not(study):

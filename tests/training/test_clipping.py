@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import CanonicalRNN, TappedRNN, run
+from ode2rnn import AugmentedLSTM, CanonicalRNN, TappedRNN, VanillaLSTM, run
+from ode2rnn.gated.vanilla import LETTERS
 from ode2rnn.training.bptt import bptt
 from ode2rnn.training.clipping import clip, norm, parameters
 
@@ -75,6 +76,17 @@ def test_cells_with_taps_and_tensors_are_clipped_too() -> None:
     assert torch.is_tensor(shorter.W_r)
     assert shorter.W_x is None
     assert norm(shorter) == pytest.approx(0.5)
+
+
+def test_the_gradients_of_an_lstm_are_clipped_too() -> None:
+    cell = AugmentedLSTM.of(VanillaLSTM(**dict.fromkeys(LETTERS, 0.5)), W_qdr=0.5)
+    gradients = bptt(cell, np.ones((9, 1)), np.full((9, 1), 100.0)).gradients
+    shorter, before = clip(gradients, 1.0)
+    assert before > 10
+    assert type(shorter) is AugmentedLSTM
+    assert len(parameters(shorter)) == 16
+    np.testing.assert_allclose(parameters(shorter), parameters(gradients) / before, rtol=1e-14)
+    assert norm(shorter) == pytest.approx(1.0)
 
 
 def test_norms_do_not_overflow_and_zero_stays_zero() -> None:

@@ -4,8 +4,10 @@ from ode2rnn.derivation.claim import Claim, Experiment, Finding
 from ode2rnn.derivation.continuous_time import CONTINUOUS
 from ode2rnn.derivation.discretization import DISCRETIZATION
 from ode2rnn.derivation.gradients import GRADIENTS
+from ode2rnn.derivation.lstm import LSTM
+from ode2rnn.derivation.transition import TRANSITION
 from ode2rnn.derivation.unrolling import UNROLLING
 
-CLAIMS: tuple[Claim, ...] = (*CONTINUOUS, *DISCRETIZATION, *UNROLLING, *GRADIENTS)
+CLAIMS: tuple[Claim, ...] = (*CONTINUOUS, *DISCRETIZATION, *UNROLLING, *GRADIENTS, *TRANSITION, *LSTM)
 
 __all__ = ["CLAIMS", "Claim", "Experiment", "Finding"]

@@ -15,9 +15,16 @@ from ode2rnn.derivation.figures import PICTURES as SAMPLING_PICTURES
 from ode2rnn.derivation.figures import Picture
 from ode2rnn.derivation.gating_figures import GATING_PICTURES
 from ode2rnn.derivation.gradient_figures import GRADIENT_PICTURES
+from ode2rnn.derivation.transition_figures import TRANSITION_PICTURES
 from ode2rnn.derivation.unrolling_figures import UNROLLING_PICTURES
 
-PICTURES: tuple[Picture, ...] = (*SAMPLING_PICTURES, *UNROLLING_PICTURES, *GRADIENT_PICTURES, *GATING_PICTURES)
+PICTURES: tuple[Picture, ...] = (
+    *SAMPLING_PICTURES,
+    *UNROLLING_PICTURES,
+    *GRADIENT_PICTURES,
+    *TRANSITION_PICTURES,
+    *GATING_PICTURES,
+)
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 
 
@@ -93,7 +100,7 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
     failed = sum(not row.finding.holds for row in rows)
     verdict = "Every claim holds." if not failed else f"{failed} of {len(rows)} claims FAIL."
     lines = [
-        "# From the differential equation to the canonical RNN, its unrolling and its gradients",
+        "# From the differential equation to the canonical RNN, its gradients, and the LSTM",
         "",
         summary(series),
         f"The network is C9 with three states and tau = dT = 1 {series.unit_of_time}. {verdict}",

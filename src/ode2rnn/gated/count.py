@@ -1,15 +1,30 @@
-"""How many parameters a cell has.  Uses: S3."""
+"""The weights of a cell, and how many parameters it has.  Uses: S3."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from typing import Any
 
 from ode2rnn.core.arrays import brief, check_choice, to_numpy
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
-from ode2rnn.gated.cell import GatedCell
+from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.gru import GRU
+from ode2rnn.gated.vanilla import VanillaLSTM
+
+
+def weights(cell: Any) -> dict[str, Any]:
+    """The arrays of a cell by letter, of a tapped cell by letter and lag, without those that are None.
+
+    Raises:
+        ValueError: no CanonicalRNN, TappedRNN, VanillaLSTM, AugmentedLSTM or GRU.
+    """
+    if not isinstance(cell, CanonicalRNN | TappedRNN | VanillaLSTM | AugmentedLSTM | GRU):
+        raise ValueError(
+            f"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief(cell)}"
+        )
+    values = {field.name: getattr(cell, field.name) for field in fields(cell)}
+    return {name: value for name, value in values.items() if isinstance(value, Mapping) or hasattr(value, "shape")}
 
 
 def parameter_count(cell: Any, convention: str = "own") -> int:
@@ -32,14 +47,9 @@ def parameter_count(cell: Any, convention: str = "own") -> int:
         (9, 3)
     """
     check_choice("convention", convention, ("own", "keras", "torch"))
-    if not isinstance(cell, CanonicalRNN | TappedRNN | GatedCell | GRU) or not is_dataclass(cell):
-        raise ValueError(
-            f"cell: expected a CanonicalRNN, TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief(cell)}"
-        )
     arrays: list[Any] = []
-    for field in fields(cell):
-        value = getattr(cell, field.name)
-        arrays += value.values() if isinstance(value, Mapping) else [value] if hasattr(value, "shape") else []
+    for value in weights(cell).values():
+        arrays += value.values() if isinstance(value, Mapping) else [value]
     count = sum(to_numpy(array).size for array in arrays)
     if isinstance(cell, CanonicalRNN) and not to_numpy(cell.W_s).any():
         count -= to_numpy(cell.W_s).size

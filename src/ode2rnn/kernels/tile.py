@@ -138,6 +138,50 @@ def add_to(typing: Any, address: Any, value: Any) -> Any:
     return types.void(types.int64, value), build
 
 
+@intrinsic
+def number_at(typing: Any, zero: Any, address: Any) -> Any:
+    """The number at ``address``, of the precision of ``zero``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.load(builder.inttoptr(given[1], given[0].type.as_pointer()))
+
+    return zero(zero, types.int64), build
+
+
+@intrinsic
+def put_at(typing: Any, zero: Any, address: Any, value: Any) -> Any:
+    """Write a number of the precision of ``zero`` at ``address``."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        builder.store(given[2], builder.inttoptr(given[1], given[2].type.as_pointer()))
+        return context.get_dummy_value()
+
+    return types.void(zero, types.int64, zero), build
+
+
+@intrinsic
+def width_of(typing: Any, zero: Any) -> Any:
+    """How many bytes a number of the precision of ``zero`` takes."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return ir.Constant(LONG, 4 if zero is types.float32 else 8)
+
+    return types.int64(zero), build
+
+
+@intrinsic
+def clear(typing: Any, zero: Any, address: Any, count: Any) -> Any:
+    """Set ``count`` numbers from ``address`` on to zero."""
+
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        start = builder.inttoptr(given[1], ir.IntType(8).as_pointer())
+        length = builder.mul(given[2], ir.Constant(LONG, 4 if zero is types.float32 else 8))
+        cgutils.memset(builder, start, length, 0)
+        return context.get_dummy_value()
+
+    return types.void(zero, types.int64, types.int64), build
+
+
 tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
 
 
@@ -170,20 +214,36 @@ def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: i
 
     scratch (rows, PANEL) holds the last part where the panels do not divide m.
     """
-    zero, size = packed.dtype.type(0.0), packed.itemsize
-    panels, k, width = packed.shape
-    w, whole = start_of(packed), m // width
+    k, width = packed.shape[1:]
+    zero = packed.dtype.type(0.0)
+    add_product_at(zero, z, k, rows, start_of(packed), k, width, start_of(scratch), c, m, m)
+
+
+@njit(**FREE)
+def add_product_at(
+    zero: float,
+    z: int,
+    row: int,
+    rows: int,
+    w: int,
+    k: int,
+    width: int,
+    scratch: int,
+    c: int,
+    c_row: int,
+    m: int,
+) -> None:
+    """The same for rows of Z and of C that are ``row`` and ``c_row`` numbers apart, all given by addresses."""
+    size, whole = width_of(zero), m // width
     for j in range(whole):
-        _strip(zero, z, k, 1, w + j * k * width * size, width, rows, k, c + j * width * size, m, size)
-    if whole < panels:
-        part = start_of(scratch)
-        for i in range(rows):
-            for j in range(width):
-                scratch[i, j] = zero
-        _strip(zero, z, k, 1, w + whole * k * width * size, width, rows, k, part, width, size)
+        _strip(zero, z, row, 1, w + j * k * width * size, width, rows, k, c + j * width * size, c_row, size)
+    if whole * width < m:
+        clear(zero, scratch, rows * width)
+        _strip(zero, z, row, 1, w + whole * k * width * size, width, rows, k, scratch, width, size)
         for i in range(rows):
             for j in range(m - whole * width):
-                add_to(c + (i * m + whole * width + j) * size, scratch[i, j])
+                part = number_at(zero, scratch + (i * width + j) * size)
+                add_to(c + (i * c_row + whole * width + j) * size, part)
 
 
 @njit(**FREE)

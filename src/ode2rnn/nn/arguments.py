@@ -48,7 +48,7 @@ def check_start(layer: RecurrentLayer, hx: Any, batch: int, batched: bool) -> St
     """What the recursions start from, each part (recursions, batch, width)."""
     rows, names, widths = len(layer.places()), layer.states, layer._widths()
     if hx is None:
-        own = next(layer.parameters())
+        own = layer._like
         return tuple(layer._rest(own, width).expand(rows, batch, width) for width in widths)
     if len(names) > 1 and (not isinstance(hx, tuple | list) or len(hx) != len(names)):
         got = f"{len(hx)} of them" if isinstance(hx, tuple | list) else _shape(hx)
@@ -69,7 +69,7 @@ def _shape(value: Any) -> str:
 
 
 def _check_kind(layer: RecurrentLayer, name: str, value: Tensor) -> Tensor:
-    own = next(layer.parameters())
+    own = layer._like
     if value.dtype != own.dtype or value.device != own.device:
         raise ValueError(
             f"{name}: expected {own.dtype} on {own.device}, as the weights, got {value.dtype} on {value.device}"

@@ -58,17 +58,18 @@ class AugmentedLSTM(LSTMLayer):
         super().__init__(*args, **kwargs)
 
     @classmethod
-    def _extensions(cls, cell: Cell) -> dict[str, Any]:
+    def _from_cell(cls, cell: Cell) -> dict[str, Any]:
         proj_size = 0 if cell.W_qdr is None else cell.readout_width
-        return {"context": cell.context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
+        own = {"context": cell.context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
+        return super()._from_cell(cell) | own
 
     @classmethod
     def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:
-        if options.get("external_gate"):
-            raise ValueError(
-                "external_gate: expected False, as in the layer to be copied, got True; with weights 0 it"
-                " would halve the input"
-            )
+        for name, none in (("external_gate", False), ("proj_size", 0)):
+            if options.get(name):
+                raise ValueError(
+                    f"{name}: expected {none}, since weights 0 would compute something else, got {options[name]}"
+                )
         return super()._blank({"external_gate": False} | dict(options), **given)
 
     def _refuse(self, whose: str) -> None:

@@ -10,10 +10,9 @@ from typing import Any, Self
 import torch
 
 from ode2rnn.continuous.rnn import ContinuousRNN
-from ode2rnn.discrete.canonical import CanonicalRNN as Cell
 from ode2rnn.discrete.schemes import undiscretize
 from ode2rnn.nn.exchange import copy_into
-from ode2rnn.nn.simple import SimpleLayer, check_cell, sampled
+from ode2rnn.nn.simple import SimpleLayer, sampled
 
 
 class CanonicalRNN(SimpleLayer):
@@ -52,17 +51,6 @@ class CanonicalRNN(SimpleLayer):
                 weight.mul_(self.dt * leak)
         for suffix, _ in self.places():
             copy_into(self, suffix, {"W_s": leak * torch.eye(self.hidden_size, dtype=torch.float64)})
-
-    @classmethod
-    def from_cell(cls, cell: Cell, batch_first: bool = False) -> Self:
-        """The layer with a copy of the weights of a CanonicalRNN of lag 1.
-
-        Raises:
-            ValueError: another kind of cell.
-        """
-        layer = cls(batch_first=batch_first, **check_cell(cell))
-        copy_into(layer, "_l0", {letter: getattr(cell, letter) for letter in cls.letters})
-        return layer
 
     @classmethod
     def from_continuous(cls, model: Any, dt: float, scheme: str = "backward_euler", batch_first: bool = False) -> Self:

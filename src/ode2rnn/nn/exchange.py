@@ -17,6 +17,7 @@ from ode2rnn.core.arrays import as_like, brief
 
 if TYPE_CHECKING:
     from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.portable import PortableLayer
 
 SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 
@@ -44,7 +45,7 @@ def fuse(layer: RecurrentLayer, suffix: str) -> dict[str, Tensor]:
         parts = [None if letter is None else getattr(layer, letter + suffix) for letter in letters]
         like = next((part for part in parts if part is not None), None)
         if name == "bias_hh" and layer.bias:
-            like = next(layer.parameters())
+            like = layer._like
         if like is None or any(part is not None and part.ndim > 2 for part in parts):
             continue
         blocks = [like.new_zeros(d) if part is None else part for part in parts]
@@ -70,7 +71,7 @@ def take(layer: RecurrentLayer, suffix: str, fused: Mapping[str, Tensor]) -> Non
 def even(layer: RecurrentLayer, shape: tuple[int, ...]) -> Tensor:
     """Numbers drawn as torch draws its weights."""
     bound = 1 / math.sqrt(layer.hidden_size)
-    return next(layer.parameters()).detach().new_empty(shape).uniform_(-bound, bound)
+    return layer._like.detach().new_empty(shape).uniform_(-bound, bound)
 
 
 def draw(layer: RecurrentLayer) -> None:
@@ -100,7 +101,7 @@ def draw_rest(layer: RecurrentLayer) -> None:
                     parameter[1:].copy_(even(layer, (shape[0] - 1, *shape[1:])))
 
 
-def from_torch(kind: type[RecurrentLayer], module: Any, options: Mapping[str, Any]) -> Any:
+def from_torch(kind: type[PortableLayer], module: Any, options: Mapping[str, Any]) -> Any:
     """The layer of this ``kind`` that computes what ``module`` does."""
     if not isinstance(module, kind.torch_type):
         raise ValueError(f"module: expected a torch.nn.{kind.torch_type.__name__}, got {brief(module)}")
@@ -113,11 +114,11 @@ def from_torch(kind: type[RecurrentLayer], module: Any, options: Mapping[str, An
     return layer.train(module.training)
 
 
-def to_torch(layer: RecurrentLayer) -> Any:
+def to_torch(layer: PortableLayer) -> Any:
     """The layer of torch with these weights."""
     name = f"torch.nn.{layer.torch_type.__name__}"
     refuse(layer, name)
-    like = next(layer.parameters())
+    like = layer._like
     arguments = {name: getattr(layer, name) for name in (*SHARED, *layer.torch_options)}
     module = layer.torch_type(**arguments, device=like.device, dtype=like.dtype)
     weights = {key + suffix: value for suffix, _ in layer.places() for key, value in fuse(layer, suffix).items()}
@@ -125,7 +126,7 @@ def to_torch(layer: RecurrentLayer) -> Any:
     return module.train(layer.training)
 
 
-def refuse(layer: RecurrentLayer, whose: str) -> None:
+def refuse(layer: PortableLayer, whose: str) -> None:
     """Raise a ValueError for what ``whose`` layer has not: an argument, or a weight that is not 0."""
     layer._refuse(whose)
     known = {letter for letters in layer.fused.values() for letter in letters}

@@ -5,38 +5,22 @@ Uses: L1 to L11, X1 to X7.  The twin of the compiled passes.  Row vectors: W v i
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from ode2rnn.nn.gated_weights import Gradients, Stacked
+from ode2rnn.nn.gated_weights import Gradients, Weights, by_letter, stack
 
 
-class Kept(NamedTuple):
-    """What the backward pass needs of the forward one: s[-1 .. N-1] and the values of the gates, u and xi_du."""
+def forward(
+    x: Tensor, s: Tensor, v: Tensor, weights: Weights, keep: bool
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+    """v[0 .. N-1], s[N-1], v[N-1], and what the backward pass needs if there will be one (``keep``).
 
-    S: Tensor
-    G: Tensor
-
-
-class Wanted(NamedTuple):
-    """Which gradients are asked for: of the stacked weights, x, s[-1] and v[-1]."""
-
-    W_x: bool
-    W_v: bool
-    b: bool
-    W_s: bool
-    W_scr: bool
-    W_qdr: bool
-    x: bool
-    s: bool
-    v: bool
-
-
-def forward(x: Tensor, s: Tensor, v: Tensor, weights: Stacked, keep: bool) -> tuple[Tensor, Tensor, Kept | None]:
-    """v[0 .. N-1], s[N-1], and what the backward pass needs if there will be one (``keep``)."""
-    W_x, W_v, b, W_s, W_scr, W_qdr = weights
+    That is s[-1 .. N-1] and at every tick u, the gates and xi_du.
+    """
+    W_x, W_v, b, W_s, W_scr, W_qdr = stack(weights)
     d, k = s.shape[-1], len(W_v)
     external = k == 5 * d
     with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
@@ -70,23 +54,21 @@ def forward(x: Tensor, s: Tensor, v: Tensor, weights: Stacked, keep: bool) -> tu
             if keep:
                 S.append(s)
                 G.append(torch.cat([u, gates, g_cr, xi_n[:, k - d :] if external else xi_n[:, :0]], 1))
-        return torch.stack(V), s, Kept(torch.stack(S), torch.stack(G)) if keep else None
+        return torch.stack(V), s.clone(), v.clone(), (torch.stack(S), torch.stack(G)) if keep else ()
 
 
 def backward(
     x: Tensor,
     v: Tensor,
     V: Tensor,
-    weights: Stacked,
-    kept: Kept,
-    V_bar: Tensor | None,
-    s_bar: Tensor | None,
-    v_bar: Tensor | None,
-    wanted: Wanted,
-) -> tuple[Gradients, Tensor | None, Tensor | None, Tensor | None]:
-    """The gradients of the weights, x, s[-1] and v[-1], from those of V, s[N-1] and v[N-1], None for zero."""
-    W_x, W_v, _, W_s, W_scr, W_qdr = weights
-    (S, G), d, k = kept, kept.S.shape[-1], len(W_v)
+    kept: tuple[Tensor, ...],
+    weights: Weights,
+    bars: Sequence[Tensor | None],
+    needs: Sequence[bool],
+) -> list[Tensor | None]:
+    """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
+    W_x, W_v, _, W_s, W_scr, W_qdr = stack(weights)
+    (S, G), (V_bar, s_bar, v_bar), d, k = kept, bars, kept[0].shape[-1], len(W_v)
     external = k == 5 * d
     Z, chis, ticks = torch.empty_like(G), torch.empty_like(V), len(V)
     s_bar = torch.zeros_like(S[0]) if s_bar is None else s_bar  # through the states from the future
@@ -115,20 +97,21 @@ def backward(
         v_bar = Z[n, :, :k] @ W_v
     gates, inputs = Z[..., :k], Z[..., d:] if external else Z
     past = torch.cat([v[None], V[:-1]])
-    gradients = Gradients(
-        W_x=torch.stack([shifted(inputs, x, j) for j in range(len(W_x))]) if wanted.W_x else None,  # X7
-        W_v=outer(gates, past) if wanted.W_v else None,  # L11
-        b=gates.sum((0, 1)) if wanted.b else None,
-        W_s=peep_outer(W_s, gates[..., d : k - d], S[:-1]) if W_s is not None and wanted.W_s else None,
-        W_scr=peep_outer(W_scr, gates[..., k - d :], S[1:]) if W_scr is not None and wanted.W_scr else None,
-        W_qdr=outer(chis, G[..., k - d : k] * torch.tanh(S[1:])) if W_qdr is not None and wanted.W_qdr else None,
+    stacked = Gradients(
+        W_x=torch.stack([shifted(inputs, x, j) for j in range(len(W_x))]),  # X7
+        W_v=outer(gates, past),  # L11
+        b=gates.sum((0, 1)),
+        W_s=None if W_s is None else peep_outer(W_s, gates[..., d : k - d], S[:-1]),
+        W_scr=None if W_scr is None else peep_outer(W_scr, gates[..., k - d :], S[1:]),
+        W_qdr=None if W_qdr is None else outer(chis, G[..., k - d : k] * torch.tanh(S[1:])),
     )
     x_bar = None
-    if wanted.x:
+    if needs[0]:
         x_bar = inputs @ W_x[0]
         for j in range(1, min(len(W_x), ticks)):
             x_bar[j:] += inputs[: ticks - j] @ W_x[j]
-    return gradients, x_bar, s_bar if wanted.s else None, v_bar if wanted.v else None
+    found = [x_bar, s_bar, v_bar, *by_letter(weights, stacked)]
+    return [gradient if need else None for gradient, need in zip(found, needs, strict=True)]
 
 
 def windows(x: Tensor, W_x: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ is one matrix: all gates see v[n-1]; cu, cs and cx see s[n-1], and cr alone s[n]
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -19,6 +19,9 @@ LETTERS = (
 PLAIN, EXTERNAL = ("du", "cu", "cs", "cr"), ("du", "cu", "cs", "cx", "cr")
 # with the external gate the input term of du is kept apart, behind the gates
 INPUTS = {PLAIN: PLAIN, EXTERNAL: ("cu", "cs", "cx", "cr", "du")}
+
+
+Weights = Mapping[str, Any]  # letter -> Tensor, or None for what there is not
 
 
 class Stacked(NamedTuple):
@@ -47,33 +50,44 @@ class Gradients(NamedTuple):
     W_qdr: Tensor | None
 
 
-def order(weights: Mapping[str, Tensor | None]) -> tuple[str, ...]:
+def order(weights: Weights) -> tuple[str, ...]:
     """The gates of these weights."""
     return PLAIN if weights["W_vcx"] is None else EXTERNAL
 
 
-def stack(weights: Mapping[str, Tensor | None]) -> Stacked:
-    """The stack of these weights. Peepholes of mixed kinds become matrices, missing biases zeros."""
+def uniform(weights: Weights) -> Weights:
+    """The same weights with peepholes of one kind: matrices where some are and others are not."""
+    kinds = {gate: 0 if (W := weights[f"W_s{gate}"]) is None else W.ndim for gate in order(weights)[1:]}
+    most = max(kinds.values())
+    if min(kinds.values()) == most:
+        return weights
+    whole = dict(weights)
+    for gate, rank in kinds.items():
+        if rank < most:
+            W = weights[f"W_v{gate}"].new_zeros(len(weights[f"W_v{gate}"])) if rank == 0 else weights[f"W_s{gate}"]
+            whole[f"W_s{gate}"] = W if most == 1 else torch.diag(W)
+    return whole
+
+
+def stack(weights: Weights) -> Stacked:
+    """The stack of these weights, with peepholes of one kind and zeros for missing biases."""
     gates = order(weights)
-    blocks = [_window(weights[f"W_x{gate}"]) for gate in INPUTS[gates]]
-    W_x = torch.cat(blocks, 1)
-    W_v = torch.cat([_given(weights[f"W_v{gate}"]) for gate in gates])
-    d = len(W_v) // len(gates)
+    W_x = torch.cat([W if W.ndim == 3 else W[None] for W in (weights[f"W_x{gate}"] for gate in INPUTS[gates])], 1)
+    W_v = torch.cat([weights[f"W_v{gate}"] for gate in gates])
     biases = [weights[f"b_{gate}"] for gate in gates]
-    b = None
+    b = W_s = W_scr = None
     if any(bias is not None for bias in biases):
-        b = torch.cat([W_v.new_zeros(d) if bias is None else bias for bias in biases])
-    peepholes = [weights[f"W_s{gate}"] for gate in gates[1:]]
-    W_s = W_scr = None
-    rank = max(0 if W is None else W.ndim for W in peepholes)
-    if rank:
-        *some, last = (_peephole(W, rank, W_v, d) for W in peepholes)
-        W_s, W_scr = torch.cat(some), last
+        zeros = W_v.new_zeros(len(W_v) // len(gates))
+        b = torch.cat([zeros if bias is None else bias for bias in biases])
+    if weights["W_scr"] is not None:
+        some = [weights[f"W_s{gate}"] for gate in gates[1:]]
+        *some, W_scr = (W if W.ndim == 2 else W[None, None] for W in some)
+        W_s = torch.cat(some)
     return Stacked(W_x, W_v, b, W_s, W_scr, weights["W_qdr"])
 
 
-def by_letter(weights: Mapping[str, Tensor | None], stacked: Gradients) -> Iterator[Tensor | None]:
-    """What ``stacked``, gradients of a stack of ``weights``, says of each letter, in the order of LETTERS."""
+def by_letter(weights: Weights, stacked: Gradients) -> Iterator[Tensor | None]:
+    """What ``stacked``, the gradients of a stack of ``weights``, says of each letter, in the order of LETTERS."""
     gates = order(weights)
     W_x, W_v, b, W_s, W_scr, W_qdr = stacked
     found: dict[str, Tensor | None] = {"W_qdr": W_qdr}
@@ -89,32 +103,9 @@ def by_letter(weights: Mapping[str, Tensor | None], stacked: Gradients) -> Itera
         found["W_scr"] = W_scr
     for letter in LETTERS:
         weight, gradient = weights[letter], found.get(letter)
-        if weight is None or gradient is None:
-            yield None
-        elif gradient.numel() > weight.numel():  # a diagonal among matrices
-            yield gradient.diagonal()
-        else:
-            yield gradient.reshape(weight.shape)
+        yield None if weight is None or gradient is None else gradient.reshape(weight.shape)
 
 
 def as_mapping(weights: Sequence[Tensor | None]) -> dict[str, Tensor | None]:
     """Weights in the order of LETTERS, by letter."""
     return dict(zip(LETTERS, weights, strict=True))
-
-
-def _given(W: Tensor | None) -> Tensor:
-    assert W is not None
-    return W
-
-
-def _window(W: Tensor | None) -> Tensor:
-    """W_x as (L, d, m)."""
-    W = _given(W)
-    return W if W.ndim == 3 else W[None]
-
-
-def _peephole(W: Tensor | None, rank: int, like: Tensor, d: int) -> Tensor:
-    """A peephole as a matrix (rank 2), or as a diagonal (1, 1, d) (rank 1)."""
-    if W is None:
-        W = like.new_zeros(d)
-    return W if W.ndim == 2 else torch.diag(W) if rank == 2 else W[None, None]

@@ -12,12 +12,13 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.arrays import check_flag
+from ode2rnn.gated import gru
 from ode2rnn.nn.exchange import fuse
-from ode2rnn.nn.layer import RecurrentLayer
 from ode2rnn.nn.packed import Pass, State
+from ode2rnn.nn.portable import PortableLayer
 
 
-class GRU(RecurrentLayer):
+class GRU(PortableLayer):
     """The LSTM's sibling with two gates: z, the update gate, and r, the reset gate; v is state and readout in one.
 
         z[n], r[n] = sigmoid(W_x? x[n] + W_v? v[n-1] + b_?)
@@ -48,7 +49,8 @@ class GRU(RecurrentLayer):
         (torch.Size([10, 5, 4]), torch.Size([2, 5, 4]))
     """
 
-    letters = ("W_xz", "W_vz", "b_z", "W_xr", "W_vr", "b_r", "W_xh", "W_vh", "b_h", "b_vh")
+    letters = gru.LETTERS
+    cell_type = gru.GRU
     torch_type = torch.nn.GRU
     fused: ClassVar = {
         "weight_ih": ("W_xr", "W_xz", "W_xh"),
@@ -62,12 +64,15 @@ class GRU(RecurrentLayer):
         self.reset_after = check_flag("reset_after", reset_after)
         super().__init__(*args, **kwargs)
 
+    @property
+    def _unused(self) -> tuple[str, ...]:
+        return () if self.reset_after else ("b_vh",)
+
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
         d = self.hidden_size
-        shapes = {"W_x": (d, width), "W_v": (d, d), "b_": (d,) if self.bias else None, "b_v": None}
-        if self.reset_after:
-            shapes["b_v"] = shapes["b_"]
-        return {letter: shapes[letter[:-1]] for letter in self.letters}
+        shapes: dict[str, tuple[int, ...] | None] = {"W_x": (d, width), "W_v": (d, d)}
+        bias = (d,) if self.bias else None
+        return {letter: shapes.get(letter[:3], bias) for letter in self.letters} | dict.fromkeys(self._unused)
 
     def _run(self, suffix: str) -> Pass:
         weights = list(fuse(self, suffix).values())
@@ -80,6 +85,13 @@ class GRU(RecurrentLayer):
                 return V, (last[0],)
 
         return run
+
+    def _of_cell(self) -> dict[str, Any]:
+        return {"reset_after": self.reset_after}
+
+    @classmethod
+    def _from_cell(cls, cell: gru.GRU) -> dict[str, Any]:
+        return {"reset_after": cell.reset_after}
 
     @property
     def _bias_rows(self) -> int:

@@ -17,10 +17,10 @@ from ode2rnn.nn.arguments import merged
 from ode2rnn.nn.exchange import fuse, refuse, take
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.portable import PortableLayer
 
 
-def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, Any]) -> Any:
+def from_keras(kind: type[PortableLayer], weights: Any, options: Mapping[str, Any]) -> Any:
     """The layer of this ``kind`` with the weights of Keras's get_weights()."""
     if not isinstance(weights, Sequence) or isinstance(weights, str):
         raise ValueError(f"weights: expected a list of arrays, as get_weights() gives, got {brief(weights)}")
@@ -33,7 +33,10 @@ def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, A
     arrays = [check_array(f"weights[{k}]", value) for k, value in enumerate(weights)]
     each, blocks = len(arrays) // recursions, len(kind.keras_order)
     bias = arrays[2] if each == 3 else None
-    m, units = arrays[0].shape[0] if arrays[0].ndim else 0, arrays[1].shape[0] if arrays[1].ndim else 0
+    for k, what in enumerate(("(m, k u), the kernel", "(u, k u), the recurrent kernel")):
+        if arrays[k].ndim != 2 or 0 in arrays[k].shape:
+            raise ValueError(f"weights[{k}]: expected shape {what} with k = {blocks}, got {arrays[k].shape}")
+    m, units = arrays[0].shape[0], arrays[1].shape[0]
     narrow = all(getattr(value, "dtype", None) == np.float32 for value in weights)
     usual = {"batch_first": True, "dtype": torch.float32 if narrow else torch.float64}
     if bias is not None and "reset_after" in [p.name for p in merged(kind)]:
@@ -52,7 +55,7 @@ def from_keras(kind: type[RecurrentLayer], weights: Any, options: Mapping[str, A
     return layer
 
 
-def to_keras(layer: RecurrentLayer) -> list[np.ndarray]:
+def to_keras(layer: PortableLayer) -> list[np.ndarray]:
     """The arrays of Keras's set_weights()."""
     refuse(layer, "Keras")
     arrays = []

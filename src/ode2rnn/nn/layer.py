@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
-from ode2rnn.nn import exchange, keras, saving
+from ode2rnn.nn import exchange
 from ode2rnn.nn.arguments import check_input, check_start, merged
 from ode2rnn.nn.packed import Pass, State, run_backward, run_forward
 
@@ -22,16 +21,13 @@ class RecurrentLayer(torch.nn.Module):
     """A stack of recursions, each over the readouts of the one below, in one direction or in two.
 
     A subclass says what one recursion is: its weights (``_sizes``), what it remembers (``states``, ``_widths``,
-    ``_rest``), how it runs (``_run``), and which of torch's layers it answers to (``torch_type``, ``fused``).
+    ``_rest``), how it runs (``_run``), and what torch calls its weights (``fused``).
     """
 
     letters: ClassVar[tuple[str, ...]]  # the paper's names of the weights, in the order of the parameters
     states: ClassVar[tuple[str, ...]] = ("hx",)  # what a recursion remembers, as torch names it
-    torch_type: ClassVar[type[torch.nn.RNNBase]]
-    torch_options: ClassVar[tuple[str, ...]] = ()  # the arguments that torch_type has besides those below
     # torch's name of a weight -> the letters of the blocks it is made of; None for a bias that is merged with the other
     fused: ClassVar[Mapping[str, tuple[str | None, ...]]]
-    keras_order: ClassVar[tuple[int, ...]]  # Keras's k-th block is torch's keras_order[k]-th
 
     def __init__(
         self,
@@ -74,6 +70,11 @@ class RecurrentLayer(torch.nn.Module):
         cls.__signature__ = inspect.Signature(merged(cls))  # type: ignore[attr-defined]
 
     @property
+    def _like(self) -> Tensor:
+        """A weight, for its dtype and device."""
+        return getattr(self, f"{self.letters[0]}_l0")
+
+    @property
     def output_size(self) -> int:
         """Number of readouts of one recursion."""
         return self.hidden_size
@@ -101,6 +102,9 @@ class RecurrentLayer(torch.nn.Module):
 
     def __getattr__(self, name: str) -> Any:
         """Weights under their other names: a letter alone, of the lowest layer; torch's, built from the letters."""
+        held = self.__dict__.get("_parameters", {})
+        if name in held:  # the usual case, and the reason why forward may ask by name at every call
+            return held[name]
         if name in self.letters:
             return getattr(self, f"{name}_l0")
         kind, found, place = name.partition("_l")
@@ -114,6 +118,11 @@ class RecurrentLayer(torch.nn.Module):
         if name in self.letters or name.partition("_l")[0] in self.fused:
             raise AttributeError(f"{name}: a name to read weights by; to set them, copy to {self.letters[0]}_l0, ...")
         super().__setattr__(name, value)
+
+    @property
+    def _unused(self) -> tuple[str, ...]:
+        """The letters that these arguments leave out."""
+        return ()
 
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
         """The shape of each weight, by the paper's letter, of a recursion with an input of ``width``; None for none."""
@@ -206,80 +215,10 @@ class RecurrentLayer(torch.nn.Module):
         R, last = run(x.flip(0), start)
         return R.flip(0), last
 
-    def _refuse(self, whose: str) -> None:
-        """Raise a ValueError for an argument that ``whose`` layer, torch's or Keras's, has not."""
-
-    @classmethod
-    def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:
-        """A layer with weights 0, to be filled from another's: the ``given`` arguments and the caller's ``options``."""
-        layer = cls(**given, **options)
-        with torch.no_grad():
-            for weight in layer.parameters():
-                weight.zero_()
-        return layer
-
-    @property
-    def _bias_rows(self) -> int:
-        """How many rows the bias of Keras's layer has."""
-        return 1
-
-    @classmethod
-    def from_torch(cls, module: torch.nn.RNNBase, **options: Any) -> Self:
-        """The layer that computes what torch's layer of this kind does, with a copy of its weights, and its mode.
-
-        Args:
-            module: a torch.nn.RNN, LSTM or GRU.
-            options: arguments that torch's layer has not; the weights they bring are 0.
-
-        Raises:
-            ValueError: another kind of module, options with which the layer would compute something else.
-        """
-        return exchange.from_torch(cls, module, options)
-
-    def to_torch(self) -> Any:
-        """A layer of torch that computes the same, with a copy of the weights; the biases become its bias_ih.
-
-        Raises:
-            ValueError: what torch's layer has not, by name.
-        """
-        return exchange.to_torch(self)
-
-    @classmethod
-    def from_keras(cls, weights: Sequence[Any], **options: Any) -> Self:
-        """The layer that computes what a layer of Keras does, from its get_weights().
-
-        Args:
-            weights: kernel (m, k u), recurrent_kernel (u, k u) and, unless use_bias is False, bias (k u,), k being 1
-                for SimpleRNN, 4 for LSTM (blocks i, f, c, o), 3 for GRU (z, r, h; the bias (2, 3 u) if reset_after).
-                For Bidirectional those of the forward layer and then the backward one; layer after layer for a stack.
-            options: arguments of the layer, such as num_layers=2 or bidirectional=True. batch_first is True unless
-                given, and the dtype that of the arrays.
-
-        Raises:
-            ValueError: a wrong number of arrays, shapes that do not fit, NaN; as the layer itself.
-        """
-        return keras.from_keras(cls, weights, options)
-
-    def to_keras(self) -> list[Any]:
-        """What set_weights() of the layer of Keras that computes the same takes; as from_keras for a stack.
-
-        Raises:
-            ValueError: what the layer of Keras has not, by name.
-        """
-        return keras.to_keras(self)
-
     def arguments(self) -> dict[str, Any]:
         """What the layer was made with, but its device and dtype."""
         names = [p.name for p in merged(type(self)) if p.name not in ("device", "dtype")]
         return {name: getattr(self, name) for name in names}
-
-    def save(self, path: str | Path) -> Path:
-        """Write weights and arguments to ``path``, whole or not at all: safetensors, with JSON in its header.
-
-        Raises:
-            ValueError: a name that does not end in .safetensors, an activation that is not registered.
-        """
-        return saving.save(self, path)
 
     def extra_repr(self) -> str:
         """The arguments, those that are not the default by name."""

@@ -32,8 +32,8 @@ def load(path: str | Path, device: Any = None) -> Any:
         raise ValueError(f"path: expected weights of one dtype, got {', '.join(dtypes) or 'no weights'}")
     try:
         layer = kind(**header["arguments"], device="meta", dtype=next(iter(tensors.values())).dtype)
-    except TypeError as error:
-        raise ValueError(f"path: expected the arguments of {kind.__name__}, got others ({error})") from None
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ValueError(f"path: expected what a {kind.__name__} is made with, got something else ({error})") from None
     own = layer.state_dict()
     for name in sorted(own.keys() | tensors.keys()):
         want, got = (tuple(held[name].shape) if name in held else "none" for held in (own, tensors))

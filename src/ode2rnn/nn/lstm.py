@@ -12,12 +12,11 @@ from ode2rnn.core.arrays import brief, check_number
 from ode2rnn.nn.exchange import copy_into, draw_rest
 from ode2rnn.nn.gated_recurrence import recur
 from ode2rnn.nn.gated_weights import LETTERS
-from ode2rnn.nn.layer import RecurrentLayer
 from ode2rnn.nn.packed import Pass, State, windows
-from ode2rnn.nn.simple import sizes_of
+from ode2rnn.nn.portable import PortableLayer
 
 
-class LSTMLayer(RecurrentLayer):
+class LSTMLayer(PortableLayer):
     """A layer whose recursion is an LSTM, by letter; h is its readout v, and c its state s."""
 
     letters: ClassVar[tuple[str, ...]] = LETTERS
@@ -30,7 +29,6 @@ class LSTMLayer(RecurrentLayer):
         "bias_hh": (None, None, None, None),
     }
     keras_order = (0, 1, 2, 3)
-    cell_type: ClassVar[type]
     context, external_gate, proj_size = 1, False, 0  # an LSTM without extensions
 
     def __init__(
@@ -47,17 +45,20 @@ class LSTMLayer(RecurrentLayer):
         """Number of readouts d_v of one recursion."""
         return self.proj_size or self.hidden_size
 
+    @property
+    def _unused(self) -> tuple[str, ...]:
+        return () if self.external_gate else tuple(letter for letter in self.letters if letter.endswith("cx"))
+
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
         d, v = self.hidden_size, self.output_size
         shapes: dict[str, tuple[int, ...] | None] = {
             "W_x": (d, width) if self.context == 1 else (self.context, d, width),
             "W_s": None if self.peephole is None else (d, d) if self.peephole == "full" else (d,),
             "W_v": (d, v),
-            "b_": (d,) if self.bias else None,
             "W_q": (v, d) if self.proj_size else None,
         }
-        gone = () if self.external_gate else ("W_xcx", "W_scx", "W_vcx", "b_cx")
-        return {letter: None if letter in gone else shapes[letter[:3].rstrip("cd")] for letter in self.letters}
+        bias = (d,) if self.bias else None
+        return {letter: shapes.get(letter[:3], bias) for letter in self.letters} | dict.fromkeys(self._unused)
 
     def reset_parameters(self) -> None:
         """Draw every weight evenly from +-1 / sqrt(hidden_size), a bias as the sum of two such numbers.
@@ -95,41 +96,11 @@ class LSTMLayer(RecurrentLayer):
     def _packed(self, data: Tensor, sizes: Tensor, reverse: bool) -> Tensor:
         return data if self.context == 1 else windows(data, sizes, self.context, reverse)
 
-    def cell(self, layer: int = 0, reverse: bool = False) -> Any:
-        """One recursion of the stack as a cell, which run() steps; it shares the weights, with gradients.
-
-        Raises:
-            ValueError: no such layer or direction.
-        """
-        suffix = self.place(layer, reverse)
-        weights = {letter: getattr(self, letter + suffix) for letter in self.letters}
-        for letter, value in weights.items():
-            if letter.startswith("b_") and value is None and (letter != "b_cx" or self.external_gate):
-                weights[letter] = weights["W_vcu"].new_zeros(self.hidden_size)
-        return self.cell_type(**weights, dt=self.dt)
-
     @classmethod
-    def from_cell(cls, cell: Any, batch_first: bool = False) -> Self:
-        """The layer with a copy of the weights of a cell of its name.
-
-        Peepholes of different kinds become those of the widest, with zeros.
-
-        Raises:
-            ValueError: another kind of cell.
-        """
-        if not isinstance(cell, cls.cell_type):
-            raise ValueError(f"cell: expected the cell {cls.cell_type.__name__}, got {brief(cell)}")
-        weights = {letter: getattr(cell, letter) for letter in cls.letters}
-        ranks = [0 if W is None else W.ndim for letter, W in weights.items() if letter.startswith("W_s")]
-        peephole = (None, "diagonal", "full")[max(ranks)]
-        layer = cls(batch_first=batch_first, peephole=peephole, **sizes_of(cell), **cls._extensions(cell))
-        copy_into(layer, "_l0", weights)
-        return layer
-
-    @classmethod
-    def _extensions(cls, cell: Any) -> dict[str, Any]:
-        """The arguments of the layer that only some cells have."""
-        return {}
+    def _from_cell(cls, cell: Any) -> dict[str, Any]:
+        # peepholes of different kinds become those of the widest, with zeros
+        ranks = [0 if W is None else W.ndim for W in (getattr(cell, a) for a in cls.letters if a.startswith("W_s"))]
+        return {"peephole": (None, "diagonal", "full")[max(ranks)]}
 
     @classmethod
     def _blank(cls, options: Mapping[str, Any], **given: Any) -> Self:

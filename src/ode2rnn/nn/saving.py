@@ -10,12 +10,12 @@ from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.trajectory import as_path, write_whole
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.layer import RecurrentLayer
+    from ode2rnn.nn.portable import PortableLayer
 
 KEY, FORMAT = "ode2rnn.layer", 1
 
 
-def save(layer: RecurrentLayer, path: str | Path) -> Path:
+def save(layer: PortableLayer, path: str | Path) -> Path:
     """Write the layer to ``path``, whole or not at all."""
     from safetensors.torch import save_file
 

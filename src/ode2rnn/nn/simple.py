@@ -9,21 +9,22 @@ from torch import Tensor
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
-from ode2rnn.core.arrays import brief, check_choice, is_torch
+from ode2rnn.core.arrays import brief, check_choice
 from ode2rnn.discrete.canonical import CanonicalRNN as Cell
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.nn.layer import RecurrentLayer
 from ode2rnn.nn.packed import Pass, State
+from ode2rnn.nn.portable import PortableLayer
 from ode2rnn.nn.recurrence import Weights, recur
 
 
-class SimpleLayer(RecurrentLayer):
+class SimpleLayer(PortableLayer):
     """A layer whose recursion has one warping function G and no gates."""
 
     torch_type = torch.nn.RNN
     torch_options = ("nonlinearity",)
     fused: ClassVar = {"weight_ih": ("W_x",), "weight_hh": ("W_r",), "bias_ih": ("theta_s",), "bias_hh": (None,)}
     keras_order = (0,)
+    cell_type = Cell
 
     def __init__(
         self,
@@ -38,7 +39,7 @@ class SimpleLayer(RecurrentLayer):
         if not isinstance(nonlinearity, Activation):
             self.nonlinearity = check_choice("nonlinearity", nonlinearity, ACTIVATIONS)
         super().__init__(input_size, hidden_size, num_layers, *args, **kwargs)
-        like = next(self.parameters())
+        like = self._like
         self.activation.check_for(like if like.device.type != "meta" else torch.empty(0, dtype=like.dtype))
 
     @property
@@ -65,44 +66,24 @@ class SimpleLayer(RecurrentLayer):
     def _weight(self, letter: str, suffix: str) -> Any:
         return getattr(self, letter + suffix) if letter in self.letters else None
 
-    def cell(self, layer: int = 0, reverse: bool = False) -> Cell:
-        """One recursion of the stack as a cell, which run() steps; it shares the weights, with gradients.
+    def _of_cell(self) -> dict[str, Any]:
+        return {"activation": self.nonlinearity}
 
-        run() starts from the state s[-1]; so does the canonical layer, and the standard one from r[-1] = G(s[-1]),
-        the cell having W_s = 0.
-
-        Raises:
-            ValueError: no such layer or direction.
-        """
-        suffix = self.place(layer, reverse)
-        W_s, W_r, W_x, theta_s = (self._weight(letter, suffix) for letter in Weights._fields)
-        W_s = torch.zeros_like(W_r) if W_s is None else W_s
-        theta_s = W_r.new_zeros(len(W_r)) if theta_s is None else theta_s
-        return Cell(W_s, W_r, W_x, theta_s, self.dt, self.nonlinearity)
+    @classmethod
+    def _from_cell(cls, cell: Cell) -> dict[str, Any]:
+        if cell.lag != 1 or cell.W_x is None:
+            got = "one without input" if cell.W_x is None else f"lag {cell.lag}"
+            raise ValueError(f"cell: expected a CanonicalRNN with input and lag 1, as the layers have, got {got}")
+        if "W_s" not in cls.letters and bool((cell.W_s != 0).any()):
+            raise ValueError("cell: expected W_s = 0, as in the standard RNN, got another; cell.standard() drops it")
+        G = as_activation(cell.activation)
+        return {"nonlinearity": G.name if ACTIVATIONS.get(G.name) is G else G}
 
     def _refuse(self, whose: str) -> None:
         name = self.activation.name
         known = ("tanh", "relu") if whose.startswith("torch") else tuple(ACTIVATIONS)
         if name not in known or ACTIVATIONS[name] is not self.activation:
             raise ValueError(f"nonlinearity: expected {' or '.join(known)}, which {whose} has, got {name!r}")
-
-
-def check_cell(cell: Any) -> dict[str, Any]:
-    """The arguments of the layer that can hold ``cell``: a canonical RNN with input and the lag 1."""
-    if not isinstance(cell, Cell):
-        raise ValueError(f"cell: expected a CanonicalRNN, got {brief(cell)}")
-    if cell.lag != 1 or cell.W_x is None:
-        got = "one without input" if cell.W_x is None else f"lag {cell.lag}"
-        raise ValueError(f"cell: expected a CanonicalRNN with input and lag 1, as the layers have, got {got}")
-    G = as_activation(cell.activation)
-    return sizes_of(cell) | {"nonlinearity": G.name if ACTIVATIONS.get(G.name) is G else G}
-
-
-def sizes_of(cell: Any) -> dict[str, Any]:
-    """The arguments that a layer takes from any cell."""
-    like = cell.like if is_torch(cell.like) else torch.zeros((), dtype=torch.float64)
-    sizes = {"input_size": cell.input_width, "hidden_size": cell.width, "dt": cell.dt}
-    return sizes | {"device": like.device, "dtype": like.dtype}
 
 
 def sampled(model: Any, dt: float, scheme: str) -> Cell:

@@ -9,9 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ode2rnn.discrete.canonical import CanonicalRNN as Cell
-from ode2rnn.nn.exchange import copy_into
-from ode2rnn.nn.simple import SimpleLayer, check_cell, sampled
+from ode2rnn.nn.simple import SimpleLayer, sampled
 
 
 class StandardRNN(SimpleLayer):
@@ -28,7 +26,8 @@ class StandardRNN(SimpleLayer):
         dt: sampling step dT that its cell has, in the caller's unit of time.
 
     The weights are the parameters W_r_l0, W_x_l0, theta_s_l0, and so on for higher layers (_l1) and the backward
-    direction (_l0_reverse); W_r, W_x and theta_s are those of the lowest layer.
+    direction (_l0_reverse); W_r, W_x and theta_s are those of the lowest layer. Its cell is a CanonicalRNN with
+    W_s = 0, whose run starts from the state s[-1], not from the readout; cell.standard() drops another's W_s.
 
     Raises:
         ValueError: an argument out of its range.
@@ -46,19 +45,9 @@ class StandardRNN(SimpleLayer):
     def _rest(self, like: Tensor, width: int) -> Tensor:
         return self.activation.value(like.new_zeros(width))
 
-    @classmethod
-    def from_cell(cls, cell: Cell, batch_first: bool = False) -> Self:
-        """The layer with a copy of the weights of a standard RNN: of a CanonicalRNN with W_s = 0 and lag 1.
-
-        Raises:
-            ValueError: another kind of cell; cell.standard() drops its W_s.
-        """
-        arguments = check_cell(cell)
-        if bool((cell.W_s != 0).any()):
-            raise ValueError("cell: expected W_s = 0, as in the standard RNN, got another; cell.standard() drops it")
-        layer = cls(batch_first=batch_first, **arguments)
-        copy_into(layer, "_l0", {letter: getattr(cell, letter) for letter in cls.letters})
-        return layer
+    def _of_cell(self) -> dict[str, Any]:
+        d = self.hidden_size
+        return super()._of_cell() | {"W_s": self._like.new_zeros(d, d)}
 
     @classmethod
     def from_continuous(cls, model: Any, dt: float, scheme: str = "backward_euler", batch_first: bool = False) -> Self:

@@ -44,13 +44,16 @@ def _copy(length: int) -> Task:
 
 MEMORIES = {
     "adding": Memory(
-        _adding, 2, (25, 50, 100, 200), Setup(4350, rate=1e-2, epochs=40, patience=20, batch=50, plain_rate=3e-3)
+        _adding,
+        2,
+        (25, 50, 100, 200),
+        Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, plain_rate=3e-3, open=3.0),
     ),
     "copy": Memory(
         _copy,
         2 * SYMBOLS + 1,
-        (12, 15, 20, 30),
-        Setup(4850, rate=1e-2, epochs=40, patience=20, batch=50, plain_rate=3e-3),
+        (12, 20, 30),
+        Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, plain_rate=3e-3, open=3.0),
     ),
 }
 
@@ -75,7 +78,7 @@ class Job:
             outcome = train_one(
                 task,
                 kind.title,
-                lambda: kind.build(shape, self.units),
+                lambda: kind.build(shape, self.units, self.setup.open),
                 self.seed,
                 self.setup.rate_of(self.network),
                 self.place,

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import torch
 
 CONTEXT = 2  # samples of the input that the AugmentedLSTM sees at once
-OPEN = 1.0  # bias of the gate that keeps the state, so that it starts open
 
 
 class Shape(NamedTuple):
@@ -36,19 +35,19 @@ def shape_of(task: Task) -> Shape:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of network: its name in tables, and a layer (inputs, hidden) that goes under a linear readout."""
+    """A kind of network: its name in tables, and a layer (inputs, hidden, open) that goes under a linear readout."""
 
     title: str
-    layer: Callable[[int, int], torch.nn.Module] | None
+    layer: Callable[[int, int, float], torch.nn.Module] | None
 
-    def build(self, shape: Shape, hidden: int) -> torch.nn.Module:
-        """A new network with ``hidden`` units."""
+    def build(self, shape: Shape, hidden: int, open: float = 1.0) -> torch.nn.Module:
+        """A new network with ``hidden`` units; ``open`` is the bias that the gates which keep the state start with."""
         from ode2rnn.training.networks import FeedForward, Recurrent
 
         length, inputs, outputs, each_step = shape
         if self.layer is None:
             return FeedForward(length, inputs, hidden, outputs, each_step)
-        return Recurrent(self.layer(inputs, hidden), outputs, each_step)
+        return Recurrent(self.layer(inputs, hidden, open), outputs, each_step)
 
     def weights(self, shape: Shape, hidden: int) -> int:
         """How many weights that network has."""
@@ -68,36 +67,32 @@ class Kind:
         return min(max(below, 1), above, key=lambda units: abs(self.weights(shape, units) - weights))
 
 
-def _standard(inputs: int, hidden: int) -> torch.nn.Module:
+def _standard(inputs: int, hidden: int, open: float) -> torch.nn.Module:
     from ode2rnn.nn import StandardRNN
 
     return StandardRNN(inputs, hidden)
 
 
-def _gru(inputs: int, hidden: int) -> torch.nn.Module:
-    from ode2rnn.nn import GRU
-
-    return _opened(GRU(inputs, hidden), "b_z_l0")
-
-
-def _vanilla(inputs: int, hidden: int) -> torch.nn.Module:
-    from ode2rnn.nn import VanillaLSTM
-
-    return VanillaLSTM(inputs, hidden, forget_bias=OPEN)
-
-
-def _augmented(inputs: int, hidden: int) -> torch.nn.Module:
-    from ode2rnn.nn import AugmentedLSTM
-
-    return AugmentedLSTM(inputs, hidden, context=CONTEXT, proj_size=(hidden + 1) // 2, forget_bias=OPEN)
-
-
-def _opened(layer: torch.nn.Module, bias: str) -> torch.nn.Module:
+def _gru(inputs: int, hidden: int, open: float) -> torch.nn.Module:
     import torch
 
-    with torch.no_grad():
-        layer.get_parameter(bias).add_(OPEN)
+    from ode2rnn.nn import GRU
+
+    layer = GRU(inputs, hidden)
+    torch.nn.init.constant_(layer.get_parameter("b_z_l0"), open)
     return layer
+
+
+def _vanilla(inputs: int, hidden: int, open: float) -> torch.nn.Module:
+    from ode2rnn.nn import VanillaLSTM
+
+    return VanillaLSTM(inputs, hidden, forget_bias=open)
+
+
+def _augmented(inputs: int, hidden: int, open: float) -> torch.nn.Module:
+    from ode2rnn.nn import AugmentedLSTM
+
+    return AugmentedLSTM(inputs, hidden, context=CONTEXT, proj_size=(hidden + 1) // 2, forget_bias=open)
 
 
 KINDS = {

@@ -19,6 +19,7 @@ class Setup:
     Attributes:
         weights: how many each network has, as nearly as whole units allow.
         rate: learning rate of Adam; ``plain_rate`` that of the networks without gates, where it differs.
+        open: the bias that the gates which keep the state start with: a unit forgets over about e^open steps.
     """
 
     weights: int
@@ -28,6 +29,7 @@ class Setup:
     batch: int = 32
     clip: float = 1.0
     plain_rate: float | None = None
+    open: float = 1.0
 
     def rate_of(self, network: str) -> float:
         """The learning rate of a network by its name in ``KINDS``."""
@@ -91,7 +93,7 @@ def train_study(
     for network in chosen:
         kind, units = KINDS[network], units_for(network, shape, hidden, setup.weights)
         title = f"{kind.title}, {units} unit{'s' * (units > 1)}"
-        builds[title] = lambda kind=kind, units=units: kind.build(shape, units)
+        builds[title] = lambda kind=kind, units=units: kind.build(shape, units, setup.open)
         rates[title] = setup.rate_of(network)
     with one_thread():
         return compare(

@@ -9,26 +9,27 @@ because what has vanished is the share of early samples in the sum B3, which a c
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from ode2rnn.core.arrays import check_positive, to_numpy
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
+from ode2rnn.gated.count import weights
 
-Record = TypeVar("Record", bound=CanonicalRNN | TappedRNN)
-NAMES = ("W_s", "W_r", "W_x", "theta_s")
-
-
-def parameters(record: CanonicalRNN | TappedRNN) -> np.ndarray:
-    """All of W_s, W_r, W_x, theta_s in one vector, float64, by name and rising lag."""
-    tapped = as_tapped(record)
-    matrices = [taps[lag] for taps in (tapped.W_s, tapped.W_r, tapped.W_x) for lag in sorted(taps)]
-    return np.concatenate([to_numpy(array).ravel() for array in (*matrices, tapped.theta_s)])
+Record = TypeVar("Record", bound=Any)
 
 
-def norm(record: CanonicalRNN | TappedRNN) -> float:
+def parameters(record: Any) -> np.ndarray:
+    """All weights of a cell or of a record of gradients in one vector, float64, by name and rising lag."""
+    arrays: list[Any] = []
+    for value in weights(record).values():
+        arrays += [value[lag] for lag in sorted(value)] if isinstance(value, Mapping) else [value]
+    return np.concatenate([to_numpy(array).ravel() for array in arrays])
+
+
+def norm(record: Any) -> float:
     """The Euclidean norm of all parameters together; it overflows only where a number does."""
     values = parameters(record)
     largest = float(np.abs(values).max())
@@ -46,6 +47,7 @@ def clip(gradients: Record, most: float) -> tuple[Record, float]:
         ValueError: no record, or most <= 0.
 
     Example:
+        >>> from ode2rnn import CanonicalRNN
         >>> record = CanonicalRNN(W_s=0.0, W_r=30.0, W_x=40.0, theta_s=0.0)
         >>> shorter, before = clip(record, 1.0)
         >>> shorter.W_r, shorter.W_x, before
@@ -55,8 +57,8 @@ def clip(gradients: Record, most: float) -> tuple[Record, float]:
     if before <= most:
         return gradients, before
     factor = most / before
-    if isinstance(gradients, CanonicalRNN):
-        changed: dict[str, Any] = {n: getattr(gradients, n) for n in NAMES if getattr(gradients, n) is not None}
-        return replace(gradients, **{n: factor * array for n, array in changed.items()}), before
-    taps: dict[str, Any] = {n: {k: factor * W for k, W in getattr(gradients, n).items()} for n in NAMES[:3]}
-    return replace(gradients, theta_s=factor * gradients.theta_s, **taps), before
+
+    def shorter(value: Any) -> Any:
+        return {lag: factor * W for lag, W in value.items()} if isinstance(value, Mapping) else factor * value
+
+    return replace(gradients, **{name: shorter(value) for name, value in weights(gradients).items()}), before
