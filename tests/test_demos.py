@@ -57,3 +57,14 @@ def test_a_network_without_gates_and_one_with_them_learn_to_add(tmp_path):
     assert list(errors) == ["standard RNN", "Vanilla LSTM"]
     assert errors["Vanilla LSTM"] < 0.5 * errors["standard RNN"] < 0.5 / 6
     assert (tmp_path / "06_from_rnn_to_lstm.png").exists()
+
+
+def test_a_finer_lstm_is_nearer_to_its_equation(tmp_path):
+    errors = demo("07").main(tmp_path, ticks=12)
+    assert 0.15 < errors["dT / 4"] / errors["dT"] < 0.45
+    assert (tmp_path / "07_lstm_equation.png").exists()
+
+
+def test_trained_networks_tend_to_their_equations_at_order_one(tmp_path):
+    orders = demo("08").main(tmp_path, epochs=3, years=20)
+    np.testing.assert_allclose(list(orders.values()), 1.0, atol=0.2)

@@ -36,7 +36,16 @@ RANKS = [
     {"cli"},
 ]
 RANK = {package: rank for rank, packages in enumerate(RANKS) for package in packages}
-LAST = {"C": 10, "D": 11, "U": 5, "B": 6, "T": 7, "L": 11, "X": 7}  # the last equation of every section that is here
+LAST = {
+    "C": 10,
+    "D": 11,
+    "U": 5,
+    "B": 6,
+    "T": 7,
+    "L": 11,
+    "X": 7,
+    "K": 4,
+}  # the last equation of every section that is here
 EQUATIONS = [f"{section}{n}" for section, last in LAST.items() for n in range(1, last + 1)]
 HEAVY = ("torch", "numba", "matplotlib", "scipy", "tqdm", "torchdiffeq", "typer")
 LONGEST = 350  # lines

@@ -24,9 +24,12 @@ from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState
+from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.gated.count import parameter_count
 from ode2rnn.gated.error_flow import carousel_flow
+from ode2rnn.gated.flow import LSTMTrajectory
 from ode2rnn.gated.gru import GRU
+from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.gated.transition import (
     Carousel,
     ComputedGates,
@@ -82,6 +85,9 @@ __all__ = [
     "Gates",
     "GRU",
     "parameter_count",
+    "ContinuousLSTM",
+    "SampledLSTM",
+    "LSTMTrajectory",
     "bptt",
     "adjoint",
     "clip",

@@ -39,7 +39,7 @@ def test_every_equation_has_a_claim():
         first, _, last = claim.id.partition("-")
         span = range(int(first[1:]), int((last or first)[1:]) + 1)
         covered |= {f"{first[0]}{k}" for k in span}
-    last = {"C": 10, "D": 11, "U": 5, "B": 6, "T": 7, "L": 11, "X": 7}
+    last = {"C": 10, "D": 11, "U": 5, "B": 6, "T": 7, "L": 11, "X": 7, "K": 4}
     assert {f"{section}{k}" for section, n in last.items() for k in range(1, n + 1)} <= covered
 
 
@@ -107,7 +107,7 @@ def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == len(PICTURES) == 11
+    assert text.count(".png)") == len(PICTURES) == 14
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]

@@ -42,7 +42,7 @@ def test_a_step_that_is_none_is_refused(dt: Any, message: str) -> None:
 
 @pytest.mark.parametrize("model", [None, np.eye(2), CanonicalRNN(0.5, 1.0, None, 0.0), ContinuousRNN])
 def test_what_is_no_model_is_refused(model: Any) -> None:
-    with pytest.raises(ValueError, match="model: expected an AdditiveModel or ContinuousRNN, got "):
+    with pytest.raises(ValueError, match="model: expected an AdditiveModel, ContinuousRNN or ContinuousLSTM, got "):
         discretize(model, 0.1)
 
 

@@ -114,10 +114,13 @@ SINGULAR = CanonicalRNN(np.eye(2), np.eye(2), None, np.zeros(2)).standard()
         (SINGULAR, "W_s: expected an invertible matrix, got a singular one"),
         (CanonicalRNN(np.ones((2, 2)), np.eye(2), None, np.zeros(2)), "W_s: expected an invertible matrix"),
         (CanonicalRNN([[1, 1], [1, 1 + 1e-15]], np.eye(2), None, np.zeros(2)), "W_s: expected an invertible matrix"),
-        (discretize(random_network(0, tau=0.1), 0.1, "tustin"), "cell: expected a CanonicalRNN, got TappedRNN"),
-        (discretize(random_network(0), 0.1), "cell: expected a CanonicalRNN, got TappedRNN"),
-        (random_network(0), "cell: expected a CanonicalRNN, got ContinuousRNN"),
-        (None, "cell: expected a CanonicalRNN, got NoneType"),
+        (
+            discretize(random_network(0, tau=0.1), 0.1, "tustin"),
+            "cell: expected a CanonicalRNN or VanillaLSTM, got TappedRNN",
+        ),
+        (discretize(random_network(0), 0.1), "cell: expected a CanonicalRNN or VanillaLSTM, got TappedRNN"),
+        (random_network(0), "cell: expected a CanonicalRNN or VanillaLSTM, got ContinuousRNN"),
+        (None, "cell: expected a CanonicalRNN or VanillaLSTM, got NoneType"),
     ],
 )
 def test_what_is_no_sampled_delay_equation_is_refused(cell: Any, message: str) -> None:

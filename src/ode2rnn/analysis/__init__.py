@@ -2,7 +2,9 @@
 
 from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.lstm_convergence import lstm_convergence
 from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
 from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.stability import StabilityChart, stability_chart
 from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
@@ -30,4 +32,8 @@ __all__ = [
     "squared_error",
     "gradient_flow",
     "GradientFlow",
+    "lstm_convergence",
+    "retiming",
+    "Retiming",
+    "as_signal_of",
 ]

@@ -45,7 +45,8 @@ class Convergence:
         delay: "fixed" or "tied".
         dts: steps (K,), decreasing, in the model's unit of time.
         errors: by kind, (K,) each, the largest over components and batch: "final" at t1, "maximum" over the nodes,
-            "dense" between the nodes (five points a step). Infinity where the run diverged.
+            "dense" between the nodes (five points a step); of an LSTM "readout", v at the nodes. Infinity where the run
+            diverged.
         order: by kind, the fitted slope of log error against log dt; NaN if too few points can be used.
         used: by kind, (K,) of bool: the points the order was fitted on, by the rule of :func:`fit_order`.
         range: by kind, the (coarsest, finest) dt of those points; NaN if there are none.
@@ -66,13 +67,13 @@ class Convergence:
     def table(self) -> str:
         """A row per step; a star marks the points that the order was fitted on."""
         lines = [f"{self.name}, delay {self.delay}, against {self.reference}"]
-        lines.append(f"{'dt':>12}" + "".join(f"{kind:>14} " for kind in KINDS))
+        lines.append(f"{'dt':>12}" + "".join(f"{kind:>14} " for kind in self.errors))
         for k, dt in enumerate(self.dts):
-            cells = (f"{self.errors[i][k]:14.3e}{'*' if self.used[i][k] else ' '}" for i in KINDS)
+            cells = (f"{self.errors[i][k]:14.3e}{'*' if self.used[i][k] else ' '}" for i in self.errors)
             lines.append((f"{dt:12.6g}" + "".join(cells)).rstrip())
-        lines.append((f"{'order':>12}" + "".join(f"{self.order[kind]:14.3f} " for kind in KINDS)).rstrip())
+        lines.append((f"{'order':>12}" + "".join(f"{self.order[kind]:14.3f} " for kind in self.errors)).rstrip())
         for label, at in (("from dt", 0), ("to dt", 1)):
-            lines.append((f"{label:>12}" + "".join(f"{self.range[i][at]:14.6g} " for i in KINDS)).rstrip())
+            lines.append((f"{label:>12}" + "".join(f"{self.range[i][at]:14.6g} " for i in self.errors)).rstrip())
         return "\n".join(lines)
 
     __str__ = table
@@ -208,6 +209,11 @@ def divided(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
     """The number of steps in the range; dt must divide it and every delay."""
     for delay in (*model.delays, *model.input_delays):
         check_divides(dt, delay)
+    return count_steps(dt, span)
+
+
+def count_steps(dt: float, span: tuple[float, float]) -> int:
+    """The number of steps in the range, which dt must divide."""
     length = span[1] - span[0]
     count = max(1, round(length / dt))
     if abs(length / dt - count) > 1e-9 * count:

@@ -16,6 +16,8 @@ ROUNDING = 8 * np.finfo(np.float64).eps
 def solve_readout(known: Array, M: Array, activation: Activation, guess: Array) -> Array:
     """The state s (..., d) with s = known + M G(s), near ``guess``, to rounding for every member of a batch.
 
+    M is (d, d), or (..., d, d) with a matrix for every member.
+
     Damped Newton iterations with the exact Jacobian, without gradients; in torch one more iteration with gradients
     makes the result differentiable (once) with respect to ``known`` and M: the implicit function theorem.
 
@@ -27,7 +29,7 @@ def solve_readout(known: Array, M: Array, activation: Activation, guess: Array) 
     with np.errstate(all="ignore"):  # a trial that overflows is damped
         if is_torch(known):
             s = as_like(_iterate(to_numpy(known), to_numpy(M), activation, to_numpy(guess)), known)
-            residual = known + activation.value(s) @ M.T - s
+            residual = known + _apply(M, activation.value(s)) - s
             return s + _newton_change(s, M, activation, residual)
         return _iterate(known, M, activation, guess)
 
@@ -36,8 +38,8 @@ def _iterate(known: np.ndarray, M: np.ndarray, activation: Activation, guess: np
     def residual_of(s: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The residual, its size for every member of the batch (..., 1), and what of that is rounding."""
         r = activation.value(s)
-        residual = known + r @ M.T - s
-        terms = np.abs(known) + np.abs(r) @ np.abs(M.T) + np.abs(s)
+        residual = known + _apply(M, r) - s
+        terms = np.abs(known) + _apply(np.abs(M), np.abs(r)) + np.abs(s)
         return residual, _size(residual), ROUNDING * _size(terms)
 
     s = np.array(np.broadcast_to(guess, known.shape))
@@ -60,6 +62,10 @@ def _iterate(known: np.ndarray, M: np.ndarray, activation: Activation, guess: np
         "Newton's method found no solution of the undelayed readout:"
         f" after {MOST_ITERATIONS} iterations the residual is {size.max():.1e}; try a smaller dt"
     )
+
+
+def _apply(M: Array, r: Array) -> Array:
+    return r @ M.T if M.ndim == 2 else (M @ r[..., None])[..., 0]
 
 
 def _size(values: np.ndarray) -> np.ndarray:

@@ -15,6 +15,7 @@ from ode2rnn.derivation.figures import PICTURES as SAMPLING_PICTURES
 from ode2rnn.derivation.figures import Picture
 from ode2rnn.derivation.gating_figures import GATING_PICTURES
 from ode2rnn.derivation.gradient_figures import GRADIENT_PICTURES
+from ode2rnn.derivation.retiming_figures import RETIMING_PICTURES
 from ode2rnn.derivation.transition_figures import TRANSITION_PICTURES
 from ode2rnn.derivation.unrolling_figures import UNROLLING_PICTURES
 
@@ -24,6 +25,7 @@ PICTURES: tuple[Picture, ...] = (
     *GRADIENT_PICTURES,
     *TRANSITION_PICTURES,
     *GATING_PICTURES,
+    *RETIMING_PICTURES,
 )
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 

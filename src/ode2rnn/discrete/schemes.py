@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
-from typing import Any
+from functools import singledispatch
+from typing import Any, overload
 
 import numpy as np
 
@@ -39,13 +40,22 @@ from ode2rnn.discrete.tapped import TappedRNN
 Taps = dict[int, Array]
 
 
+@overload
 def discretize(
     model: AdditiveModel, dt: float, scheme: str = "backward_euler", alpha: float | None = None
-) -> CanonicalRNN | TappedRNN:
-    """The recursion that samples ``model`` with step dt (D4; D10 for the other schemes).
+) -> CanonicalRNN | TappedRNN: ...
+
+
+@overload
+def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any: ...
+
+
+def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any:
+    """The recursion that samples ``model`` with step dt (D4; D10 for the other schemes; K2 and K3 for an LSTM).
 
     Args:
-        model: a ContinuousRNN or any AdditiveModel.
+        model: a ContinuousRNN or any AdditiveModel; or a ContinuousLSTM, which takes "backward_euler", "exponential"
+            and, where tau = 0, "implicit_linear".
         dt: sampling step, in the model's unit of time; it must divide every delay.
         scheme: "backward_euler" (the paper's), "implicit_linear", "forward_euler", "gbt" (with alpha), "tustin",
             "exponential", "foh"; scipy.signal's names "backward_diff", "euler", "forward_diff", "bilinear", "zoh".
@@ -57,7 +67,8 @@ def discretize(
     solve for it at every tick ("forward_euler" needs none).
 
     Returns:
-        A CanonicalRNN where there is one tap of each kind, else a TappedRNN with matrices by lag.
+        A CanonicalRNN where there is one tap of each kind, else a TappedRNN with matrices by lag. Of a ContinuousLSTM
+        its own VanillaLSTM at that cell's step, else a SampledLSTM.
 
     Raises:
         ValueError: dt <= 0, a dt that does not divide a delay (the message names the nearest that does), an
@@ -68,8 +79,17 @@ def discretize(
         >>> [float(W.squeeze()) for W in (cell.W_s, cell.W_r, cell.W_x, cell.theta_s)]
         [0.5, 1.0, 2.0, 3.0]
     """
-    if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {brief(model)}")
+    return sampled_of(model, dt, scheme, alpha)
+
+
+@singledispatch
+def sampled_of(model: Any, dt: Any, scheme: Any, alpha: Any) -> Any:
+    """What `discretize` does with a model, by its type; later packages register theirs."""
+    raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or ContinuousLSTM, got {brief(model)}")
+
+
+@sampled_of.register
+def _sampled(model: AdditiveModel, dt: Any, scheme: Any, alpha: Any) -> CanonicalRNN | TappedRNN:
     dt = check_positive("dt", dt)
     name, weight = rule_name(scheme, alpha)
     lags = _delays_in_ticks(model, dt)
@@ -99,24 +119,42 @@ def discretize(
     return _cell(taps, theta, dt, model)
 
 
-def undiscretize(cell: CanonicalRNN | TappedRNN) -> ContinuousRNN:
-    """The delay equation whose backward-Euler samples are ``cell`` (D11), with tau = lag dt.
+@overload
+def undiscretize(cell: CanonicalRNN | TappedRNN) -> ContinuousRNN: ...
+
+
+@overload
+def undiscretize(cell: Any) -> Any: ...
+
+
+def undiscretize(cell: Any) -> Any:
+    """The delay equation whose backward-Euler samples are ``cell`` (D11; K2 for a VanillaLSTM), with tau = lag dt.
 
     It is the exact inverse of ``discretize(model, dt)``. A cell that "implicit_linear" made of a model with
     tau = 0 comes back as the model with tau = dt, which has the same samples.
 
     Raises:
-        ValueError: no CanonicalRNN, or a singular W_s (such as that of a standard RNN).
+        ValueError: no CanonicalRNN, VanillaLSTM or SampledLSTM; a singular W_s (such as that of a standard RNN).
 
     Example:
         >>> model = ContinuousRNN(A=-1.0, B=2.0, C=4.0, phi=6.0, tau=1.0)
         >>> undiscretize(discretize(model, dt=0.5)).A
         array([[-1.]])
     """
-    if not isinstance(cell, CanonicalRNN):
-        raise ValueError(
-            f"cell: expected a CanonicalRNN, got {type(cell).__name__}; only the one-tap form of D4 has the inverse D11"
-        )
+    return continuous_of(cell)
+
+
+@singledispatch
+def continuous_of(cell: Any) -> Any:
+    """What `undiscretize` does with a cell, by its type; later packages register theirs."""
+    raise ValueError(
+        f"cell: expected a CanonicalRNN or VanillaLSTM, got {type(cell).__name__}; of the recursions with taps only the"
+        " one-tap form of D4 has the inverse D11"
+    )
+
+
+@continuous_of.register
+def _continuous(cell: CanonicalRNN) -> ContinuousRNN:
     W_s, eye = to_numpy(cell.W_s), as_like(np.eye(cell.width), cell.W_s)
     if inverse_error(W_s, np.abs(W_s), cell.W_s) > WORST_ERROR:
         raise ValueError(
@@ -130,10 +168,23 @@ def undiscretize(cell: CanonicalRNN | TappedRNN) -> ContinuousRNN:
     return ContinuousRNN(A, B, C, phi, tau=cell.lag * cell.dt, activation=cell.activation)
 
 
-def retime(cell: CanonicalRNN | TappedRNN, dt: float) -> CanonicalRNN:
-    """The cell for another sampling step: the same delay equation, sampled with step dt (D11).
+@overload
+def retime(cell: CanonicalRNN | TappedRNN, dt: float) -> CanonicalRNN: ...
+
+
+@overload
+def retime(cell: Any, dt: float) -> Any: ...
+
+
+def retime(cell: Any, dt: float) -> Any:
+    """The cell for another sampling step: the same delay equation, sampled with step dt (D11; K3 for an LSTM).
 
     The delay stays lag * cell.dt, so the new cell has the lag lag * cell.dt / dt, which must be whole.
+
+    Args:
+        cell: a CanonicalRNN, VanillaLSTM or SampledLSTM; or a layer of ``ode2rnn.nn``, which gives a torch module of
+            the layer's call that has its weights and takes inputs dt apart.
+        dt: the new step, in the unit of time of cell.dt.
 
     Raises:
         ValueError: as `undiscretize` and `discretize`.
@@ -143,9 +194,13 @@ def retime(cell: CanonicalRNN | TappedRNN, dt: float) -> CanonicalRNN:
         >>> retime(cell, 0.25).lag
         4
     """
-    retimed = discretize(undiscretize(cell), dt)
-    assert isinstance(retimed, CanonicalRNN)
-    return retimed
+    return retimed(cell, dt)
+
+
+@singledispatch
+def retimed(cell: Any, dt: Any) -> Any:
+    """What `retime` does with a cell or a layer, by its type; later packages register theirs."""
+    return discretize(undiscretize(cell), dt)
 
 
 def _cell(taps: dict[str, Taps], theta: Array, dt: float, model: AdditiveModel) -> CanonicalRNN | TappedRNN:

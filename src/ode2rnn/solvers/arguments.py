@@ -38,13 +38,13 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     """
     if not isinstance(model, AdditiveModel):
         raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
-    span, samples = _times(t)
+    span, samples = check_times(t)
     rtol = check_number("rtol", rtol)
     if not SMALLEST_RTOL <= rtol < 1:
         raise ValueError(f"rtol: expected a number in [{SMALLEST_RTOL:g}, 1), got {rtol:g}")
     atol = check_positive("atol", atol)
     dt = None if dt is None else check_positive("dt", dt)
-    _check_scales(span, model.delays, dt)
+    check_scales(span, model.delays, dt)
     signal, probe = _input(model, x, span)
     past = _history(model, history, span)
     before = past.value if isinstance(past, Constant) else past.left(span[0])
@@ -57,7 +57,8 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     return Problem(model, signal, past, start, span, points, rtol, atol, dt, samples)
 
 
-def _times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
+def check_times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
+    """The range (t0, t1) that ``t`` describes, and the samples to keep, None for the solver's own nodes."""
     if isinstance(t, tuple) and len(t) == 2:
         t0, t1 = check_number("t[0]", t[0]), check_number("t[1]", t[1])
         if not t0 < t1:
@@ -67,7 +68,8 @@ def _times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
     return (float(samples[0]), float(samples[-1])), samples
 
 
-def _check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float | None) -> None:
+def check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float | None) -> None:
+    """Refuse times and delays too far apart to resolve."""
     length, largest = span[1] - span[0], max(abs(span[0]), abs(span[1]))
     if not math.isfinite(length):
         raise ValueError(f"t: expected a range of finite length, got ({span[0]:g}, {span[1]:g})")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
+from functools import partial, singledispatch
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ CHOICES = {"auto", *METHODS}
 
 
 def integrate(
-    model: AdditiveModel | Sequence[AdditiveModel],
+    model: AdditiveModel | Sequence[AdditiveModel] | Any,
     x: Any = None,
     *,
     t: Any,
@@ -56,7 +56,9 @@ def integrate(
         model: an AdditiveModel or ContinuousRNN; or a list of P such models of one width, for solutions (T, P, ..., d)
             at samples t, where history and s0 may have a first axis of length P too. Ordinary equations of up to 32
             states (any number for "rk4") that differ in their matrices and biases alone are solved together, by "auto",
-            "tsit5" and "rk4"; all others, with delays too, one by one.
+            "tsit5" and "rk4"; all others, with delays too, one by one. Or a ContinuousLSTM (K1), by "spectral" where
+            tau > 0, "tsit5" and scipy's methods; its trajectory has v as r, and v between the nodes as
+            ``traj.readout(t)``.
         x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
             cover the range, and the longest input delay before it. A function of your own is called at every
             step, outside the compiled methods: without delays some hundred times slower than the same signal at
@@ -64,7 +66,8 @@ def integrate(
             once, and the method stays compiled.
         t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
         history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
-            Only its value at t0 matters to a model without delays.
+            Only its value at t0 matters to a model without delays. Of a ContinuousLSTM, a pair of these for s and v;
+            where v is not given it is 0 before t0, as v[-1] is.
         s0: s(t0) of shape (..., d), where it differs from the history.
         method: "auto"; "spectral" (no undelayed readout), "taylor" (NumPy, no delay, tanh, sigmoid or identity, an
             input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
@@ -97,6 +100,11 @@ def integrate(
     if isinstance(model, list | tuple):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
+    if not isinstance(model, AdditiveModel):
+        given = {"t": t, "history": history, "s0": s0, "method": method, "rtol": rtol, "atol": atol, "dt": dt}
+        other = solve_other(model, x, **given, adjoint=adjoint, progress=progress)
+        if other is not None:
+            return other
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
@@ -119,6 +127,12 @@ def integrate(
         finally:
             if bar is not None:
                 bar.close()
+
+
+@singledispatch
+def solve_other(model: Any, x: Any, **given: Any) -> Trajectory | None:
+    """What `integrate` does with a model that is no AdditiveModel, by its type; later packages register theirs."""
+    return None
 
 
 def _together(problem: Problem, method: str) -> Trajectory | None:

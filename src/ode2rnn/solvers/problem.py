@@ -177,6 +177,10 @@ class Problem:
             for n in range(parts):
                 yield a + (b - a) * (n / parts), b if n + 1 == parts else a + (b - a) * ((n + 1) / parts)
 
+    def segment(self, solution: Solution, a: float, b: float) -> Segment:
+        """The equation between two breaking points, with everything delayed already known."""
+        return Segment(self, solution, a, b)
+
     @property
     def shortest_delay(self) -> float:
         """The smallest positive delay; infinity for an ordinary equation."""

@@ -20,7 +20,7 @@ def solve(problem: Problem, solution: Solution, method: str) -> None:
     for a, b in problem.segments(longest=problem.shortest_delay):
         with warnings.catch_warnings():  # LSODA warns where the others report; a failure is told below
             warnings.simplefilter("ignore")
-            s = _solve_segment(problem, solution, Segment(problem, solution, a, b), s, method)
+            s = _solve_segment(problem, solution, problem.segment(solution, a, b), s, method)
 
 
 def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: np.ndarray, method: str) -> np.ndarray:
@@ -32,10 +32,11 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: np
         return segment.rate_at(t, flat.reshape(shape)).reshape(-1)
 
     options: dict[str, Any] = {"rtol": max(problem.rtol, 100 * np.finfo(float).eps), "atol": problem.atol}
-    if method in IMPLICIT:
-        options["jac"] = lambda t, flat: _block_diagonal(segment.jacobian(flat.reshape(shape)))
-    elif method == "LSODA" and s.ndim == 1:
-        options["jac"] = lambda t, flat: segment.jacobian(flat)
+    jacobian = getattr(segment, "jacobian", None)  # without one scipy takes differences
+    if jacobian is not None and method in IMPLICIT:
+        options["jac"] = lambda t, flat: _block_diagonal(jacobian(flat.reshape(shape)))
+    elif jacobian is not None and method == "LSODA" and s.ndim == 1:
+        options["jac"] = lambda t, flat: jacobian(flat)
     try:
         solver = getattr(scipy.integrate, method)(rate, segment.a, s.reshape(-1), segment.b, **options)
         while solver.status == "running":

@@ -95,7 +95,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     s, h = problem.s0, None
     longest = problem.shortest_delay
     for a, b in problem.segments():
-        segment = Segment(problem, solution, a, b)
+        segment = problem.segment(solution, a, b)
         t, before = a, 1.0
         k0 = segment.rate_at(a, s)
         if h is None:
