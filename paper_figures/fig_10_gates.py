@@ -26,7 +26,7 @@ def draw(data: dict[str, Any]) -> Any:
 def verdict(data: dict[str, Any]) -> Finding:
     """The range of every gate, and how much each moves over time."""
     gates = {name: data["parts"][name] for name in ("g_cs", "g_cu", "g_cr")}
-    inside = all(bool(((g > 0) & (g < 1)).all()) for g in gates.values())
+    inside = all(bool(((g >= 0) & (g <= 1)).all()) for g in gates.values())
     moves = {name: float(np.ptp(g, axis=0).max()) for name, g in gates.items()}
     words = ", ".join(f"{name} by {move:.2f}" for name, move in moves.items())
-    return Finding("in (0, 1), moving by 0.1 or more", words, inside and min(moves.values()) > 0.1)
+    return Finding("in [0, 1], moving by 0.1 or more", words, inside and min(moves.values()) > 0.1)

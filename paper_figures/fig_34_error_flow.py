@@ -33,7 +33,7 @@ def draw(data: dict[str, Any]) -> Any:
     """Norms of the Jacobian products over the lag; dashed the product of the state gates."""
     figure, ax = new_axes(8.5, 5)
     for k, (name, flow) in enumerate(data["flow"].items()):
-        ax.plot(data["lag"], flow, color=COLOURS[k], lw=1.8, label=name)
+        ax.plot(data["lag"], flow, color=COLOURS[k], lw=1.8, label=name.replace("b_cs", "$b_{cs}$"))
         if name in data["carousel"]:
             ax.plot(data["lag"], data["carousel"][name], "--", color=COLOURS[k], lw=1.3)
     ax.plot([], [], "--", color="0.4", lw=1.3, label="dashed: the product of the gates alone (T7)")

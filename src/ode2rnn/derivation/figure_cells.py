@@ -37,7 +37,7 @@ from ode2rnn.training.bptt import bptt
 STEPS = ("T1", "T2", "T3", "T4", "T5", "T6")
 
 
-def random_weights(letters: Any, d: int, m: int, seed: int, context: int = 0, d_v: int = 0) -> dict[str, np.ndarray]:
+def random_weights(letters: Any, d: int, m: int, seed: int, context: int = 0, d_v: int = 0) -> dict[str, Any]:
     """Normal weights by letter, of the shapes that the gated cells take; W_x? are (L, d, m) where ``context`` = L."""
     rng = np.random.default_rng(seed)
     inputs = (context, d, m) if context else (d, m)
@@ -69,7 +69,7 @@ def chain_cells() -> dict[str, Any]:
     warped = WarpedUpdate.of(gated, warp="tanh")
     shown = GatedReadout.of(warped, g_cr=0.7)
     lstm = vanilla_cell()
-    gates = {
+    gates: dict[str, Any] = {
         f"g_{kind}": Gate(*(getattr(lstm, f"{letter}{kind}") for letter in ("W_x", "W_s", "W_v", "b_")))
         for kind in ("cs", "cu", "cr")
     }
@@ -125,16 +125,17 @@ def carousel_cells(d: int = 16, bias: float = 5.0) -> dict[str, Any]:
 
     def lstm(forget: float) -> VanillaLSTM:
         own = random_weights(VANILLA_LETTERS, d, 1, seed=5)
-        weak = {name: 0.04 * W if name[0] == "W" else 0 * W for name, W in own.items()}
+        weak: dict[str, Any] = {name: 0.04 * W if name[0] == "W" else 0 * W for name, W in own.items()}
         return VanillaLSTM(**weak | {"b_cs": np.full(d, forget)})
 
     names = ("W_xz", "W_vz", "b_z", "W_xr", "W_vr", "b_r", "W_xh", "W_vh", "b_h", "b_vh")
-    weak = {name: 0.04 * W if name[0] == "W" else 0 * W for name, W in random_weights(names, d, 1, seed=6).items()}
+    own = random_weights(names, d, 1, seed=6)
+    weak: dict[str, Any] = {name: 0.04 * W if name[0] == "W" else 0 * W for name, W in own.items()}
     return {
         "standard RNN": rnn,
         "GRU": GRU(**weak | {"b_z": np.full(d, bias)}),
         "LSTM": lstm(bias),
-        "LSTM, $b_{cs}$ = 1": lstm(1.0),
+        "LSTM, b_cs = 1": lstm(1.0),
     }
 
 
@@ -156,7 +157,7 @@ def extended_cells() -> dict[str, AugmentedLSTM]:
         if getattr(base, name) is not None
     }
     external = random_weights(("W_xcx", "W_scx", "W_vcx", "b_cx"), 6, 1, seed=3)
-    narrow = {name: getattr(base, name)[:, :2] for name in ("W_vcu", "W_vcs", "W_vdu", "W_vcr")}
+    narrow: dict[str, Any] = {name: getattr(base, name)[:, :2] for name in ("W_vcu", "W_vcs", "W_vdu", "W_vcr")}
     return {
         "none: Vanilla LSTM": base,
         "context window, L = 3": replace(base, **windows),
@@ -168,7 +169,7 @@ def extended_cells() -> dict[str, AugmentedLSTM]:
 def input_sensitivity(cell: Any, x: np.ndarray, n: int) -> np.ndarray:
     """|d v[n] / d x[l]| for every l, (N,), by back-propagation through time of every readout at n."""
     width = cell.readout_width
-    rows = []
+    rows: list[Any] = []
     for k in range(width):
         v_bar = np.zeros((len(x), width))
         v_bar[n, k] = 1.0

@@ -70,11 +70,19 @@ def letters(name: str) -> str:
 
 def colour_of(name: str) -> str:
     """The colour of a quantity: state, update, gates, readout or input."""
-    kinds = (("s[", STATE), ("g_", GATE), ("u[", UPDATE), ("F_u", UPDATE), ("r[", READOUT), ("v[", READOUT))
-    kinds += (("q[", READOUT), ("x", INPUT))
+    kinds = {
+        "s[": STATE,
+        "g_": GATE,
+        "u[": UPDATE,
+        "F_u": UPDATE,
+        "r[": READOUT,
+        "v[": READOUT,
+        "q[": READOUT,
+        "x": INPUT,
+    }
     if " * " in name:  # a product has the colour of what the gate lets through
         name = next((part for part in name.split(" * ") if not part.startswith("g_")), name)
-    return next((colour for start, colour in kinds if name.startswith(start)), "0.3")
+    return next((colour for start, colour in kinds.items() if name.startswith(start)), "0.3")
 
 
 def draw_cell(
@@ -102,7 +110,9 @@ def draw_cell(
     exits = {name: way for name, way in layout.exits.items() if name in graph.outputs}
     sources = {edge.source for edge in graph.edges} | exits.keys()
     for k, source in enumerate(name for name in layout.places if name in sources):
-        lines = [(edge, _points(graph, layout, edge)) for edge in graph.edges if edge.source == source]
+        lines: list[tuple[Edge | None, list[Point]]] = [
+            (edge, _points(graph, layout, edge)) for edge in graph.edges if edge.source == source
+        ]
         if source in exits:
             lines.append((None, [layout.places[source], *exits[source]]))
         _draw_lines(ax, graph, layout, source, lines, marked, 1 + 0.01 * k)
@@ -114,8 +124,8 @@ def draw_cell(
         _draw_bias(ax, graph, layout, bias, target, (bias, target) in marked)
     for name in graph.nodes:
         _draw_node(ax, graph, layout, name, short, name in marked)
-    for name, points in exits.items():
-        (x, y), (before, _) = points[-1], ([layout.places[name], *points])[-2]
+    for name, way in exits.items():
+        (x, y), (before, _) = way[-1], ([layout.places[name], *way])[-2]
         where: Any = {"ha": "left", "va": "center"} if x > before else {"ha": "center", "va": "bottom"}
         ax.text(
             x + 0.15 * (x > before), y + 0.1 * (x == before), letters(name), color=colour_of(name), size=12, **where
@@ -165,7 +175,7 @@ def add_title(ax: Axes, layout: Layout, title: str, graph: CellGraph | None = No
     y = layout.size[3] - 0.65
     ax.text(min(frame[0] for frame in layout.frames), y, title, ha="left", va="center", size=13, color="0.1")
     x = max(frame[2] for frame in layout.frames)
-    inch = float(np.ptp(ax.get_xlim())) / (ax.figure.get_figwidth() * ax.get_position().width)
+    inch = float(np.ptp(ax.get_xlim())) / ax.get_window_extent().width * ax.figure.dpi
     seen = {colour_of(name) for name in graph.nodes} if graph is not None else set()
     for word, colour in reversed(KEY.items()):
         if colour in seen:
