@@ -11,6 +11,7 @@ from ode2rnn.derivation.gradients import PRINTED
 SECTION = "RNN Training Difficulties"
 EQUATIONS = ("B4", "B5")
 CLAIM = "Products of Jacobians vanish or explode; 0.9^100 is 2.656e-05, where the slides print 0.000017."
+TOLERANCE = 2e-2  # the exponent of a chaotic cell depends on the order of rounding
 
 
 def data(quick: bool = False) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from ode2rnn.derivation.claim import Finding
 from ode2rnn.derivation.figure_cells import hopf_delay, largest_delay, pole_images
 from ode2rnn.derivation.figure_scripts import flat_arrays
 
-
 TRAINED = (10, 11, 14)  # what these show is trained first
 
 

@@ -86,7 +86,7 @@ def draw_flow(data: dict[str, Any]) -> Any:
     zoom.plot(data["lags"], per * data["scalar"], color=COLOURS[2], lw=1.4)
     zoom.plot([100], [np.log10(0.9**100)], "o", color=COLOURS[2], ms=6)
     zoom.plot([100], [np.log10(PRINTED)], "x", color="k", ms=7, mew=1.6)
-    zoom.set(xlim=(50, 125), ylim=(-5.05, -4.1))
+    zoom.set(xlim=(50, 140), ylim=(-5.05, -4.1))
     zoom.tick_params(labelsize=7)
     zoom.annotate(f"{0.9**100:.3e}", (100, np.log10(0.9**100)), (5, 3), textcoords="offset points", fontsize=7.5)
     at = (100, np.log10(PRINTED))
