@@ -84,7 +84,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         if isinstance(s0, tuple) and hasattr(
             cell, "resume"
         ):  # (h, c) and (c, h) look the same, and like a batch of two
-            raise ValueError(f"s0: expected s[-1], or the whole state as a {cell.State.__name__}, got a tuple")
+            raise ValueError(f"s0: expected s[-1], or the whole state as {cell.State.__name__}(...), got a tuple")
         state = cell.init(_check_start(cell, s0, inputs))
     prepare = getattr(cell, "prepare", None)  # a cell that looks ahead
     seen = inputs if prepare is None else prepare(inputs)
