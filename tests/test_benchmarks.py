@@ -142,7 +142,7 @@ def test_the_tables_of_what_gating_buys_are_written_from_the_saved_scores(tmp_pa
         study = training.load_lengths(name, tmp_path)
         assert study.lengths == [12, 14]
         assert study.markdown() in text
-        assert training.where_it_wins(study) in text
+        assert training.where_it_wins(study)[1:] in text
     score, found, baselines = training.load_task("sunspots", tmp_path)
     assert score == "rmse"
     assert f"{baselines['AR(9)']:.4g}" == "17.44"
@@ -152,11 +152,16 @@ def test_the_tables_of_what_gating_buys_are_written_from_the_saved_scores(tmp_pa
 
 
 def test_where_the_lstm_wins_is_said_by_length():
-    scores = {"VanillaLSTM": {5: 1.0, 9: 3.0}, "GRU": {5: 2.0, 9: 2.0}}
-    study = LengthStudy(
-        "adding",
-        "mse",
-        tuple(LengthScore(n, name, 1, 1, 0, value, 1, 1) for name, by in scores.items() for n, value in by.items()),
-        {5: {}, 9: {}},
+    by_network = {"VanillaLSTM": (1.0, 3.0), "GRU": (2.0, 2.0), "StandardRNN": (3.0, 4.0)}
+    scores = [
+        LengthScore(length, name, 1, 1, 0, value, 1, 1)
+        for name, values in by_network.items()
+        for length, value in zip((5, 9), values, strict=True)
+    ]
+    lower, higher = (LengthStudy("a task", score, tuple(scores), {5: {}, 9: {}}) for score in ("mse", "accuracy"))
+    assert training.where_it_wins(lower) == (
+        "a task: the VanillaLSTM has the best mean at 5, another network at 9 (GRU); it beats the StandardRNN at 5, 9."
     )
-    assert training.where_it_wins(study) == ("adding: the VanillaLSTM has the best mean at length 5; not at 9 (GRU).")
+    assert training.where_it_wins(higher).endswith(
+        "at no length, another network at 5 (StandardRNN), 9 (StandardRNN); it beats the StandardRNN at no length."
+    )

@@ -55,7 +55,7 @@ def test_one_cell_forgets_and_the_other_does_not(tmp_path):
 
 
 def test_a_network_without_gates_and_one_with_them_learn_to_add(tmp_path):
-    errors = demo("06").main(tmp_path, length=6, sequences=400, epochs=15)
+    errors = demo("06").main(tmp_path, length=6, sequences=1000, epochs=12)
     assert list(errors) == ["standard RNN", "Vanilla LSTM"]
     assert errors["Vanilla LSTM"] < 0.5 * errors["standard RNN"] < 0.5 / 6
     assert (tmp_path / "06_from_rnn_to_lstm.png").exists()

@@ -218,7 +218,10 @@ def steps(
 def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="adding, copy, sine, sunspots or digits.")],
     networks: Annotated[
-        str, typer.Option(help="Some of rnn, gru, lstm, augmented, feed-forward, separated by commas; all by default.")
+        str,
+        typer.Option(
+            help="Some of rnn, gru, lstm, no-peepholes, augmented, feed-forward, with commas; by default all."
+        ),
     ] = "",
     lengths: Annotated[
         str, typer.Option(help="Steps in a sequence, separated by commas: the score against the length. adding, copy.")

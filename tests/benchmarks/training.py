@@ -26,7 +26,7 @@ RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parents[2] / "README.md"
 BEGIN, END = "<!-- gating: written by python -m tests.benchmarks.training -->", "<!-- end of gating -->"
 BY_LENGTH, TASKS = ("adding", "copy"), ("sunspots", "digits")
-LSTM = "VanillaLSTM"
+LSTM, PLAIN = "VanillaLSTM", "StandardRNN"
 
 
 def load_lengths(task: str, folder: Path) -> LengthStudy:
@@ -62,11 +62,22 @@ def load_task(task: str, folder: Path) -> tuple[str, dict[str, tuple[int, np.nda
 
 
 def where_it_wins(study: LengthStudy) -> str:
-    """One sentence: at which lengths the LSTM has the best mean, and who has it elsewhere."""
-    won = [length for length in study.lengths if study.best(length) == LSTM]
-    lost = [f"{length} ({study.best(length)})" for length in study.lengths if length not in won]
-    first = f"the {LSTM} has the best mean at length {', '.join(map(str, won))}" if won else f"the {LSTM} nowhere wins"
-    return f"{study.task}: {first}{'; not at ' + ', '.join(lost) if lost else ''}."
+    """At which lengths the LSTM has the best mean and who has it elsewhere, and where it beats the standard RNN."""
+    lengths = study.lengths
+    won = [length for length in lengths if study.best(length) == LSTM]
+    lost = [f"{length} ({study.best(length)})" for length in lengths if length not in won]
+    said = f"{study.task}: the {LSTM} has the best mean at {_listed(won)}"
+    if lost:
+        said += f", another network at {_listed(lost)}"
+    if {LSTM, PLAIN} <= set(study.networks):
+        sign = 1 if SCORES[study.score].better == "lower" else -1
+        better = [n for n in lengths if sign * (study.of(LSTM, n).mean() - study.of(PLAIN, n).mean()) < 0]
+        said += f"; it beats the {PLAIN} at {_listed(better)}"
+    return said + "."
+
+
+def _listed(words: Iterable[Any]) -> str:
+    return ", ".join(map(str, words)) or "no length"
 
 
 def task_table(task: str, folder: Path) -> str:
@@ -119,7 +130,8 @@ def block(folder: Path, about: Mapping[str, Any]) -> str:
         ]
     parts += [task_table(task, folder) for task in TASKS if (folder / f"{task}.csv").exists()]
     said = " ".join(where_it_wins(study) for study in studies)
-    parts.append(f"By the numbers, {said} Measured on {about['day']}, {about['processor']}.")
+    said = said[:1].upper() + said[1:]
+    parts.append(f"{said} Measured on {about['day']}, {about['processor']}.")
     return "\n\n".join([BEGIN, *parts, END])
 
 

@@ -1,16 +1,17 @@
 """The study of memory: scores by length, the same on any number of processes, at equal size; its table and picture."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from ode2rnn.sweep import LengthStudy, length_study
+from ode2rnn.sweep import LengthStudy, length_study, lengths
 from ode2rnn.sweep.figures import draw_lengths
 from ode2rnn.sweep.length_scores import LengthScore
-from ode2rnn.sweep.lengths import MEMORIES, SYMBOLS
+from ode2rnn.sweep.lengths import MEMORIES, SYMBOLS, Job
 from ode2rnn.sweep.networks import KINDS, Shape, shape_of
-from ode2rnn.training import adding, fit, predict
+from ode2rnn.training import TrainingError, adding, fit, predict
 from ode2rnn.training.networks import seeded
 
 OPTIONS = {"weights": 150, "epochs": 1, "networks": ["rnn", "feed-forward"], "progress": False}
@@ -51,6 +52,14 @@ def test_two_processes_give_the_scores_of_one(monkeypatch):
     assert len({score.score for score in one.scores}) == 2
 
 
+def test_a_training_that_fails_in_another_process_is_told(monkeypatch):
+    setup = replace(MEMORIES["adding"].setup, rate=1e30, rates={}, epochs=3)
+    jobs = [Job("adding", 12, "rnn", 3, seed, setup, None) for seed in (0, 1)]
+    with pytest.raises(TrainingError, match="the loss became") as caught:
+        list(lengths._scores(jobs, 2))
+    assert caught.value.fit.stopped == "failed"
+
+
 @pytest.mark.parametrize("task", MEMORIES)
 def test_the_lengths_are_those_of_the_sequences(task):
     memory = MEMORIES[task]
@@ -83,7 +92,7 @@ def test_the_units_are_those_with_the_nearest_number_of_weights(name):
         assert distance[kind.units(ADDING, weights) - 1] == distance.min()
 
 
-@pytest.mark.parametrize("name", ["gru", "lstm", "augmented"])
+@pytest.mark.parametrize("name", ["gru", "lstm", "no-peepholes", "augmented"])
 def test_gates_that_keep_the_state_start_open(name):
     biases = [
         value.detach()

@@ -61,7 +61,7 @@ def test_networks_of_equal_size_have_nearly_as_many_weights():
     assert all(abs(count - 1000) < 0.06 * 1000 for count in weights), weights
     shape = shape_of(study.task)
     for outcome, kind in zip(study.outcomes, KINDS.values(), strict=True):
-        units = int(outcome.network.split()[1])
+        units = int(outcome.network.split(", ")[1].split()[0])
         assert outcome.weights == kind.weights(shape, units)
 
 

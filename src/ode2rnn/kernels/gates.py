@@ -107,6 +107,7 @@ def _add(at: Any) -> None:
 
 add = over_rows(["out_of", "to"], _add)
 copy = over_rows(["out_of", "to"], _copy)
+copy_by_8 = over_rows(["out_of", "to"], _copy, 8)
 update, update_d = _update(False, False), _update(False, True)
 update_x, update_xd = _update(True, False), _update(True, True)
 read, read_d = _read(False), _read(True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from numba import njit
 
-from ode2rnn.kernels.gates import copy
+from ode2rnn.kernels.gates import copy, copy_by_8
 from ode2rnn.kernels.tile import FREE, _strip, clear, width_of
 
 STRIPE = 8  # columns of Z in a block: the most rows of a tile
@@ -19,7 +19,7 @@ def pack_stripes(zero: float, z: int, row: int, columns: int, rows: int, most: i
     """Z (rows, columns), with rows ``row`` numbers apart, to ``left`` (blocks, most, STRIPE)."""
     size = width_of(zero)
     for i in range(0, columns, STRIPE):
-        copy(zero, rows, min(STRIPE, columns - i), (z + i * size, row, left + i * most * size, STRIPE))
+        copy_by_8(zero, rows, min(STRIPE, columns - i), (z + i * size, row, left + i * most * size, STRIPE))
 
 
 @njit(**FREE)

@@ -144,18 +144,18 @@ class Stream:
         self.builder.store(value.value, self.pointer, align=self.size)
 
 
-def over_rows(names: Sequence[str], body: Callable[[Any], None]) -> Any:
+def over_rows(names: Sequence[str], body: Callable[[Any], None], most: int = VECTOR) -> Any:
     """A kernel's function (zero, rows, d, places) that runs ``body`` on the streams ``names``.
 
     ``places`` gives for each name the address of its first row and the step from row to row, in numbers; rows are d
-    long; ``zero`` gives the precision.
+    long; ``zero`` gives the precision. At most ``most`` numbers are taken at a time.
     """
 
     @intrinsic
     def run(typing: Any, zero: Any, rows: Any, d: Any, places: Any) -> Any:
         real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
         size = 4 if zero is types.float32 else 8
-        many = VECTOR // size
+        many = min(VECTOR // size, most)
 
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             _, rows, d, places = given

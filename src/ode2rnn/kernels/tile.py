@@ -49,17 +49,29 @@ def start_of(typing: Any, array: Any) -> Any:
     return types.int64(array), build
 
 
-def _tile(rows: int) -> Any:
-    """C += Z W for ``rows`` rows and one panel: Z at z + i row + p step, W at w + p w_step, C at c + i c_row.
+def _tile(rows: int, panels: int = 1) -> Any:
+    """C += Z W for ``rows`` rows and a panel: Z at z + i row + p step, W at w + p w_step, C at c + i c_row.
+
+    Several panels lie w_panel apart, and their results one after the other.
 
     Addresses are in bytes, strides in numbers; ``zero`` gives the precision. Few rows sum over even and odd p apart,
     since a sum waits for its last addition.
     """
-    ways = max(1, 4 // rows)
+    ways, wide = max(1, 4 // (rows * panels)), VECTORS * panels
 
     @intrinsic
     def tile(
-        typing: Any, zero: Any, z: Any, row: Any, step: Any, w: Any, w_step: Any, k: Any, c: Any, c_row: Any
+        typing: Any,
+        zero: Any,
+        z: Any,
+        row: Any,
+        step: Any,
+        w: Any,
+        w_step: Any,
+        w_panel: Any,
+        k: Any,
+        c: Any,
+        c_row: Any,
     ) -> Any:
         real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
         size = 4 if zero is types.float32 else 8
@@ -67,7 +79,7 @@ def _tile(rows: int) -> Any:
         empty = ir.Constant(lanes, ir.Undefined)
 
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            z, row, step, w, w_step, k, c, c_row = given[1:]
+            z, row, step, w, w_step, w_panel, k, c, c_row = given[1:]
 
             def at(start: Any, index: Any, kind: Any) -> Any:
                 entries = builder.inttoptr(start, real.as_pointer())
@@ -80,28 +92,29 @@ def _tile(rows: int) -> Any:
                 index = builder.add(builder.mul(number(i), c_row), number(v * lanes.count))
                 return at(c, index, lanes)
 
+            def weight(base: Any, v: int) -> Any:
+                panel, v = divmod(v, VECTORS)
+                base = builder.add(base, builder.mul(number(panel), w_panel)) if panel else base
+                return builder.load(at(w, builder.add(base, number(v * lanes.count)), lanes), align=size)
+
             def add(p: Any, sums: Any) -> None:
                 base = builder.mul(p, w_step)
-                weights = [
-                    builder.load(at(w, builder.add(base, number(v * lanes.count)), lanes), align=size)
-                    for v in range(VECTORS)
-                ]
+                weights = [weight(base, v) for v in range(wide)]
                 for i in range(rows):
                     index = builder.add(builder.mul(number(i), row), builder.mul(p, step))
                     single = builder.load(at(z, index, real), align=size)
                     alone = builder.insert_element(empty, single, ir.Constant(INT, 0))
                     spread = builder.shuffle_vector(alone, empty, ir.Constant(ir.VectorType(INT, lanes.count), None))
-                    for v in range(VECTORS):
+                    for v in range(wide):
                         product = builder.fmul(spread, weights[v], flags=tuple(FLAGS))
                         builder.store(builder.fadd(builder.load(sums[i][v]), product, flags=tuple(FLAGS)), sums[i][v])
 
             sums = [
-                [[cgutils.alloca_once(builder, lanes) for _ in range(VECTORS)] for _ in range(rows)]
-                for _ in range(ways)
+                [[cgutils.alloca_once(builder, lanes) for _ in range(wide)] for _ in range(rows)] for _ in range(ways)
             ]
             for way, by_row in enumerate(sums):
                 for i in range(rows):
-                    for v in range(VECTORS):
+                    for v in range(wide):
                         start = builder.load(result(i, v), align=size) if way == 0 else ir.Constant(lanes, None)
                         builder.store(start, by_row[i][v])
             rounds = builder.sdiv(k, number(ways))
@@ -114,14 +127,14 @@ def _tile(rows: int) -> Any:
                 with cgutils.for_range(builder, builder.sub(k, done)) as loop:
                     add(builder.add(done, loop.index), sums[0])
             for i in range(rows):
-                for v in range(VECTORS):
+                for v in range(wide):
                     total = builder.load(sums[0][i][v])
                     for way in range(1, ways):
                         total = builder.fadd(total, builder.load(sums[way][i][v]))
                     builder.store(total, result(i, v), align=size)
             return context.get_dummy_value()
 
-        return types.void(zero, *(types.int64,) * 8), build
+        return types.void(zero, *(types.int64,) * 9), build
 
     return tile
 
@@ -183,6 +196,7 @@ def clear(typing: Any, zero: Any, address: Any, count: Any) -> Any:
 
 
 tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
+tile_1_by_4, tile_1_by_2 = _tile(1, 4), _tile(1, 2)
 
 
 @njit(**FREE)
@@ -195,17 +209,32 @@ def _strip(
         left = rows - i
         z_i, c_i = z + i * row * size, c + i * c_row * size
         if left >= 8 and MOST_ROWS >= 8:
-            tile_8(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            tile_8(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
             i += 8
         elif left >= 4:
-            tile_4(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            tile_4(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
             i += 4
         elif left >= 2:
-            tile_2(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            tile_2(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
             i += 2
         else:
-            tile_1(zero, z_i, row, step, w, w_step, k, c_i, c_row)
+            tile_1(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
             i += 1
+
+
+@njit(**FREE)
+def _row(zero: float, z: int, w: int, k: int, width: int, c: int, panels: int, size: int) -> int:
+    """C += Z W for one row and as many panels as can be taken several at a time; how many those are."""
+    j = 0
+    while j + 1 < panels:
+        w_j, c_j = w + j * k * width * size, c + j * width * size
+        if j + 3 < panels:
+            tile_1_by_4(zero, z, 0, 1, w_j, width, k * width, k, c_j, 0)
+            j += 4
+        else:
+            tile_1_by_2(zero, z, 0, 1, w_j, width, k * width, k, c_j, 0)
+            j += 2
+    return j
 
 
 @njit(**FREE)
@@ -235,7 +264,8 @@ def add_product_at(
 ) -> None:
     """The same for rows of Z and of C that are ``row`` and ``c_row`` numbers apart, all given by addresses."""
     size, whole = width_of(zero), m // width
-    for j in range(whole):
+    first = _row(zero, z, w, k, width, c, whole, size) if rows == 1 else 0
+    for j in range(first, whole):
         _strip(zero, z, row, 1, w + j * k * width * size, width, rows, k, c + j * width * size, c_row, size)
     if whole * width < m:
         clear(zero, scratch, rows * width)

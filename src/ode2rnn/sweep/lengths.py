@@ -6,12 +6,16 @@ Every length, network and seed is a training of its own; they share the cores, o
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
 from pathlib import Path
+from threading import RLock
+from typing import Any
 
 from ode2rnn.core.arrays import check_choice, check_count
 from ode2rnn.sweep.length_scores import LengthScore, LengthStudy
@@ -22,6 +26,7 @@ from ode2rnn.training.compare import forget, place_of, train_one
 
 SYMBOLS = 5  # that the copy task recalls
 TRAIN = 5000
+PLAIN = {"rnn": 3e-3, "feed-forward": 3e-3}  # learning rates without gates
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,13 @@ MEMORIES = {
         _adding,
         2,
         (25, 50, 100, 200),
-        Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, plain_rate=3e-3, open=3.0),
+        Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, open=3.0, rates=PLAIN),
     ),
     "copy": Memory(
         _copy,
         2 * SYMBOLS + 1,
         (12, 20, 30),
-        Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, plain_rate=3e-3, open=3.0),
+        Setup(4850, rate=1e-2, epochs=20, patience=10, batch=20, open=3.0, rates=PLAIN),
     ),
 }
 
@@ -138,7 +143,7 @@ def length_study(
     count = check_count("seeds", seeds)
     at_once = _cores() if jobs is None else check_count("jobs", jobs)
     changes = {"weights": weights, "epochs": epochs}
-    given = {key: check_count(key, value) for key, value in changes.items() if value is not None}
+    given: dict[str, Any] = {key: check_count(key, value) for key, value in changes.items() if value is not None}
     if hidden is not None and weights is not None:
         raise ValueError("weights: expected none where the units are given")
     setup = replace(memory.setup, **given)
@@ -179,14 +184,24 @@ def _scores(jobs: list[Job], at_once: int) -> Iterator[tuple[int, LengthScore]]:
         yield from ((k, job.run()) for k, job in enumerate(jobs))
         return
     # a fresh process each: a fork of one that has used threads may hang
-    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(at_once, mp_context=get_context("spawn"), initializer=_quiet) as pool:
         running = {pool.submit(job.run): k for k, job in enumerate(jobs)}
         try:
             for done in as_completed(running):
                 yield running[done], done.result()
+        except BrokenProcessPool:
+            raise ChildProcessError("a process ended before its training; the same call goes on from there") from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _quiet() -> None:
+    """Ctrl-C ends this process without a word: what it has done is kept by its checkpoint."""
+    from tqdm import tqdm
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    tqdm.set_lock(RLock())  # its own is shared by processes, and is missed when one of them ends like that
 
 
 def _cores() -> int:

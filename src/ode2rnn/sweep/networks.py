@@ -89,6 +89,12 @@ def _vanilla(inputs: int, hidden: int, open: float) -> torch.nn.Module:
     return VanillaLSTM(inputs, hidden, forget_bias=open)
 
 
+def _no_peepholes(inputs: int, hidden: int, open: float) -> torch.nn.Module:
+    from ode2rnn.nn import VanillaLSTM
+
+    return VanillaLSTM(inputs, hidden, peephole=None, forget_bias=open)
+
+
 def _augmented(inputs: int, hidden: int, open: float) -> torch.nn.Module:
     from ode2rnn.nn import AugmentedLSTM
 
@@ -99,6 +105,7 @@ KINDS = {
     "rnn": Kind("StandardRNN", _standard),
     "gru": Kind("GRU", _gru),
     "lstm": Kind("VanillaLSTM", _vanilla),
+    "no-peepholes": Kind("LSTM no peepholes", _no_peepholes),
     "augmented": Kind("AugmentedLSTM", _augmented),
     "feed-forward": Kind("feed-forward", None),
 }

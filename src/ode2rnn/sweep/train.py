@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from ode2rnn.core.arrays import check_choice, check_count
 from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
@@ -18,7 +19,8 @@ class Setup:
 
     Attributes:
         weights: how many each network has, as nearly as whole units allow.
-        rate: learning rate of Adam; ``plain_rate`` that of the networks without gates, where it differs.
+        rate: learning rate of Adam.
+        rates: that of single networks, by their names in ``KINDS``, where it differs.
         open: the bias that the gates which keep the state start with: a unit forgets over about e^open steps.
     """
 
@@ -28,13 +30,12 @@ class Setup:
     patience: int
     batch: int = 32
     clip: float = 1.0
-    plain_rate: float | None = None
     open: float = 1.0
+    rates: Mapping[str, float] = field(default_factory=dict)
 
     def rate_of(self, network: str) -> float:
         """The learning rate of a network by its name in ``KINDS``."""
-        plain = self.plain_rate if network in ("rnn", "feed-forward") else None
-        return self.rate if plain is None else plain
+        return self.rates.get(network, self.rate)
 
 
 SETUPS = {
@@ -66,7 +67,7 @@ def train_study(
         epochs: by default those of ``SETUPS``.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show bars where stderr is a terminal.
-        networks: names among ``KINDS``: rnn, gru, lstm, augmented, feed-forward; by default all.
+        networks: names among ``KINDS``: rnn, gru, lstm, no-peepholes, augmented, feed-forward; by default all.
         weights: how many each network has, as nearly as whole units allow; by default those of ``SETUPS``.
 
     Raises:
@@ -80,7 +81,7 @@ def train_study(
     check_count("seeds", seeds)
     chosen = check_networks(networks)
     changes = {"weights": weights, "epochs": epochs}
-    given = {key: check_count(key, value) for key, value in changes.items() if value is not None}
+    given: dict[str, Any] = {key: check_count(key, value) for key, value in changes.items() if value is not None}
     if hidden is not None:
         check_count("hidden", hidden)
         if weights is not None:

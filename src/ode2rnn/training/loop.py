@@ -60,6 +60,9 @@ class TrainingError(RuntimeError):
         super().__init__(message)
         self.fit = fit
 
+    def __reduce__(self) -> tuple[type, tuple[str, Fit]]:
+        return type(self), (str(self), self.fit)  # so that it reaches us from another process
+
 
 class Run:
     """A training run between two epochs: all that changes, and how an epoch changes it."""
