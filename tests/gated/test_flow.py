@@ -86,14 +86,15 @@ def test_a_knot_of_the_input_between_the_delays_is_a_breaking_point_for_ever():
     np.testing.assert_allclose(found.r, again.r, rtol=0, atol=3e-11)
 
 
+@pytest.mark.parametrize("tau", [1.0, 0.0])
 @pytest.mark.parametrize("alpha", [-700.0, -30.0, 30.0, 700.0])
-def test_a_forget_gate_of_any_activation_is_solved(alpha):
+def test_a_forget_gate_of_any_activation_is_solved(alpha, tau):
     """Closed, the unit is held at g_cu u; open, it integrates."""
     cell = replace(lstm(scale=0.0), b_cs=np.full(D, alpha), b_du=np.ones(D))
-    found = solve(undiscretize(cell), None, rtol=1e-8)
+    found = solve(ContinuousLSTM(cell, tau=tau), None, rtol=1e-8)
     u = np.tanh(1.0)
     end = 0.5 * u if alpha < 0 else S0 + 0.5 * u * END
-    np.testing.assert_allclose(found.s[-1], end * np.ones(D), rtol=1e-8)
+    np.testing.assert_allclose(found.s[-1], end * np.ones(D), rtol=1e-6)
     assert np.isfinite(found.s).all()
 
 
@@ -187,7 +188,7 @@ def test_a_failure_keeps_the_valid_part():
     cell = replace(lstm(scale=0.0), b_cs=np.full(D, 40.0), b_du=np.ones(D))
     with pytest.raises(SimulationError) as caught:
         integrate(undiscretize(cell), None, t=(0.0, 4.0), history=np.full(D, 1e305))
-    assert caught.value.trajectory is None or caught.value.trajectory.status == -1
+    assert caught.value.trajectory is None  # the first step
 
 
 def test_the_trajectory_says_what_it_cost_and_keeps_its_input(tmp_path):

@@ -133,7 +133,10 @@ def convergence(
     name = check_choice("method", method, fixed_step_methods()) if method is not None else scheme or "backward_euler"
     check_choice("delay", delay, ("fixed", "tied"))
     if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+        raise ValueError(
+            f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}; a ContinuousLSTM has"
+            " lstm_convergence"
+        )
     model = model.like(np.zeros(1))
     history, s0 = (to_numpy(v) if is_torch(v) else v for v in (history, s0))
     steps = check_steps(dts)

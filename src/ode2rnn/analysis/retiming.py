@@ -105,7 +105,7 @@ def retiming(
     Example:
         >>> from ode2rnn import CanonicalRNN
         >>> cell = CanonicalRNN(W_s=0.5, W_r=0.3, W_x=0.5, theta_s=0.1)
-        >>> study = retiming(cell, np.sin(np.arange(20.0))[:, None])
+        >>> study = retiming(cell, np.sin(np.arange(20.0))[:, None], factors=(8, 16, 32, 64, 128))
         >>> round(study.order["state"], 1), study.used["state"].sum() >= 4
         (1.0, np.True_)
     """

@@ -34,13 +34,13 @@ def method_of(name: str, model: ContinuousLSTM, like: Array) -> str:
     """
     check_choice("method", name, {"auto", *METHODS})
     if name == "auto":
-        return "spectral" if model.delay else "tsit5" if is_torch(like) else "DOP853"
+        return "spectral" if model.delay else "tsit5" if is_torch(like) else "LSODA"
     if name not in KNOWN_METHODS:
         raise ValueError(
             f"method: {name!r} does not solve a ContinuousLSTM; expected one of {', '.join(KNOWN_METHODS)}"
         )
     if name == "spectral" and not model.delay:
-        raise ValueError("method: 'spectral' needs tau > 0, where the equation is linear within a delay; use 'DOP853'")
+        raise ValueError("method: 'spectral' needs tau > 0, where the equation is linear within a delay; use 'LSODA'")
     if METHODS[name].family == "scipy" and is_torch(like):
         raise ValueError(f"method: {name!r} runs in NumPy and has no gradients; use 'spectral' or 'tsit5' in torch")
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -16,6 +17,8 @@ from ode2rnn.gated.continuous import ContinuousLSTM, Known, Rates, exp
 from ode2rnn.solvers.problem import Problem, Solution
 
 Function = Callable[[np.ndarray], Array]
+# the fastest rate, over that of the whole range, that methods which step s meet: a lag below their tolerances
+FASTEST = 1e12
 
 
 @dataclass(frozen=True, eq=False)
@@ -174,6 +177,7 @@ class LSTMSegment:
         self._model: ContinuousLSTM = problem.model
         self._shape = tuple(problem.s0.shape)
         self._like, self._solution = problem.s0, solution
+        self._fastest = math.log(FASTEST / (problem.span[1] - problem.span[0]))
         self._x = None if problem.x is None else problem.x.piece(a, b)
         self._past: Function | None = None
         tau = self._model.delay
@@ -204,8 +208,8 @@ class LSTMSegment:
         seen = self.look(t - self.a)
         if seen.s is None:
             return concatenate(list(seen.known), axis=-1)
-        rates = self.rates(seen)
-        return concatenate([exp(rates.log_s), exp(rates.log_u) * rates.u], axis=-1)
+        kappa_s, drive = self._numbers(self.rates(seen))
+        return concatenate([kappa_s, drive], axis=-1)
 
     def rate(self, forcing: Array, s: Array) -> Array:
         """ds/dt at states (..., d) for the forcing there."""
@@ -213,8 +217,13 @@ class LSTMSegment:
         if self._past is not None:
             return forcing[..., d:] - forcing[..., :d] * s
         known = Known(*(forcing[..., k * d : (k + 1) * d] for k in range(4)))
-        rates = self._model.rates(known, s, self._model.present_readout(known, s))
-        return exp(rates.log_u) * rates.u - exp(rates.log_s) * s
+        kappa_s, drive = self._numbers(self._model.rates(known, s, self._model.present_readout(known, s)))
+        return drive - kappa_s * s
+
+    def _numbers(self, rates: Rates) -> tuple[Array, Array]:
+        """kappa_s and kappa_u u; a unit faster than FASTEST is held where its rates hold it, at that rate."""
+        excess = (rates.log_s - self._fastest).clip(min=0.0)
+        return exp(rates.log_s - excess), exp(rates.log_u - excess) * rates.u
 
     def rate_at(self, t: float, s: Array) -> Array:
         """ds/dt at one time."""
