@@ -277,7 +277,7 @@ def test_help_is_plain_and_has_an_example(command):
     result = ode2rnn(*command, "--help")
     assert result.exit_code == 0
     if command:
-        assert f"ode2rnn {command[0]}" in result.stdout.partition("Example:")[2]
+        assert f"ode2rnn {command[0]}" in result.stdout.partition("Example")[2]
         assert "--out" in result.stdout
 
 
