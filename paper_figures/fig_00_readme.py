@@ -2,15 +2,20 @@
 
 from typing import Any
 
-from ode2rnn import signals
-from ode2rnn.derivation import Experiment
+import numpy as np
+
+from ode2rnn.derivation.claim import Finding, sunspots
 from ode2rnn.derivation.figures import convergence_data, trajectory_data
 from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_samples
 
+SECTION = "The Roots of RNN"
+EQUATIONS = ("C9", "D5", "D9")
+CLAIM = "The canonical RNN is a sampled delay equation, and converges to it at order 1."
 
-def data() -> dict[str, Any]:
+
+def data(quick: bool = False) -> dict[str, Any]:
     """The arrays of both panels."""
-    experiment = Experiment(signals.load_series("sunspots"))
+    experiment = sunspots(quick)
     return {"trajectory": trajectory_data(experiment), "convergence": convergence_data(experiment)}
 
 
@@ -30,3 +35,10 @@ def draw(data: dict[str, Any]) -> Any:
     right.set_ylim(top=25 * right.get_ylim()[1])
     add_legend(right, loc="upper left")
     return figure
+
+
+def verdict(data: dict[str, Any]) -> Finding:
+    """The fitted orders: both limits, and the trapezoidal rule."""
+    orders = list(data["convergence"]["orders"].values())
+    holds = float(np.abs(np.subtract(orders, [1, 1, 2])).max()) <= 0.1
+    return Finding("1, 1, 2 +- 0.1", ", ".join(f"{order:.3f}" for order in orders), holds)

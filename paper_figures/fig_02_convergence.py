@@ -1,20 +1,50 @@
-"""Figure 2 of the derivation, on the yearly sunspot series: see the caption in ode2rnn.derivation.figures.
-
-Run: python paper_figures/make_all.py
-"""
+"""Orders of convergence: the two limits of the canonical RNN, and every scheme."""
 
 from typing import Any
 
-from ode2rnn import signals
-from ode2rnn.derivation import Experiment
-from ode2rnn.derivation.figures import convergence_data, draw_convergence
+import numpy as np
+
+from ode2rnn import SCHEMES
+from ode2rnn.derivation.claim import Finding, sunspots
+from ode2rnn.derivation.discretization import fixed_study
+from ode2rnn.derivation.figures import convergence_data
+from ode2rnn.plotting import add_legend, new_axes, plot_errors
+
+SECTION = "The Roots of RNN"
+EQUATIONS = ("D9", "D10")
+CLAIM = "The canonical RNN converges at order 1, to the ODE with tau = dT and to the delay equation with tau fixed."
 
 
-def data() -> dict[str, Any]:
-    """The arrays of the figure."""
-    return convergence_data(Experiment(signals.load_series("sunspots")))
+def data(quick: bool = False) -> dict[str, Any]:
+    """Errors against dT of both limits of D9, and of every scheme with the delay fixed."""
+    experiment = sunspots(quick)
+    studies = {name: fixed_study(experiment, name) for name in SCHEMES if name != "gbt"}
+    schemes = {
+        "dts": next(iter(studies.values())).dts,
+        "errors": {name: study.errors["maximum"] for name, study in studies.items()},
+        "orders": {name: study.order["maximum"] for name, study in studies.items()},
+    }
+    return convergence_data(experiment) | {"schemes": schemes}
 
 
 def draw(data: dict[str, Any]) -> Any:
-    """The figure."""
-    return draw_convergence(data)
+    """Left the limits, right the schemes, with fitted slopes."""
+    figure, (left, right) = new_axes(12.5, 5, 1, 2, sharey=True)
+    for ax, part in ((left, data), (right, data["schemes"])):
+        plot_errors(ax, part["dts"], part["errors"], part["orders"])
+        add_legend(ax, loc="upper left")
+    left.set_ylim(top=200 * left.get_ylim()[1])
+    left.set_ylabel("largest error over the samples")
+    left.set_title("The canonical RNN: both limits dT to 0")
+    right.set_title(r"Every scheme, $\tau$ fixed")
+    return figure
+
+
+def verdict(data: dict[str, Any]) -> Finding:
+    """The fitted orders beside the declared ones; delays allow 0.2."""
+    limits = list(data["orders"].values())
+    orders = data["schemes"]["orders"]
+    gaps = [*np.subtract(limits, [1, 1, 2]), *(order - SCHEMES[name].order for name, order in orders.items())]
+    words = ", ".join(f"{name} {order:.2f}" for name, order in orders.items())
+    measured = f"limits {limits[0]:.2f} and {limits[1]:.2f}; {words}"
+    return Finding("the declared orders +- 0.2", measured, float(np.abs(gaps).max()) <= 0.2)

@@ -1,15 +1,13 @@
-"""The demos and the scripts of the figures run, and show what they say."""
+"""The demos run, and show what they say."""
 
 import importlib.util
 from pathlib import Path
 from types import ModuleType
 
 import numpy as np
-import pytest
 
 ROOT = Path(__file__).parents[1]
 DEMOS = sorted((ROOT / "demos").glob("[0-9][0-9]_*.py"))
-FIGURES = sorted((ROOT / "paper_figures").glob("fig_*.py"))
 
 
 def load(path: Path) -> ModuleType:
@@ -72,29 +70,3 @@ def test_a_finer_lstm_is_nearer_to_its_equation(tmp_path):
 def test_trained_networks_tend_to_their_equations_at_order_one(tmp_path):
     orders = demo("08").main(tmp_path, epochs=3, years=20)
     np.testing.assert_allclose(list(orders.values()), 1.0, atol=0.2)
-
-
-@pytest.mark.parametrize("path", FIGURES, ids=[path.stem for path in FIGURES])
-def test_a_figure_is_drawn_from_finite_data(path):
-    module = load(path)
-    data = module.data()
-    assert all(np.isfinite(array).all() for array in arrays(data))
-    figure = module.draw(data)
-    assert figure.axes
-    assert all(ax.lines for ax in figure.axes)
-
-
-def test_the_figure_of_convergence_shows_first_order_twice_and_second_order_once():
-    data = load(ROOT / "paper_figures" / "fig_02_convergence.py").data()
-    np.testing.assert_allclose(list(data["orders"].values()), [1, 1, 2], atol=0.1)
-
-
-def arrays(data):
-    """All numeric arrays inside nested dicts and tuples."""
-    if isinstance(data, dict):
-        data = tuple(data.values())
-    if isinstance(data, tuple):
-        for part in data:
-            yield from arrays(part)
-    elif isinstance(data, np.ndarray | float):
-        yield np.asarray(data)

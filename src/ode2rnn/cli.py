@@ -1,7 +1,7 @@
-"""The command line: ode2rnn reproduce | simulate | steps | train.  Parsing, messages and exit codes, nothing else.
+"""The command line: ode2rnn reproduce | figures | simulate | steps | train.  Parsing, messages and exit codes.
 
-Exit codes: 0 done, 1 a claim fails or a run diverges, 2 bad input. What draws or takes long to import is
-imported by the command that needs it, so that help comes at once.
+Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws or
+takes long to import is imported by the command that needs it, so that help comes at once.
 """
 
 from __future__ import annotations
@@ -66,6 +66,57 @@ def reproduce(
     failed = sum(not row.finding.holds for row in rows)
     if failed:
         _fail(f"{failed} of {len(rows)} claims FAIL", 1)
+
+
+@app.command()
+def figures(
+    folder: Annotated[
+        Path, typer.Argument(metavar="[FOLDER]", help="The folder of the scripts fig_NN_slug.py.")
+    ] = Path("paper_figures"),
+    only: Annotated[
+        list[int] | None, typer.Option(metavar="NN", help="One figure by its number; may be repeated.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the files; by default FOLDER, with --quick FOLDER/quick.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="At small size, in seconds.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Compare with the arrays there; write nothing.")] = False,
+) -> None:
+    """Make the figures of the paper.
+
+    Computes and draws each figure, as PDF and PNG, and writes its arrays (NPZ), manifest.json with versions, seeds,
+    commit and hashes, and a table README.md of what the figures show. With --check the arrays are computed again and
+    compared with those of the last time. Ends with 1 if a claim fails or a figure differs.
+
+    \b
+    Example:
+      ode2rnn figures --only 23 --out pictures
+    """
+    with _clean_errors():
+        from ode2rnn.derivation.figure_scripts import find_scripts
+
+        scripts = find_scripts(folder, only or [])
+        place = out if out is not None else folder / "quick" if quick else folder
+        check_folder("--out", place)
+
+        from tqdm import tqdm
+
+        from ode2rnn.derivation.paper import check_figure, make_figure, write_table
+
+        work, outcomes = check_figure if check else make_figure, []
+        with tqdm(scripts, desc="check" if check else "figures", unit="figure", file=sys.stderr) as bar:
+            for script in bar:
+                bar.set_postfix_str(script.stem)
+                outcomes.append(work(script, place, quick))
+        written = None if check else write_table(find_scripts(folder), place)
+    for one in outcomes:
+        verdict = "holds" if one.holds else "FAILS"
+        typer.echo(f"{one.name}: " + (one.error or f"{verdict}: {one.measured} (expected {one.expected})"))
+    if written is not None:
+        typer.echo(f"\nwrote PDF, PNG and NPZ files, manifest.json and README.md into {place}")
+    failed = sum(bool(one.error) or not one.holds for one in outcomes)
+    if failed:
+        _fail(f"{failed} of {len(outcomes)} figures {'differ or fail' if check else 'FAIL'}", 1)
 
 
 @app.command()

@@ -6,6 +6,7 @@ from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.lstm_convergence import lstm_convergence
 from ode2rnn.analysis.planes import PhasePlane, phase_plane
+from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
 from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, multipliers, pole_image
 from ode2rnn.analysis.stability import StabilityChart, stability_chart

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from ode2rnn.continuous.rnn import ContinuousRNN
-from ode2rnn.core.series import Series
+from ode2rnn.core.series import Series, load_series
 from ode2rnn.core.signals import Linear
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.integrate import integrate
@@ -94,6 +94,12 @@ class Experiment:
         """The delay equation over the whole series, to 1e-10."""
         span = (0.0, float(self.samples - 1))
         return integrate(self.model, self.signal, t=span, history=self.rest, rtol=1e-10, atol=1e-12)
+
+
+def sunspots(quick: bool = False) -> Experiment:
+    """The experiment on the yearly sunspot numbers, or on the last 90 of them."""
+    series = load_series("sunspots")
+    return Experiment(replace(series, t=series.t[-90:], x=series.x[-90:]) if quick else series)
 
 
 def within(measured: float, bound: float, what: str = "") -> Finding:

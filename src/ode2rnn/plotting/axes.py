@@ -48,8 +48,8 @@ def save_figure(figure: Figure, path: str | Path) -> Path:
     """Write ``figure`` to ``path`` (its ending names the format), whole or not at all."""
     path = Path(path)
     # no date and no version inside, so that an unchanged figure is an unchanged file
-    metadata = {"Software": None} if path.suffix == ".png" else None
-    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=150, metadata=metadata))
+    metadata = {".png": {"Software": None}, ".pdf": dict.fromkeys(("CreationDate", "Creator", "Producer"))}
+    write_whole(path, lambda temporary: figure.savefig(temporary, dpi=150, metadata=metadata.get(path.suffix)))
     return path
 
 

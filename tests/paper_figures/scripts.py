@@ -1,0 +1,23 @@
+"""The scripts of the figures, loaded, and the paths of their folder."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+from ode2rnn.derivation.figure_scripts import FigureScript, find_scripts, load_script
+
+FOLDER = Path(__file__).parents[2] / "paper_figures"
+PATHS = {int(path.stem.split("_")[1]): path for path in find_scripts(FOLDER)}
+
+
+@functools.cache
+def script(number: int) -> FigureScript:
+    return load_script(PATHS[number])
+
+
+@functools.cache
+def quick_data(number: int) -> Any:
+    """The arrays of a figure at small size; computed once."""
+    return script(number).module.data(quick=True)
