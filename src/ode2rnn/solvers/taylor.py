@@ -59,7 +59,7 @@ def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, sol
     from ode2rnn.kernels.taylor import steps
 
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
-    return take_steps(steps, (order,), order + 1, order, problem, network, s0, lane, first, solution)
+    return take_steps(steps, (order,), order + 1, (order, 1), problem, network, s0, lane, first, solution)
 
 
 def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
@@ -90,6 +90,7 @@ def steps_of_one(
                     break
                 scale *= 1e-3  # coefficients that overflow in these units
                 solution.rejected += 1
+                solution.evaluations += 1
             while True:
                 h = ratio * scale
                 if not (h > smallest_step(t, a, b) or h >= (b - t) * (1 - 1e-12)):
