@@ -20,7 +20,7 @@ def take_steps(
     steps: Callable[..., tuple[int, int]],
     method: tuple[Any, ...],
     powers: int,
-    stages: int,
+    stages: tuple[int, int],
     problem: Problem,
     network: Network,
     s0: np.ndarray,
@@ -34,7 +34,7 @@ def take_steps(
         steps: the kernel; it returns the number of steps taken and 0 where the buffer was full.
         method: its first arguments, after the activation.
         powers: coefficients of a polynomial.
-        stages: evaluations of the right-hand side in a step.
+        stages: evaluations of the right-hand side in a step that is accepted, and in a rejected one.
         s0: the start (d,).
         lane: which trajectory of the batch this is.
         first: length of the first step; 0 where the kernel finds one.
@@ -78,7 +78,7 @@ def take_steps(
         count += n
         solution.on_step(float(breaks[count]))
     solution.rejected += int(cursor[3])
-    solution.evaluations += stages * (count + int(cursor[3]))
+    solution.evaluations += stages[0] * count + stages[1] * int(cursor[3])
     return Polynomials(breaks[: count + 1], out[:count], len(s0))
 
 

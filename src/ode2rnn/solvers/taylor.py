@@ -23,9 +23,16 @@ from ode2rnn.solvers.problem import Problem, Solution, smallest_step
 CUT = 0.7
 
 
-def order_for(rtol: float) -> int:
-    """The order for a relative tolerance."""
-    return 12 if rtol >= 1e-8 else 20
+def order_for(rtol: float, width: int) -> int:
+    """The order for a relative tolerance and a number of states.
+
+    A high order takes fewer steps, a lower one fewer products of matrices: these are all that many states cost.
+    """
+    if rtol < 1e-8:
+        return 20
+    if width <= 16:
+        return 15 if width <= 4 else 14
+    return 10 if rtol >= 1e-7 else 12
 
 
 def fits(problem: Problem) -> Network | None:
@@ -51,8 +58,8 @@ def solve(problem: Problem, solution: Solution) -> None:
 def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
     from ode2rnn.kernels.taylor import steps
 
-    order, first = order_for(problem.rtol), (problem.span[1] - problem.span[0]) / 100
-    return take_steps(steps, (order,), order + 1, order, problem, network, s0, lane, first, solution)
+    order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
+    return take_steps(steps, (order,), order + 1, (order, 1), problem, network, s0, lane, first, solution)
 
 
 def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
@@ -61,7 +68,7 @@ def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, soluti
         breaks.append(end)
         coefficients.append(step)
         solution.on_step(end)
-    shape = len(coefficients), order_for(problem.rtol) + 1, len(s0)  # where the first step fails, too
+    shape = len(coefficients), order_for(problem.rtol, len(s0)) + 1, len(s0)  # where the first step fails, too
     return Polynomials(np.array(breaks), np.reshape(coefficients, shape), len(s0))
 
 
@@ -69,7 +76,7 @@ def steps_of_one(
     problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution
 ) -> Iterator[tuple[float, np.ndarray]]:
     """The steps of one trajectory, (end, polynomial on [0, 1] as (order + 1, d)), until no step is small enough."""
-    order, edges = order_for(problem.rtol), network.data.edges
+    order, edges = order_for(problem.rtol, len(s0)), network.data.edges
     s, weight, scale = s0, np.abs(s0), (edges[-1] - edges[0]) / 100
     for segment, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
         forcing = _Forcing(network, lane, segment)
@@ -83,6 +90,7 @@ def steps_of_one(
                     break
                 scale *= 1e-3  # coefficients that overflow in these units
                 solution.rejected += 1
+                solution.evaluations += 1
             while True:
                 h = ratio * scale
                 if not (h > smallest_step(t, a, b) or h >= (b - t) * (1 - 1e-12)):

@@ -88,7 +88,8 @@ def solve(problem: Problem, solution: Solution) -> None:
         from ode2rnn.kernels.tsit5 import steps
 
         method = (TABLEAU, C, POLYNOMIALS)
-        adopt(problem, solution, [take_steps(steps, method, 5, 6, problem, network, problem.s0, 0, 0.0, solution)], ())
+        member = take_steps(steps, method, 5, (6, 6), problem, network, problem.s0, 0, 0.0, solution)
+        adopt(problem, solution, [member], ())
         return
     if solve_lanes(problem, solution):
         return
