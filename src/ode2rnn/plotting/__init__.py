@@ -12,6 +12,7 @@ from ode2rnn.plotting.axes import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.bifurcation import plot_bifurcation
 from ode2rnn.plotting.dynamics import plot_fixed_points, plot_lyapunov, plot_phase_plane
 from ode2rnn.plotting.gating import draw_gradient_flows, plot_errors_back, plot_flows, plot_gates, plot_lengths
 from ode2rnn.plotting.stability import plot_roots, plot_stability_chart
@@ -23,6 +24,7 @@ __all__ = [
     "add_legend",
     "draw_gradient_flows",
     "new_axes",
+    "plot_bifurcation",
     "plot_errors",
     "plot_errors_back",
     "plot_flows",
