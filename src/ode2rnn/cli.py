@@ -125,11 +125,14 @@ def steps(
     ] = 0,
     schemes: Annotated[str, typer.Option(help="Schemes, separated by commas; gbt:0.7 gives alpha.")] = "",
     series: Annotated[str, typer.Option(help=SERIES + " Without CONFIG.toml.")] = "",
-    out: Annotated[Path, typer.Option(help="Folder for steps.csv and steps.png.")] = Path("steps"),
+    out: Annotated[
+        Path, typer.Option(help="Folder for steps.csv, stability.csv, multipliers.csv and steps.png.")
+    ] = Path("steps"),
 ) -> None:
     """Study what the sampling step dT does.
 
-    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many. The
+    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many, and the
+    dT* where a scheme loses or gains stability, beside the equation's own verdict. The
     delays of the network stay as they are. From a config the sections [model] and [input] and the keys t, history
     and s0 of [solver] are used.
 
@@ -159,6 +162,8 @@ def steps(
                 numbers = default_steps(arguments["model"], arguments["t"], count)
             study = step_study(**arguments, dts=numbers, schemes=chosen, on_scheme=lambda name: bar.update())
         files = [study.save(out / "steps.csv"), save_figure(draw_steps(study, unit), out / "steps.png")]
+        if study.stability is not None:
+            files += study.stability.save(out)
     typer.echo(study.table())
     typer.echo("\nwrote " + " and ".join(map(str, files)))
 
