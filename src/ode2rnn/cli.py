@@ -17,9 +17,9 @@ import typer
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.sweep.arguments import configured, numbers_in
 from ode2rnn.sweep.config import load_config, named
 from ode2rnn.sweep.files import check_files, check_folder
-from ode2rnn.sweep.step_inputs import configured, derivation
 from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
 from ode2rnn.training import Comparison, TrainingError
 
@@ -140,7 +140,7 @@ def steps(
     """
     with _clean_errors():
         check_folder("--out", out)
-        numbers = _numbers("--dts", dts) if dts else None
+        numbers = numbers_in("--dts", dts) if dts else None
         if count and numbers:
             raise ValueError("--count: expected none beside --dts")
         if config is not None and series:
@@ -151,7 +151,7 @@ def steps(
         from ode2rnn.plotting import save_figure
         from ode2rnn.sweep.figures import draw_steps
 
-        arguments, unit = configured(config) if config is not None else derivation(series or "sunspots")
+        arguments, unit = configured(config) if config is not None else _derivation(series or "sunspots")
         chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
@@ -227,7 +227,7 @@ def train(
     command is given again. 'digits' needs scikit-learn.
 
     \b
-    Examples:
+    Example:
       ode2rnn train sunspots --seeds 3
       ode2rnn train adding --lengths 25,50,100,200
     """
@@ -237,7 +237,7 @@ def train(
         from ode2rnn.sweep.train import SETUPS, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
-        steps = _numbers("--lengths", lengths, int, "25,50,100") if lengths else None
+        steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
         if jobs is not None and not lengths:
             raise ValueError("--jobs: expected none without --lengths")
         chosen = [name.strip() for name in networks.split(",")] if networks else None
@@ -265,12 +265,13 @@ def train(
     typer.echo("\nwrote " + " and ".join(map(str, files)))
 
 
-def _numbers(name: str, text: str, kind: type = float, example: str = "1,0.5,0.25") -> list:
-    try:
-        return [kind(word) for word in text.split(",")]
-    except ValueError:
-        what = "whole numbers" if kind is int else "numbers"
-        raise ValueError(f"{name}: expected {what} separated by commas, as in {example}; got {text!r}") from None
+def _derivation(spec: str) -> tuple[dict, str]:
+    """The arguments of step_study for the network of the derivation, driven by a series, and the unit of time."""
+    from ode2rnn.derivation import Experiment
+
+    with named("--series", {"spec": "--series", "x": "--series"}):
+        e = Experiment(load_series(spec))
+        return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
 
 
 @contextmanager
