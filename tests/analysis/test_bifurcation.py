@@ -180,6 +180,27 @@ def test_a_function_of_the_value_makes_the_system():
     assert points(build, "p", [0.2, 1.8]) == [("Hopf", 1.0)]
 
 
+@pytest.mark.parametrize("seed", [0, 3, 5])
+def test_every_eigenvalue_of_a_random_network_crosses_where_it_should(seed):
+    R = np.random.default_rng(seed).standard_normal((6, 6)) / np.sqrt(6)
+    found = bifurcation(ContinuousRNN(-np.eye(6), R, None, None), "gain", [0.2, 4.0], attractors=False)
+    w = np.linalg.eigvals(R)
+    w = w[(w.imag >= 0) & (w.real > 0.25)]
+    order = np.argsort(-w.real)
+    at_rest = [point for point in found.points if np.abs(point.s).max() < 1e-6]
+    assert [point.value for point in at_rest] == pytest.approx((1 / w.real[order]).tolist(), abs=1e-8)
+    assert [point.kind for point in at_rest] == ["Hopf" if z.imag > 0 else "pitchfork" for z in w[order]]
+
+
+def test_gates_that_are_shut_make_no_branches():
+    torch.manual_seed(0)
+    found = bifurcation(torch.nn.GRU(1, 3).double(), "gain", [0.5, 8.0], attractors=False)
+    assert len(found.branches) == 2
+    assert all(branch.ends == ("range", "range") for branch in found.branches)
+    assert all(np.abs(branch.states).max() <= 1 for branch in found.branches)
+    assert [point.kind for point in found.points] == ["fold"]
+
+
 def test_an_interrupt_returns_what_is_done(monkeypatch):
     from ode2rnn.analysis.attractors import Runs
 

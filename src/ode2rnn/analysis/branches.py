@@ -120,7 +120,8 @@ def _equilibria(family: Family, p: float, starts: int, spread: float, seed: int)
     found = fixed_points(system, family.inputs(p), starts=starts, spread=spread, seed=seed)
     if not found.complete:
         raise KeyboardInterrupt
-    return [point.s for point in found.points]
+    # what is neither stable nor unstable, at a value chosen at random, is one of a whole line: gates that are shut
+    return [point.s for point in found.points if point.kind != "non-hyperbolic"]
 
 
 def _on_grid(
