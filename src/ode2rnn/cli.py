@@ -1,4 +1,4 @@
-"""The command line: ode2rnn reproduce | figures | simulate | steps | train.  Parsing, messages and exit codes.
+"""The command line: ode2rnn reproduce | figures | simulate | steps | analyze | train.  Parsing, messages, exit codes.
 
 Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws or
 takes long to import is imported by the command that needs it, so that help comes at once.
@@ -17,6 +17,7 @@ import typer
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.sweep.arguments import configured, numbers_in
 from ode2rnn.sweep.config import load_config, named
 from ode2rnn.sweep.files import check_files, check_folder
 from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
@@ -103,11 +104,9 @@ def figures(
 
         from ode2rnn.derivation.paper import check_figure, make_figure, write_table
 
-        work, outcomes = check_figure if check else make_figure, []
+        work = check_figure if check else make_figure
         with tqdm(scripts, desc="check" if check else "figures", unit="figure", file=sys.stderr) as bar:
-            for script in bar:
-                bar.set_postfix_str(script.stem)
-                outcomes.append(work(script, place, quick))
+            outcomes = [work(script, place, quick) for script in bar]
         written = None if check else write_table(find_scripts(folder), place)
     for one in outcomes:
         verdict = "holds" if one.holds else "FAILS"
@@ -176,13 +175,13 @@ def steps(
     ] = 0,
     schemes: Annotated[str, typer.Option(help="Schemes, separated by commas; gbt:0.7 gives alpha.")] = "",
     series: Annotated[str, typer.Option(help=SERIES + " Without CONFIG.toml.")] = "",
-    out: Annotated[Path, typer.Option(help="Folder for steps.csv and steps.png.")] = Path("steps"),
+    out: Annotated[Path, typer.Option(help="Folder for steps.png and three CSV files.")] = Path("steps"),
 ) -> None:
     """Study what the sampling step dT does.
 
-    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many. The
-    delays of the network stay as they are. From a config the sections [model] and [input] and the keys t, history
-    and s0 of [solver] are used.
+    Prints the error, the fitted order and the stability of each scheme for each dT, or for some of very many, and the
+    dT* where a scheme loses or gains stability. The delays of the network stay as they are. From a config the sections
+    [model] and [input] and the keys t, history and s0 of [solver] are used.
 
     \b
     Example:
@@ -190,7 +189,7 @@ def steps(
     """
     with _clean_errors():
         check_folder("--out", out)
-        numbers = _numbers("--dts", dts) if dts else None
+        numbers = numbers_in("--dts", dts) if dts else None
         if count and numbers:
             raise ValueError("--count: expected none beside --dts")
         if config is not None and series:
@@ -201,7 +200,7 @@ def steps(
         from ode2rnn.plotting import save_figure
         from ode2rnn.sweep.figures import draw_steps
 
-        arguments, unit = _configured(config) if config is not None else _derivation(series or "sunspots")
+        arguments, unit = configured(config) if config is not None else _derivation(series or "sunspots")
         chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
@@ -210,8 +209,44 @@ def steps(
                 numbers = default_steps(arguments["model"], arguments["t"], count)
             study = step_study(**arguments, dts=numbers, schemes=chosen, on_scheme=lambda name: bar.update())
         files = [study.save(out / "steps.csv"), save_figure(draw_steps(study, unit), out / "steps.png")]
+        if study.stability is not None:
+            files += study.stability.save(out)
     typer.echo(study.table())
     typer.echo("\nwrote " + " and ".join(map(str, files)))
+
+
+@app.command()
+def analyze(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Config (.toml), layer (.safetensors), or state_dict.")],
+    kind: Annotated[str, typer.Option(help="rnn, rnn-relu, gru, lstm; by default by the shapes.")] = "",
+    prefix: Annotated[str | None, typer.Option(help="Which network of a state_dict: its names begin so.")] = None,
+    dt: Annotated[float | None, typer.Option(help="Of a config: its samples with this step, not its equation.")] = None,
+    scheme: Annotated[str, typer.Option(help="Of these samples.")] = "backward_euler",
+    length: Annotated[int | None, typer.Option(help="Steps, or time, that Lyapunov exponents are taken over.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder for report.md and its pictures.")] = Path("analyze"),
+) -> None:
+    """Analyze the dynamics of a saved network.
+
+    Fixed points with their roots or multipliers, a phase plane, Lyapunov exponents and the gradient flow. A state_dict
+    (.safetensors, or .pt, .pth, .bin from torch.save) is one of torch's RNN, LSTM or GRU, or holds one. Ends with 1 if
+    the motion diverges or a part was interrupted; the report has the rest. Example: ode2rnn analyze lstm.pt
+    """
+    with _clean_errors():
+        check_folder("--out", out)
+        from tqdm import tqdm
+
+        from ode2rnn.sweep.analyze import PARTS, analyze_saved
+        from ode2rnn.sweep.saved import load_saved
+
+        saved = load_saved(file, kind, prefix, dt, scheme)
+        bar = tqdm(total=len(PARTS), desc="analyze", unit="part", file=sys.stderr, disable=None)
+        with bar, named("", {"length": "--length"}):
+            sections = analyze_saved(saved, out, length=length, on_part=lambda title: bar.update())
+    for section in sections:
+        typer.echo(f"{section.title}: {section.brief}")
+    typer.echo(f"\nwrote {out / 'report.md'} and its pictures")
+    if failed := [section.title for section in sections if section.failed]:
+        _fail(f"no result for: {', '.join(failed)}", 1)
 
 
 @app.command()
@@ -244,7 +279,7 @@ def train(
     command is given again. 'digits' needs scikit-learn.
 
     \b
-    Examples:
+    Example:
       ode2rnn train sunspots --seeds 3
       ode2rnn train adding --lengths 25,50,100,200
     """
@@ -254,7 +289,7 @@ def train(
         from ode2rnn.sweep.train import SETUPS, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
-        steps = _numbers("--lengths", lengths, int, "25,50,100") if lengths else None
+        steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
         if jobs is not None and not lengths:
             raise ValueError("--jobs: expected none without --lengths")
         chosen = [name.strip() for name in networks.split(",")] if networks else None
@@ -282,16 +317,8 @@ def train(
     typer.echo("\nwrote " + " and ".join(map(str, files)))
 
 
-def _configured(path: Path) -> tuple[dict, str]:
-    """The arguments of step_study that a config gives, and the unit of time."""
-    given = load_config(path)
-    arguments = {"model": given.model, "x": given.x, "t": given.span, "history": given.options["history"]}
-    unit = given.series.unit_of_time if given.series is not None else ""
-    return arguments | {"s0": given.options.get("s0")}, unit
-
-
 def _derivation(spec: str) -> tuple[dict, str]:
-    """The same for the network of the derivation, driven by a series."""
+    """The arguments of step_study for the network of the derivation, driven by a series, and the unit of time."""
     from ode2rnn.derivation import Experiment
 
     with named("--series", {"spec": "--series", "x": "--series"}):
@@ -299,17 +326,9 @@ def _derivation(spec: str) -> tuple[dict, str]:
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
 
 
-def _numbers(name: str, text: str, kind: type = float, example: str = "1,0.5,0.25") -> list:
-    try:
-        return [kind(word) for word in text.split(",")]
-    except ValueError:
-        what = "whole numbers" if kind is int else "numbers"
-        raise ValueError(f"{name}: expected {what} separated by commas, as in {example}; got {text!r}") from None
-
-
 @contextmanager
 def _clean_errors() -> Iterator[None]:
-    """Tell bad input and failed simulations in one line, with their exit codes."""
+    """Tell bad input and failed runs in one line, with their exit codes."""
     try:
         yield
     except BrokenPipeError:

@@ -1,6 +1,9 @@
 """What can be asked of a model and of its samples: how accurate and how stable they are, and where gradients go."""
 
+from ode2rnn.analysis.bifurcation import Bifurcation, bifurcation
+from ode2rnn.analysis.branches import Branch
 from ode2rnn.analysis.convergence import Convergence, convergence
+from ode2rnn.analysis.crossings import Crossing
 from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
@@ -33,6 +36,10 @@ __all__ = [
     "PhasePlane",
     "lyapunov",
     "Lyapunov",
+    "bifurcation",
+    "Bifurcation",
+    "Branch",
+    "Crossing",
     "stability_chart",
     "StabilityChart",
     "multipliers",

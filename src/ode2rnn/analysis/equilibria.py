@@ -284,14 +284,14 @@ def _points(system: Any, rule: Rule, u: np.ndarray, ends: Ends) -> list[FixedPoi
     points = []
     for k, hits in _distinct(ends.states, np.flatnonzero(ends.kinds == FIXED), ends.speeds, SAME_POINT):
         s = ends.states[k]
-        roots = _roots(system, rule, s, u)
+        roots = classified_roots(system, rule, s, u)
         kind, side, unstable = classify(roots, rule.discrete or isinstance(system, Sampled))
         stable = kind != "non-hyperbolic" and unstable == 0
         points.append(FixedPoint(s, float(ends.speeds[k]), roots, kind, stable, side, unstable, hits))
     return sorted(points, key=lambda p: (not p.stable, p.unstable, p.s.tolist()))
 
 
-def _roots(system: Any, rule: Rule, s: np.ndarray, u: np.ndarray) -> np.ndarray:
+def classified_roots(system: Any, rule: Rule, s: np.ndarray, u: np.ndarray) -> np.ndarray:
     """All roots where they are finitely many; else so many that the last of them is on the stable side."""
     if isinstance(rule, Taps) and isinstance(system, CanonicalRNN | TappedRNN):
         return discrete_roots(system, s)

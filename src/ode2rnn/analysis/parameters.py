@@ -18,6 +18,8 @@ from ode2rnn.core.arrays import brief, check_number, to_numpy
 FORMS = "'tau', 'tau[k]', 'gain', 'A[i, j]', 'B[i, j]', 'C[i, j]', 'phi[i]', 'state[k][i, j]', 'readout[k][i, j]'"
 LETTERS = {"A": "state[0]", "B": "readout[0]", "C": "input[0]"}
 ENTRY = re.compile(r"(state|readout|input)\[(\d+)\]\[(\d+), *(\d+)\]")
+# an entry of any array by its name
+ITEM = re.compile(r"(\w+)\[(\d+)(?:, *(\d+))?\]")
 Pairs = dict[str, list[list[Any]]]
 Change = Callable[[Pairs, np.ndarray, float], None]
 

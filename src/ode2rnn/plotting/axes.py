@@ -108,8 +108,14 @@ def plot_errors(
     return ax
 
 
-def plot_moduli(ax: Axes, dts: np.ndarray, moduli: Mapping[str, np.ndarray], growth: float) -> Axes:
-    """Largest |z| against step for each scheme, the equation's own e^(growth dT), and the line at 1."""
+def plot_moduli(
+    ax: Axes,
+    dts: np.ndarray,
+    moduli: Mapping[str, np.ndarray],
+    growth: float,
+    limits: Mapping[str, Sequence[tuple[float, float]]] | None = None,
+) -> Axes:
+    """Largest |z| against step for each scheme, the equation's own e^(growth dT), the line at 1, and limits dT*."""
     for k, (label, modulus) in enumerate(moduli.items()):
         style = {"color": COLOURS[k % len(COLOURS)], "ms": 5 + 0.8 * (len(moduli) - k), "mfc": "none", "mew": 1.4}
         ax.semilogx(dts, modulus, MARKS[k % len(MARKS)] + "-", lw=1, label=label, **style)
@@ -117,6 +123,13 @@ def plot_moduli(ax: Axes, dts: np.ndarray, moduli: Mapping[str, np.ndarray], gro
         fine = np.geomspace(dts.min(), dts.max(), 200)
         own = np.exp(np.minimum(growth * fine, 100.0))
         ax.semilogx(fine, own, color="0.15", lw=1.6, ls="--", label="the equation itself")
+    for k, label in enumerate(moduli):
+        for first, last in (limits or {}).get(label, ()):
+            colour = COLOURS[k % len(COLOURS)]
+            if first == last:
+                ax.axvline(first, color=colour, lw=1.4, ls=":")
+            else:  # somewhere between two steps
+                ax.axvspan(first, last, color=colour, alpha=0.1, lw=0)
     ax.axhline(1.0, color="0.4", lw=1)
     if ax.get_ylim()[1] > 10:
         ax.set_yscale("log")

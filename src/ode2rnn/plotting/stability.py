@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, rest
 from ode2rnn.analysis.stability import StabilityChart, stability_chart
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.plotting.axes import add_legend, new_axes, plot_plane
+from ode2rnn.plotting.axes import COLOURS, MARKS, add_legend, new_axes, plot_plane
 
 WIDEST = 3.0  # the colours end at this many times the spread of nine tenths of the values
 
@@ -38,6 +39,28 @@ def plot_roots(
         other.set_title(f"samples, dT = {dt:g}: largest |z| = {abs(sampled[0]):.4g}")
         add_legend(other, loc="upper right")
     return figure
+
+
+def plot_multipliers(ax: Axes, dts: np.ndarray, multipliers: Mapping[str, np.ndarray]) -> Axes:
+    """Multipliers (K, L) of each scheme in the z-plane, larger marks for larger steps.
+
+    Args:
+        ax: the axes.
+        dts: steps (K,).
+        multipliers: by scheme; NaN for those that there are not.
+    """
+    plot_plane(ax, {}, "z")
+    sizes = 12 + 60 * np.log(dts / dts.min() + 1e-12).clip(0) / max(np.log(dts.max() / dts.min()), 1e-12)
+    for k, (label, rows) in enumerate(multipliers.items()):
+        z = rows.ravel()
+        size = np.repeat(sizes, rows.shape[1])
+        seen = np.isfinite(z)
+        ax.scatter(
+            z.real[seen], z.imag[seen], size[seen], marker=MARKS[k % len(MARKS)], facecolors="none",
+            edgecolors=COLOURS[k % len(COLOURS)], linewidths=1.2, label=label,
+        )  # fmt: skip
+    ax.set_title("Leading multipliers; larger marks, larger dT")
+    return ax
 
 
 def plot_stability_chart(ax: Axes, chart: StabilityChart | AdditiveModel, *args: Any, **kwargs: Any) -> Axes:

@@ -3,6 +3,7 @@
 from ode2rnn.sweep.config import Simulation, load_config, parse_config
 from ode2rnn.sweep.length_scores import LengthStudy
 from ode2rnn.sweep.lengths import length_study
+from ode2rnn.sweep.step_stability import StepStability, step_stability
 from ode2rnn.sweep.steps import StepStudy, default_steps, step_study
 from ode2rnn.sweep.train import train_study
 
@@ -13,6 +14,8 @@ __all__ = [
     "StepStudy",
     "default_steps",
     "step_study",
+    "StepStability",
+    "step_stability",
     "train_study",
     "LengthStudy",
     "length_study",

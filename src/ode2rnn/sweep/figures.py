@@ -52,10 +52,12 @@ def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
 
 
 def draw_steps(study: StepStudy, unit: str = "") -> Any:
-    """Error against dT on the left, the largest |z| on the right."""
-    from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_moduli
+    """Error against dT, beside it the largest |z| with dT*, and the multipliers in their plane."""
+    from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_moduli, plot_multipliers
 
-    figure, (left, right) = new_axes(11, 5.5, 1, 2)
+    known = study.stability is not None and any(np.isfinite(z).any() for z in study.stability.multipliers.values())
+    figure, axes = new_axes(16.5 if known else 11, 5.5, 1, 2 + known)
+    left, right = axes[:2]
     kept = {
         name: {scheme: getattr(result, name)["maximum"] for scheme, result in study.errors.items()}
         for name in ("errors", "order", "used")
@@ -63,11 +65,18 @@ def draw_steps(study: StepStudy, unit: str = "") -> Any:
     plot_errors(left, study.dts, kept["errors"], kept["order"], kept["used"])
     left.set_ylabel("largest error over the samples")
     left.set_title("Accuracy: error of the recursion against the equation")
-    plot_moduli(right, study.dts, study.moduli, study.growth)
-    right.set_title("Stability about rest: stable below 1")
+    changes = {} if study.stability is None else study.stability.changes
+    inside = {
+        scheme: [c.between for c in of if study.dts.min() <= c.dt <= study.dts.max()] for scheme, of in changes.items()
+    }
+    plot_moduli(right, study.dts, study.moduli, study.growth, inside)
+    right.set_title("Stability about rest: stable below 1" + ("; dT* marked" if any(inside.values()) else ""))
     for ax in (left, right):
         ax.set_xlabel(f"step dT ({unit})" if unit else "step dT")
         add_legend(ax, below=True, ncols=2)
+    if known and study.stability is not None:
+        plot_multipliers(axes[2], study.stability.dts, study.stability.multipliers)
+        add_legend(axes[2], below=True, ncols=2)
     return figure
 
 

@@ -24,6 +24,7 @@ from ode2rnn.core.signals import Signal
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.sweep.step_stability import StepStability, step_stability
 
 SCHEMES = ("backward_euler", "forward_euler", "tustin", "exponential", "foh")
 HALVINGS = 8
@@ -43,6 +44,7 @@ class StepStudy:
         moduli: by scheme, the largest |z| of the recursion linearized at rest, (K,); NaN where it is not known.
         rest: the equilibrium (d,) for the mean input; None if none was found.
         growth: the largest real part of the characteristic roots there: e^(growth dT) is the equation's own |z|.
+        stability: where the schemes' verdicts leave that of the equation; None where that is not known.
     """
 
     dts: np.ndarray
@@ -50,6 +52,7 @@ class StepStudy:
     moduli: Mapping[str, np.ndarray]
     rest: np.ndarray | None
     growth: float
+    stability: StepStability | None = None
 
     def rows(self) -> Iterator[tuple[Any, ...]]:
         """A row of COLUMNS for each scheme and dT."""
@@ -91,7 +94,8 @@ class StepStudy:
                 if len(shown) < K:
                     stable_count, lost = int((self.moduli[scheme] < 1).sum()), np.isinf(study.errors["maximum"]).sum()
                     lines.append(f"{scheme:<{width}}of {K} dT {stable_count} are stable, {lost} diverge")
-        return "\n".join([*lines, "", *self.notes()])
+        stability = [] if self.stability is None else ["", self.stability.table()]
+        return "\n".join([*lines, "", *self.notes(), *stability])
 
     def notes(self) -> list[str]:
         """What the columns mean, and what is missing."""
@@ -174,7 +178,10 @@ def step_study(
         )
         moduli[scheme] = np.array([_modulus(cell, rest) for cell in cells[scheme]])
         on_scheme(scheme)
-    return StepStudy(steps, errors, moduli, rest, growth)
+    stability = None
+    if rest is not None and np.isfinite(growth):
+        stability = step_stability(model, rest, growth, steps.tolist(), dict(zip(schemes, rules, strict=True)))
+    return StepStudy(steps, errors, moduli, rest, growth, stability)
 
 
 def default_steps(model: AdditiveModel, t: tuple[float, float], count: int = 0) -> list[float]:

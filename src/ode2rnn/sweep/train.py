@@ -15,7 +15,7 @@ from ode2rnn.training import TASKS, Comparison, Task, compare
 
 @dataclass(frozen=True)
 class Setup:
-    """How the networks of a task are trained; rates were chosen by the validation loss alone.
+    """How the networks of a task are trained: one setting for all of them, but for ``rates``.
 
     Attributes:
         weights: how many each network has, as nearly as whole units allow.

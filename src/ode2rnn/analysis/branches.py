@@ -1,0 +1,153 @@
+"""All branches of equilibria that are found over a range of a parameter, and the points where their stability changes.
+
+Uses: C10, D6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.analysis.continuation import Chart, Path, follow, on_path
+from ode2rnn.analysis.crossings import Crossing, branching_direction, crossings, jumps
+from ode2rnn.analysis.equilibria import fixed_points
+from ode2rnn.analysis.families import Family
+
+SEEDS = 5  # values of the parameter at which equilibria are looked for
+LEAVE = 0.02  # how far from a pitchfork a new branch begins
+MOST = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """Equilibria along a curve.
+
+    Attributes:
+        values: of the parameter, in the order of the curve, (Q,); not monotone around a fold.
+        states: (Q, n).
+        unstable: how many roots lead away, (Q,).
+        lead: the leading root, (Q,).
+        ends: why it ends at either end: "range", "closed", "branching", or "lost", "left", "long".
+    """
+
+    values: np.ndarray
+    states: np.ndarray
+    unstable: np.ndarray
+    lead: np.ndarray
+    ends: tuple[str, str]
+
+    @property
+    def stable(self) -> np.ndarray:
+        """Where all roots are on the stable side, (Q,)."""
+        return self.unstable == 0
+
+
+def branches(
+    family: Family,
+    values: np.ndarray,
+    starts: int,
+    spread: float,
+    seed: int,
+    found: list[Branch],
+    points: list[Crossing],
+    on_branch: Callable[[int], object] = lambda done: None,
+) -> None:
+    """Append to ``found`` and ``points`` as they are found, so that an interrupt keeps them."""
+    low, high = float(values[0]), float(values[-1])
+    if family.grid or len(values) < 2:
+        _on_grid(family, values, starts, spread, seed, found, points)
+        return
+    paths: list[Path] = []
+    places = np.linspace(low, high, SEEDS)
+    for k in (0, SEEDS - 1, *range(1, SEEDS - 1)):
+        p = float(places[k])
+        for s in _equilibria(family, p, starts, spread, seed):
+            chart = Chart(family, low, high, float(max(1.0, np.abs(s).max()) * np.sqrt(len(s))))
+            y = chart.point(s, p)
+            if len(paths) < MOST and not any(on_path(path, path.chart.point(s, p)) for path in paths if path.chart):
+                _take(chart, follow(chart, y), paths, found, points)
+        on_branch(k + 1)
+
+
+def _take(chart: Chart, path: Path, paths: list[Path], found: list[Branch], points: list[Crossing]) -> None:
+    """Keep a branch, its points, and the branches that leave it."""
+    if len(path.y) < 2:
+        return
+    paths.append(path)
+    split = [chart.split(y) for y in path.y]
+    roots = [chart.family.roots(s, p) for s, p in split]
+    unstable = np.array([int((chart.family.growth(r) > 0).sum()) for r in roots])
+    if path.ends[0] == "branching":
+        unstable[0] = unstable[1]  # at the pitchfork itself the sign of what is 0 is that of rounding
+    lead = np.array([r[0] for r in roots])
+    branch = Branch(np.array([p for _, p in split]), np.array([s for s, _ in split]), unstable, lead, path.ends)
+    found.append(branch)
+    width = chart.high - chart.low
+    for point in crossings(chart, path, unstable, len(found) - 1):
+        same = [
+            other
+            for other in points
+            if abs(other.value - point.value) <= 1e-4 * width
+            and np.abs(other.s - point.s).max() <= 1e-2 * chart.scale
+            and {other.kind, point.kind} <= {"pitchfork", "transcritical", "fold"}
+            and "fold" not in (other.kind, point.kind)
+        ]
+        if same:
+            continue
+        points.append(point)
+        if point.kind in ("pitchfork", "transcritical"):
+            v, y = branching_direction(chart, point), chart.point(point.s, point.value)
+            for sign in (1.0, -1.0):
+                start = chart.solve(y + sign * LEAVE * v, v, float(v @ y) + sign * LEAVE)
+                if start is not None and 0 <= start[0][-1] <= 1 and not any(on_path(p, start[0]) for p in paths):
+                    away = start[0] - y
+                    t = chart.tangent(start[0], away / np.linalg.norm(away))
+                    new = follow(chart, start[0], t)
+                    whole = _from_point(new, y, away / np.linalg.norm(away))
+                    _take(chart, whole, paths, found, points)
+
+
+def _from_point(path: Path, y: np.ndarray, t: np.ndarray) -> Path:
+    """The path with the point that it branches from before it."""
+    return replace(path, y=np.vstack([y, path.y]), t=np.vstack([t, path.t]))
+
+
+def _equilibria(family: Family, p: float, starts: int, spread: float, seed: int) -> list[np.ndarray]:
+    system: Any = family.build(p)
+    found = fixed_points(system, family.inputs(p), starts=starts, spread=spread, seed=seed)
+    if not found.complete:
+        raise KeyboardInterrupt
+    # what is neither stable nor unstable, at a value chosen at random, is one of a whole line: gates that are shut
+    return [point.s for point in found.points if point.kind != "non-hyperbolic"]
+
+
+def _on_grid(
+    family: Family,
+    values: np.ndarray,
+    starts: int,
+    spread: float,
+    seed: int,
+    found: list[Branch],
+    points: list[Crossing],
+) -> None:
+    """At the given values alone: each equilibrium is that of the value before it that is nearest to it."""
+    lines: list[list[tuple[float, np.ndarray, np.ndarray]]] = []
+    for p in map(float, values):
+        free = list(lines)
+        for s in _equilibria(family, p, starts, spread, seed):
+            roots = family.roots(s, p)
+            near = sorted(free, key=lambda line: float(np.abs(line[-1][1] - s).max()))
+            if near and np.abs(near[0][-1][1] - s).max() <= 0.2 * (1 + np.abs(s).max()):
+                near[0].append((p, s, roots))
+                free = [line for line in free if line is not near[0]]
+            else:
+                lines.append([(p, s, roots)])
+    for line in lines:
+        at, states = np.array([p for p, _, _ in line]), np.array([s for _, s, _ in line])
+        roots_of = [r for _, _, r in line]
+        unstable = np.array([int((family.growth(r) > 0).sum()) for r in roots_of])
+        found.append(Branch(at, states, unstable, np.array([r[0] for r in roots_of]), ("range", "range")))
+        points += jumps(at, states, unstable, roots_of, family.discrete, len(found) - 1)
