@@ -308,6 +308,12 @@ def test_a_cell_of_one_state_takes_numbers() -> None:
     np.testing.assert_allclose(run(mixed, [1.0, 2.0], 0.3).s, run(cell, [1.0, 2.0], 0.3).s, rtol=1e-14)
 
 
+def test_the_gates_of_inputs_that_overflow_a_product_are_told_without_warnings() -> None:
+    cell = replace(vanilla_cell(), W_xcu=np.full((D, M), 10.0))
+    gates = cell.gates(np.full((4, M), 1e308))
+    np.testing.assert_array_equal(gates.g_cu, np.ones((4, D)))
+
+
 def test_the_state_grows_by_one_a_tick_at_most_and_never_overflows() -> None:
     huge = replace(vanilla_cell(), **{name: 1e300 * W for name, W in leaves(vanilla_cell()).items() if name[0] == "W"})
     traj = run(huge, np.random.default_rng(0).choice([-1.0, 1.0], (200, M)))
@@ -358,6 +364,10 @@ STARTS = {
     ),
     "nan": (LSTMState(np.full(D, np.nan), np.zeros(D)), r"s0.s: expected finite numbers, got an array that holds NaN"),
     "tensor": (LSTMState(torch.zeros(D), np.zeros(D)), r"s0.s: expected NumPy, as the cell's arrays, got a tensor"),
+    "tuple": (
+        (np.zeros(D), np.zeros(D)),
+        r"s0: expected s.*, or the whole state as LSTMState\(.*, got a tuple",
+    ),
     "plain": (np.zeros(M), r"s0: expected shape \(\.\.\., 5\), got \(3,\)"),
 }
 

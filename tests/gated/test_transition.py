@@ -194,6 +194,11 @@ def test_no_state_passes_the_bound_of_its_cell(step: str, ticks: int) -> None:
         assert (np.abs(run(cell, x, s0).s[-1]) <= bound * (1 + 1e-14)).all()
 
 
+def test_the_bound_of_a_split_rnn_that_amplifies_grows_with_it() -> None:
+    cell = replace(CHAIN["T1"], W_s=2 * np.eye(D), W_r=np.zeros((D, D)), W_x=np.ones((D, M)), theta_s=np.zeros(D))
+    np.testing.assert_allclose(run(cell, np.ones((9, M)), np.ones(D)).s[-1], cell.bound(9, s0=1.0), rtol=1e-14)
+
+
 def test_the_bounds_are_reached() -> None:
     """Constant input, no feedback: the bound of T3 is the state; saturated, so is that of T4."""
     three = replace(CHAIN["T3"], W_r=np.zeros((D, D)), theta_s=np.zeros(D), W_x=np.abs(CANONICAL.W_x))

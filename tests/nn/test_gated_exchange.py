@@ -7,10 +7,12 @@ import inspect
 import io
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.utils.prune
 from tests.nn.gated import KINDS, TORCH, B, D, M, T, V, close, make, numbers, parts, reference
 
 import ode2rnn
@@ -305,7 +307,35 @@ def test_a_gru_takes_one_state_and_a_projected_lstm_two_widths() -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # torch.compile's own
-@pytest.mark.parametrize("name", ["all extensions", "GRU"])
+@pytest.mark.parametrize("name", ["full", "GRU"])
 def test_a_layer_compiled_by_torch_computes_the_same(name: str) -> None:
     layer, x = make(name), numbers(T, B, M)
     close(torch.compile(layer, backend="eager")(x)[0], layer(x)[0], 1e-14)
+
+
+def test_weights_of_mixed_kinds_are_refused_by_name() -> None:
+    for move, got in ((torch.Tensor.double, "torch.float64 on cpu"), (lambda W: W.to("meta"), "torch.float32 on meta")):
+        layer = VanillaLSTM(**SIZE)
+        layer.W_vcs_l0 = torch.nn.Parameter(move(layer.W_vcs_l0.detach()))
+        with pytest.raises(ValueError, match=f"W_vcs_l0: expected torch.float32 on cpu, as W_xcu_l0, got {got}"):
+            layer(X)
+
+
+@pytest.mark.parametrize("name", ["full", "GRU"])
+def test_weights_can_be_parametrized(name: str, tmp_path: Path) -> None:
+    layer, x = make(name), numbers(T, B, M)
+    letter = "W_vcu" if name == "full" else "W_vz"
+    want = layer(x)[0]
+    torch.nn.utils.parametrizations.weight_norm(layer, f"{letter}_l0")
+    close(layer(x)[0], want)
+    close(getattr(layer, letter), getattr(layer, f"{letter}_l0"), 0)
+    layer(x)[0].sum().backward()
+    assert layer.parametrizations[f"{letter}_l0"].original0.grad.any()
+    with pytest.raises(ValueError, match=r"layer: expected one of ode2rnn\.nn, got Parametrized"):
+        layer.save(tmp_path / "layer.safetensors")
+    pruned = make(name)
+    torch.nn.utils.prune.random_unstructured(pruned, f"{letter}_l0", 0.5)
+    assert (getattr(pruned, letter) == 0).any()
+    close(run(pruned.cell(), x).r, pruned(x)[0])
+    with pytest.raises(ValueError, match=f"layer: expected its own weights alone, got '{letter}_l0_mask'"):
+        pruned.save(tmp_path / "layer.safetensors")

@@ -63,7 +63,7 @@ class Trajectory:
     Attributes:
         t: times (T,), in the unit of the model's rates; a tensor where s is one.
         s: states (T, ..., d).
-        r: readouts G(s), (T, ..., d).
+        r: readouts G(s), (T, ..., d); of an LSTM its v, (T, ..., d_v).
         x: inputs (T, ..., m), or None for a model without input.
         stats: what the run cost.
         status: 0 if the end was reached, -1 if the run stopped early (then this is the valid part).

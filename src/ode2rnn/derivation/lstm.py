@@ -207,10 +207,10 @@ def _counts(experiment: Experiment) -> Finding:
 LSTM: tuple[Claim, ...] = (
     Claim("L1-L6", "without peepholes the Vanilla LSTM is torch.nn.LSTM", _torch),
     Claim("S4", "rows, batch first, X W + b: the same LSTM", _rows),
-    Claim("L7-L11", "its backward pass is automatic differentiation, whatever its peepholes", _vanilla_backward),
+    Claim("L7-L11", "back-propagation through the Vanilla LSTM is automatic differentiation", _vanilla_backward),
     Claim("L11", "the gradient of both LSTMs is a central difference of the objective", _differences),
     Claim("X1-X3", "with its extensions off the Augmented LSTM is the Vanilla LSTM, to the last digit", _switched_off),
     Claim("X1-X3", "each extension has its own switch", _each_alone),
-    Claim("X4-X7", "its backward pass is automatic differentiation, all together and each alone", _augmented_backward),
+    Claim("X4-X7", "back-propagation through the Augmented LSTM is automatic differentiation", _augmented_backward),
     Claim("S3", "parameters of SimpleRNN, GRU (both forms), LSTM, LSTM with peepholes", _counts),
 )

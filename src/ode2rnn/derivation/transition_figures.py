@@ -135,10 +135,10 @@ TRANSITION_PICTURES: tuple[Picture, ...] = (
     ),
     Picture(
         "carousel",
-        "The error flow along the carousel (T7). Left: the state gates of an LSTM with random weights on the series, for"
-        " three biases b_cs. Right: |psi[n]| for an error at the last sample; dashed the product of the state gates, what"
-        " passes along the state alone. With gates near 1 the error arrives; with gates near 1/2 it is soon gone, as in"
-        " the standard RNN of the same network.",
+        "The error flow along the carousel (T7). Left: the state gates of an LSTM with random weights on the series,"
+        " for three biases b_cs. Right: |psi[n]| for an error at the last sample; dashed the product of the state"
+        " gates, what passes along the state alone. With gates near 1 the error arrives; with gates near 1/2 it is soon"
+        " gone, as in the standard RNN of the same network.",
         carousel_data,
         draw_carousel,
     ),

@@ -169,7 +169,8 @@ class GatedCell(StateAndReadout):
             at = np.arange(len(s))
             kept = 1.0 - ((at > 0) & (at % length == 0)).reshape((-1, *(1,) * (s.ndim - 1)))
             past = LSTMState(*(values * as_like(kept, values) for values in past))
-        now = self.tick(past, self.prepare(spread(trajectory.x, tuple(s.shape[1:-1]))))
+        with np.errstate(all="ignore"):  # as in the run
+            now = self.tick(past, self.prepare(spread(trajectory.x, tuple(s.shape[1:-1]))))
         return past, now._replace(s=s, v=v)
 
     def _first(self, s0: Any, v: Array) -> LSTMState:

@@ -86,12 +86,17 @@ class ChainCell(StateAndReadout):
         """The update term, of the readout that is fed back and the input (T1)."""
         return state.v @ self.W_r.T + x @ self.W_x.T + self.theta_s
 
-    def bound(self, ticks: int, x: float = 1.0, s0: float = 0.0) -> Array:
-        """A bound of |s[n]| after ``ticks`` ticks from |s[-1]| <= s0 under inputs |x| <= x, (d,); infinity for none."""
+    def bound(self, ticks: int, x: float = 1.0, s0: float = 0.0) -> np.ndarray:
+        """What |s[n]| cannot pass after ``ticks`` ticks from |s[-1]| <= s0 under inputs |x| <= x, (d,).
+
+        From |s[n]| <= kept |s[n-1]| + added it is kept^n s0 + (1 + kept + ... + kept^(n-1)) added.
+        """
         n, s0, x = check_count("ticks", ticks), check_nonnegative("s0", s0), check_nonnegative("x", x)
         kept, added = (to_numpy(gain) for gain in self._gains(x))
-        steps = np.where(kept < 1, (1 - kept**n) / np.where(kept < 1, 1 - kept, 1.0), n)
-        return kept**n * s0 + steps * added
+        with np.errstate(all="ignore"):  # a bound may be infinite
+            lost = 1 - kept
+            steps = np.where(lost == 0, n, -np.expm1(n * np.log1p(-lost)) / lost)
+            return kept**n * s0 + steps * added
 
     def _gains(self, x: float) -> tuple[Array, Array]:
         """Numbers with |s[n]| <= first * |s[n-1]| + second, each (d,)."""

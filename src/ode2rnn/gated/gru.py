@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from ode2rnn.core.arrays import (
     Array,
     as_like,
@@ -176,4 +178,5 @@ class GRU:
         start = 0 * v[0] if s0 is None else as_like(s0.v if isinstance(s0, GRUState) else s0, v)
         first = broadcast_to(start.reshape((1,)) if start.ndim == 0 else start, tuple(v.shape[1:]))
         inputs = spread(trajectory.x, tuple(v.shape[1:-1]))
-        return self.tick(GRUState(concatenate([first[None], v[:-1]])), inputs)._replace(v=v)
+        with np.errstate(all="ignore"):  # as in the run
+            return self.tick(GRUState(concatenate([first[None], v[:-1]])), inputs)._replace(v=v)

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS
-from ode2rnn.core.arrays import Array, as_like, brief, broadcast_to, check_choice, is_torch
+from ode2rnn.core.arrays import Array, brief, check_choice, is_torch
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated.cell import G_c, G_d, LSTMState, peephole
 from ode2rnn.gated.chain import ChainCell, parts
@@ -56,10 +56,9 @@ class SplitRNN(ChainCell):
         return LSTMState(s, self.show(s))
 
     def _gains(self, x: float) -> tuple[Array, Array]:
-        kept = abs(self.W_s).sum(1).max()  # in the largest norm of all states
-        return broadcast_to(as_like(kept, self.like), (self.width,)), broadcast_to(
-            as_like(self._largest_update(x).max(), self.like), (self.width,)
-        )
+        # in the largest norm of all states
+        kept, added = abs(self.W_s).sum(1).max(), self._largest_update(x).max()
+        return 0 * self.theta_s + kept, 0 * self.theta_s + added
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -94,7 +93,7 @@ class Carousel(ChainCell):
 class GatedCarousel(ChainCell):
     """s[n] = g_cs * s[n-1] + g_cu * F_u, a state gate and an update gate in [0, 1] (T3); each (d,) or one number.
 
-    With g_cs < 1 the state is bounded by g_cu |F_u| / (1 - g_cs); with g_cs + g_cu <= 1 it lies between what it was
+    With g_cs < 1 the state is bounded by g_cu max|F_u| / (1 - g_cs); with g_cs + g_cu = 1 it lies between what it was
     and the update. With both gates at 1 it is the carousel.
     """
 

@@ -32,6 +32,16 @@ def merged(kind: type) -> list[inspect.Parameter]:
     return [*positional.values(), *by_name.values()]
 
 
+def check_weights(layer: RecurrentLayer) -> None:
+    """Refuse weights of different dtypes or on different devices."""
+    own, first = layer._like, f"{layer.letters[0]}_l0"
+    for name, weight in layer._parameters.items():
+        if weight is not None and (weight.dtype is not own.dtype or weight.device != own.device):
+            raise ValueError(
+                f"{name}: expected {own.dtype} on {own.device}, as {first}, got {weight.dtype} on {weight.device}"
+            )
+
+
 def check_input(layer: RecurrentLayer, x: Any) -> Tensor:
     """The input of a layer, (N, batch, m), (batch, N, m) with batch_first, or (N, m)."""
     if not isinstance(x, Tensor):

@@ -25,7 +25,8 @@ class AugmentedLSTM(LSTMLayer):
             torch.nn.LSTM.
         context: L, how many inputs a tick sees: x[n] .. x[n+L-1], zero past the end of the sequence. The backward
             direction looks into its own future, at x[n] .. x[n-L+1]; so does every layer of a stack at the readouts
-            of the one below. With L > 1 the weights W_x? are (L, hidden_size, input_size).
+            of the one below. A sequence run in two parts is not the whole one then: the first sees zeros past its end.
+            With L > 1 the weights W_x? are (L, hidden_size, input_size).
         external_gate: whether the input term of the candidate has its own gate g_cx.
         proj_size: d_v, the width of the readout v, which is then W_qdr q; 0 for none. As in torch, h and the output
             have this width.

@@ -13,7 +13,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
 from ode2rnn.nn import exchange
-from ode2rnn.nn.arguments import check_input, check_start, merged
+from ode2rnn.nn.arguments import check_input, check_start, check_weights, merged
 from ode2rnn.nn.packed import Pass, State, run_backward, run_forward
 
 
@@ -24,10 +24,10 @@ class RecurrentLayer(torch.nn.Module):
     ``_rest``), how it runs (``_run``), and what torch calls its weights (``fused``).
     """
 
-    letters: ClassVar[tuple[str, ...]]  # the paper's names of the weights, in the order of the parameters
+    letters: ClassVar[tuple[str, ...]] = ()  # the paper's names of the weights, in the order of the parameters
     states: ClassVar[tuple[str, ...]] = ("hx",)  # what a recursion remembers, as torch names it
     # torch's name of a weight -> the letters of the blocks it is made of; None for a bias that is merged with the other
-    fused: ClassVar[Mapping[str, tuple[str | None, ...]]]
+    fused: ClassVar[Mapping[str, tuple[str | None, ...]]] = {}
 
     def __init__(
         self,
@@ -164,8 +164,9 @@ class RecurrentLayer(torch.nn.Module):
             the readouts at 0 .. N-1 with directions * output_size features, arranged as the input; and the like of hx.
 
         Raises:
-            ValueError: an input or hx of the wrong kind, shape, dtype or device; no tick.
+            ValueError: an input or hx of the wrong kind, shape, dtype or device; no tick; weights of mixed dtypes.
         """
+        check_weights(self)
         R: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             R, last = self._forward_packed(input, hx)

@@ -33,6 +33,10 @@ def save(layer: PortableLayer, path: str | Path) -> Path:
             raise ValueError(f"nonlinearity: expected a registered one, which a file can name, got {G.name!r}")
         arguments["nonlinearity"] = G.name
     header = {"format": FORMAT, "layer": type(layer).__name__, "arguments": arguments}
+    own = {letter + suffix for suffix, _ in layer.places() for letter in layer.letters}
+    strange = sorted(set(layer.state_dict()) - own)
+    if strange:  # a parametrization, pruning
+        raise ValueError(f"layer: expected its own weights alone, got {strange[0]!r}; save its state_dict() instead")
     tensors = {name: value.detach().cpu().clone().contiguous() for name, value in layer.state_dict().items()}
     write_whole(place, lambda file: save_file(tensors, file, {KEY: json.dumps(header)}))
     return place
