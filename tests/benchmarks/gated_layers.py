@@ -1,6 +1,6 @@
 """The LSTM layers against torch.nn.LSTM and against a plain loop: CPU time of a training step, one thread.
 
-    python tests/benchmarks/gated_layers.py [--rounds 9]
+    python tests/benchmarks/gated_layers.py [--rounds 7]
 
 A training step is a forward and a backward pass to all weights, with a given gradient of every output; the input needs
 none. Variants take turns in one process and each runs once untimed before it is timed; the figure is the median over
@@ -110,7 +110,7 @@ def costs(names: list[str], size: Size, dtype: str, rounds: int) -> dict[str, li
         for turn in range(3):
             for name in names:
                 if turn == 0 or name not in LOOPS:  # which take long, and are not close
-                    found[name].append(float(child("time", name, size, dtype, str(max(1, rounds // 4)))))
+                    found[name].append(float(child("time", name, size, dtype, str(max(1, rounds // 7)))))
         return {name: [median(times)] for name, times in found.items()}
     steps = {name: step(name, size, DTYPES[dtype]) for name in names}
     for _ in range(rounds):
@@ -180,7 +180,7 @@ def measure(size: Size, dtype: str, rounds: int) -> list[Row]:
     return rows
 
 
-def main(rounds: int = 9, sizes: list[Size] = SIZES, memory: bool = True) -> list[Row]:
+def main(rounds: int = 7, sizes: list[Size] = SIZES, memory: bool = True) -> list[Row]:
     """Measure and print every ratio."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -212,7 +212,7 @@ def main(rounds: int = 9, sizes: list[Size] = SIZES, memory: bool = True) -> lis
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--alone", nargs="+", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.alone:

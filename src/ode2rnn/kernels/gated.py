@@ -33,6 +33,18 @@ from ode2rnn.kernels.tile import FREE, add_product_at, clear, put_at, width_of
 
 
 @njit(**FREE)
+def gather_windows(
+    zero: float, x: int, first: int, last: int, ticks: int, batch: int, m: int, window: int, to: int
+) -> None:
+    """x[n] ... x[n + window - 1] side by side for the ticks first .. last, zero past the end (X1)."""
+    size, row = width_of(zero), window * m
+    clear(zero, to, (last - first) * batch * row)
+    for j in range(window):
+        rows = (min(last, ticks - j) - first) * batch
+        copy(zero, max(rows, 0), m, (x + (first + j) * batch * m * size, m, to + j * m * size, row))
+
+
+@njit(**FREE)
 def forward(
     zero: float,
     ticks: int,
@@ -61,6 +73,7 @@ def forward(
     S: int,
     G: int,
     q: int,
+    windows: int,
     scratch: int,
     V: int,
     s_last: int,
@@ -69,13 +82,13 @@ def forward(
     """v[0 .. N-1] (N, batch, d_v), and s[N-1] and v[N-1] apart, from s[-1] = s and v[-1] = v.
 
     G (ring, batch, gates) keeps ``ring`` ticks, and S (N + 1, batch, d) all where ``keep``, else one; inputs are taken
-    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr, q and scratch.
+    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr; q, windows and scratch
+    are room to work in.
     """
     size = width_of(zero)
     gates = 5 if external else 4
     g_row, x_row = (6 if external else 4) * d, (5 if external else 4) * d
     first = d if external else 0  # where the inputs go
-    x_panels = -(-x_row // width) * m * width * size
     s_step = batch * d * size if keep else 0
     cu, cs, cx, cr, xi = d * size, 2 * d * size, 3 * d * size, (gates - 1) * d * size, 5 * d * size
     pack_forward(zero, letters, gates, m, d, d_v, window, peephole, width, W_x, W_v, bias, W_s, W_scr, W_qdr)
@@ -85,13 +98,12 @@ def forward(
             last = min(n + block, ticks)
             g = G + (n % ring) * batch * g_row * size
             copy(zero, (last - n) * batch, g_row, (bias, 0, g, g_row))
-            for j in range(window):
-                rows = (min(last, ticks - j) - n) * batch
-                if rows > 0:
-                    add_product_at(
-                        zero, x + (n + j) * batch * m * size, m, rows, W_x + j * x_panels, m, width, scratch,
-                        g + first * size, g_row, x_row,
-                    )  # fmt: skip
+            z = x + n * batch * m * size
+            if window > 1:
+                z = windows
+                gather_windows(zero, x, n, last, ticks, batch, m, window, windows)
+            rows, k = (last - n) * batch, window * m
+            add_product_at(zero, z, k, rows, W_x, k, width, scratch, g + first * size, g_row, x_row)
         g = G + (n % ring) * batch * g_row * size
         s_past, s_next = S + n * s_step, S + (n + 1) * s_step
         v_next = V + n * batch * d_v * size
@@ -140,6 +152,7 @@ def backward(
     block: int,
     most: int,
     few: bool,
+    z_row: int,
     letters: np.ndarray,
     x: int,
     v: int,
@@ -176,7 +189,7 @@ def backward(
     V_bar, s_bar and v_bar are the gradients of v[0 .. N-1], s[N-1] and v[N-1], 0 for none; s_out and v_out become those
     of s[-1] and v[-1]. The packed weights of ``letters`` go to W_x ... W_qdr. Z, chi and q keep ``block`` ticks, of
     which the sums are taken at once, ``most`` rows at a time, packed in left and right; ``few`` says that x has so few
-    columns that its sum is taken the other way, and stands transposed.
+    columns that its sum is taken the other way, and stands transposed. Rows of Z are z_row numbers apart.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -195,7 +208,7 @@ def backward(
     for i in range(ticks):
         n = ticks - 1 - i
         slot = n % block
-        g, z = G + n * batch * g_row * size, Z + slot * batch * g_row * size
+        g, z = G + n * batch * g_row * size, Z + slot * batch * z_row * size
         s, s_next = S + n * s_step, S + (n + 1) * s_step
         chi_n, q_n, q_bar_n = chi, q, chi
         if projected:
@@ -207,21 +220,21 @@ def backward(
         if i == 0 and v_bar:
             add(zero, 1, batch * d_v, (v_bar, 0, chi_n, 0))
         elif i:
-            z_next = Z + ((n + 1) % block) * batch * g_row * size
-            add_product_at(zero, z_next, g_row, batch, W_v, gates * d, width, scratch, chi_n, d_v, d_v)  # L7
+            z_next = Z + ((n + 1) % block) * batch * z_row * size
+            add_product_at(zero, z_next, z_row, batch, W_v, gates * d, width, scratch, chi_n, d_v, d_v)  # L7
         if projected:
             clear(zero, q_bar, batch * d)
             add_product_at(zero, chi_n, d_v, batch, W_qdr, d_v, width, scratch, q_bar, d, d)  # X4
         diagonal_cr = (W_scr, 0, sum_cr, 0)
-        places = (q_bar_n, d, g + cr, g_row, s_next, d, z + cr, g_row, psi, d, q_n, d)
+        places = (q_bar_n, d, g + cr, g_row, s_next, d, z + cr, z_row, psi, d, q_n, d)
         if peephole == DIAGONAL:
             read_back_d(zero, batch, d, places + diagonal_cr)
         else:
             read_back(zero, batch, d, places)
         if peephole == FULL:
-            add_product_at(zero, z + cr, g_row, batch, W_scr, d, width, scratch, psi, d, d)  # L9
-        inner = (psi, d, s, d, g, g_row, g + cu, g_row, g + cs, g_row, z, g_row, z + cu, g_row, z + cs, g_row)
-        outside = (g + cx, g_row, g + xi, g_row, z + cx, g_row, z + xi, g_row)
+            add_product_at(zero, z + cr, z_row, batch, W_scr, d, width, scratch, psi, d, d)  # L9
+        inner = (psi, d, s, d, g, g_row, g + cu, g_row, g + cs, g_row, z, z_row, z + cu, z_row, z + cs, z_row)
+        outside = (g + cx, g_row, g + xi, g_row, z + cx, z_row, z + xi, z_row)
         diagonals = (W_s, 0, W_s + cu, 0, sum_s, 0, sum_s + cu, 0)
         if external and peephole == DIAGONAL:
             update_back_xd(zero, batch, d, inner + outside + diagonals + (W_s + cs, 0, sum_s + cs, 0))
@@ -232,7 +245,7 @@ def backward(
         else:
             update_back(zero, batch, d, inner)
         if peephole == FULL:
-            add_product_at(zero, z + cu, g_row, batch, W_s, (gates - 2) * d, width, scratch, psi, d, d)
+            add_product_at(zero, z + cu, z_row, batch, W_s, (gates - 2) * d, width, scratch, psi, d, d)
         if slot:
             continue
         count = min(block, ticks - n)  # L11, X7 for these ticks
@@ -241,22 +254,22 @@ def backward(
                 rows = (min(n + count, ticks - j) - n) * batch
                 if rows > 0:
                     add_product_at(
-                        zero, Z + first * size, g_row, rows, W_x + j * x_panels, x_row, width, scratch,
+                        zero, Z + first * size, z_row, rows, W_x + j * x_panels, x_row, width, scratch,
                         x_bar + (n + j) * batch * m * size, m, m,
                     )  # fmt: skip
         for begin in range(0, count * batch, most):
             rows = min(most, count * batch - begin)
-            z_rows = Z + begin * g_row * size
+            z_rows = Z + begin * z_row * size
             past = n * batch + begin  # rows before these
             if sum_b:
                 put_at(zero, scratch, 1.0)
-                add_outer_of_few(zero, scratch, 0, 0, 1, z_rows, g_row, gates * d, rows, width, sum_b)
-            pack_stripes(zero, z_rows, g_row, g_row, rows, most, left)
+                add_outer_of_few(zero, scratch, 0, 0, 1, z_rows, z_row, gates * d, rows, width, sum_b)
+            pack_stripes(zero, z_rows, z_row, g_row, rows, most, left)
             for j in range(window if sum_x else 0):
                 some, x_rows = min(rows, (ticks - j) * batch - past), x + (past + j * batch) * m * size
                 if some > 0 and few:
                     out = sum_x + j * m * x_up * size
-                    add_outer_of_few(zero, x_rows, 1, m, m, z_rows + first * size, g_row, x_row, some, width, out)
+                    add_outer_of_few(zero, x_rows, 1, m, m, z_rows + first * size, z_row, x_row, some, width, out)
                 elif some > 0:
                     pack_panels(zero, x_rows, m, m, some, most, width, right)
                     out = sum_x + j * x_row * m_up * size
@@ -278,4 +291,4 @@ def backward(
                 pack_panels(zero, q + begin * d * size, d, d, rows, most, width, right)
                 add_outer_at(zero, left, 0, d_v, right, d, rows, most, width, sum_qdr)
     clear(zero, v_out, batch * d_v)
-    add_product_at(zero, Z, g_row, batch, W_v, gates * d, width, scratch, v_out, d_v, d_v)
+    add_product_at(zero, Z, z_row, batch, W_v, gates * d, width, scratch, v_out, d_v, d_v)

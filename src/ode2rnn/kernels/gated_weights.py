@@ -30,12 +30,12 @@ def input_at(i: int, gates: int) -> int:
 
 
 @njit(**FREE)
-def columns(zero: float, w: int, m: int, k: int, first: int, width: int, packed: int) -> None:
-    """W (m, k) as the outputs first .. first + m of ``packed`` (panels, k, PANEL)."""
+def columns(zero: float, w: int, m: int, k: int, first: int, width: int, deep: int, packed: int) -> None:
+    """W (m, k) as the outputs first .. first + m of ``packed`` (panels, deep, PANEL)."""
     size = width_of(zero)
     for i in range(m):
         j = first + i
-        to = packed + (j // width * k * width + j % width) * size
+        to = packed + (j // width * deep * width + j % width) * size
         for p in range(k):
             put_at(zero, to + p * width * size, number_at(zero, w + (i * k + p) * size))
 
@@ -58,10 +58,12 @@ def pack_forward(
     W_scr: int,
     W_qdr: int,
 ) -> None:
-    """W_x, W_v, W_s of cu, cs and cx, W_scr and W_qdr for the forward pass; diagonals are left as they are."""
+    """W_x, W_v, W_s of cu, cs and cx, W_scr and W_qdr for the forward pass; diagonals are left as they are.
+
+    The inputs of W_x are those of a whole window, one tick after the other.
+    """
     size = width_of(zero)
-    x_part = -(-gates * d // width) * m * width
-    clear(zero, W_x, window * x_part)
+    clear(zero, W_x, -(-gates * d // width) * window * m * width)
     clear(zero, W_v, -(-gates * d // width) * d_v * width)
     clear(zero, bias, (gates + 1) * d)
     if peephole == FULL:
@@ -72,19 +74,20 @@ def pack_forward(
         if at < 0:
             continue
         for j in range(window):
-            columns(zero, letters[X + i] + j * d * m * size, d, m, at_x * d, width, W_x + j * x_part * size)
-        columns(zero, letters[V + i], d, d_v, at * d, width, W_v)
+            to = W_x + j * m * width * size
+            columns(zero, letters[X + i] + j * d * m * size, d, m, at_x * d, width, window * m, to)
+        columns(zero, letters[V + i], d, d_v, at * d, width, d_v, W_v)
         if letters[B + i]:
             copy(zero, 1, d, (letters[B + i], 0, bias + at * d * size, 0))
         if i > 0 and peephole == FULL:
             first, packed = (0, W_scr) if i == 4 else ((at - 1) * d, W_s)
-            columns(zero, letters[S + i], d, d, first, width, packed)
+            columns(zero, letters[S + i], d, d, first, width, d, packed)
         elif i > 0 and peephole == DIAGONAL:
             to = W_scr if i == 4 else W_s + (at - 1) * d * size
             copy(zero, 1, d, (letters[S + i], 0, to, 0))
     if letters[Q]:
         clear(zero, W_qdr, -(-d_v // width) * d * width)
-        columns(zero, letters[Q], d_v, d, 0, width, W_qdr)
+        columns(zero, letters[Q], d_v, d, 0, width, d, W_qdr)
 
 
 @njit(**FREE)

@@ -43,10 +43,10 @@ def forward(
     alive, letters = _table(weights)
     kept, work = POOL.take(plan.kept.total, x.dtype), POOL.take(plan.work.total, x.dtype)
     V, s_last, v_last = x.new_empty(size.ticks, *v.shape), torch.empty_like(s), torch.empty_like(v)
-    *packed, q, scratch = plan.work.of(work)
+    *packed, q, windows, scratch = plan.work.of(work)
     gated.forward(
         *(kind(x.dtype).type(0), *size, plan.block, plan.ring, keep, letters, *map(_address, (x, s, v)), *packed),
-        *(*plan.kept.of(kept), q, scratch, *map(_address, (V, s_last, v_last))),
+        *(*plan.kept.of(kept), q, windows, scratch, *map(_address, (V, s_last, v_last))),
     )
     del alive
     return V, s_last, v_last, (kept,)
@@ -78,7 +78,8 @@ def backward(
         wanted[3:5] = True, True
     W_x, W_v, W_s, W_scr, W_qdr, *places = plan.work.of(work)
     gated.backward(
-        *(kind(x.dtype).type(0), *size, plan.block, plan.most, plan.few, letters, *map(_address, (x, v, V, *bars))),
+        *(kind(x.dtype).type(0), *size, plan.block, plan.most, plan.few, plan.z_row, letters),
+        *map(_address, (x, v, V, *bars)),
         *(W_x if needs[0] else 0, W_v, W_s, W_scr, W_qdr),
         *(*forward_plan(size, True).kept.of(kept[0]), *places, *map(_address, (s_out, v_out, x_bar))),
         *(place if want else 0 for place, want in zip(plan.sums.of(sums), wanted, strict=True)),

@@ -11,9 +11,10 @@ from torch import Tensor
 
 from ode2rnn.nn.gated_weights import EXTERNAL, INPUTS, LETTERS, PLAIN, Weights
 
-SUM_ROWS = 256  # of which the weight gradients are taken at once
+SUM_ROWS = 512  # of which the weight gradients are taken at once
 INPUT_ROWS = 32  # of which the input terms are taken at once
 BEGIN = 16  # whatever has a place of its own begins at a multiple of so many numbers
+GAP = 16  # numbers between rows of gradients: where rows are a power of two apart, few can be in the cache at once
 DIAGONAL, FULL = 1, 2  # kinds of peepholes
 
 
@@ -81,7 +82,7 @@ class Forward(NamedTuple):
     block: int
     ring: int
     kept: Layout  # S, G
-    work: Layout  # packed W_x, W_v, bias, W_s, W_scr, W_qdr, then q, scratch
+    work: Layout  # packed W_x, W_v, bias, W_s, W_scr, W_qdr, then q, windows, scratch
 
 
 @lru_cache(maxsize=64)
@@ -94,11 +95,12 @@ def forward_plan(size: Sizes, keep: bool) -> Forward:
     row = gates * d + external * d
     outputs = up(gates * d, panel)
     weights = [window * outputs * m, outputs * d_v, (gates + 1) * d, *_peepholes(size), projected * up(d_v, panel) * d]
+    windows = block * batch * window * m if window > 1 else 0
     return Forward(
         block,
         ring,
         layout([(ticks + 1 if keep else 1) * batch * d, ring * batch * row]),
-        layout([*weights, projected * batch * d, block * batch * panel]),
+        layout([*weights, projected * batch * d, windows, block * batch * panel]),
     )
 
 
@@ -111,11 +113,12 @@ class Part(NamedTuple):
 
 
 class Backward(NamedTuple):
-    """The backward pass: ticks summed at a time, rows of them, whether x has few columns, two memories."""
+    """The backward pass: ticks summed at a time, rows of them, whether x has few columns, a row of Z, two memories."""
 
     block: int
     most: int
     few: bool
+    z_row: int
     work: Layout  # packed W_x, W_v, W_s, W_scr, W_qdr, then Z, chi, q, q_bar, left, right, scratch
     sums: Layout  # of W_x, W_v, b, W_s, W_scr, W_qdr
     parts: tuple[Part | None, ...]  # where the gradient of each letter is
@@ -135,7 +138,7 @@ def backward_plan(size: Sizes) -> Backward:
         *_peepholes(size),
         projected * up(d, panel) * d_v,
     ]
-    values = [block * batch * row + panel, some * batch * d_v, some * batch * d, projected * batch * d]
+    values = [block * batch * (row + GAP) + panel, some * batch * d_v, some * batch * d, projected * batch * d]
     packed = [up(max(row, d_v), BEGIN) * most, up(max(m, d, d_v), panel) * most, max(most, batch) * panel]
     few = m % panel != 0 and m < 2 * panel
     d_up, v_up, m_up, i_up = (up(count, panel) for count in (d, d_v, m, inputs))
@@ -156,6 +159,5 @@ def backward_plan(size: Sizes) -> Backward:
             parts[f"W_s{gate}"] = diagonal if peephole == DIAGONAL else Part((d, d), (d_up, 1), begin + j * d * d_up)
     if projected:
         parts["W_qdr"] = Part((d_v, d), (d_up, 1), at_q)
-    return Backward(
-        block, most, few, layout([*weights, *values, *packed]), sums, tuple(parts.get(letter) for letter in LETTERS)
-    )
+    work = layout([*weights, *values, *packed])
+    return Backward(block, most, few, row + GAP, work, sums, tuple(parts.get(letter) for letter in LETTERS))
