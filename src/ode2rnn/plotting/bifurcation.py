@@ -18,7 +18,7 @@ SWEEPS = (
     ("down", "going down", "v", COLOURS[1], 3.6),
 )
 MANY = 3000  # dots; more are drawn small
-WIDE = 10.0  # a range of steps this wide is drawn on a logarithmic axis
+GROWING = 5.0  # steps whose gaps grow this much are drawn on a logarithmic axis
 KINDS = {
     "fold": ("s", "#009E73"),
     "pitchfork": ("^", "#CC79A7"),
@@ -46,7 +46,8 @@ def plot_bifurcation(ax: Axes, found: Bifurcation | Any, *args: Any, **kwargs: A
         if len(values):
             shape, width = (mark, size) if len(values) <= MANY else ("o", 1.2)
             look: dict[str, Any] = {"marker": shape, "ms": width, "mew": 0, "ls": "none", "color": colour}
-            ax.plot(values, seen, label=label, zorder=4, rasterized=True, **look)
+            ax.plot(values, seen, zorder=4, rasterized=True, **look)
+            ax.plot([], [], label=label, **look | {"ms": max(width, size)})  # of a size that can be seen
     named: set[str] = set()
     for branch in found.branches:
         seen = branch.states[:, found.observe]
@@ -79,7 +80,8 @@ def plot_bifurcation(ax: Axes, found: Bifurcation | Any, *args: Any, **kwargs: A
         )  # fmt: skip
         named.add(label)
     _shade(ax, found)
-    if found.name == STEP and found.values[-1] > WIDE * found.values[0]:
+    gaps = np.diff(found.values)
+    if found.name == STEP and gaps[-1] > GROWING * gaps[0]:
         ax.set_xscale("log")
     ax.set_xlabel(found.name)
     ax.set_ylabel(f"$s_{{{found.observe}}}$")
