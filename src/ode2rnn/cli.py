@@ -254,9 +254,7 @@ def train(
     task: Annotated[str, typer.Argument(metavar="TASK", help="adding, copy, sine, sunspots or digits.")],
     networks: Annotated[
         str,
-        typer.Option(
-            help="Some of rnn, gru, lstm, no-peepholes, augmented, feed-forward, with commas; by default all."
-        ),
+        typer.Option(help="Some of rnn, gru, lstm, no-peepholes, augmented, feed-forward, with commas; or all."),
     ] = "",
     lengths: Annotated[
         str, typer.Option(help="Steps in a sequence, separated by commas: the score against the length. adding, copy.")
