@@ -40,7 +40,7 @@ def main(out: Path, end: float = 60.0) -> dict[str, float]:
         print(f"{name}; the states still move by {swing[name]:.4f}")
         plot_states(ax, t, solution(t))
         ax.set(title=name[0].upper() + name[1:], ylabel="s")
-    add_legend(axes[1], loc="lower left", ncols=2)
+    add_legend(axes[0], ncols=2)
     axes[-1].set_xlabel("time")
     print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return swing

@@ -38,9 +38,8 @@ def main(out: Path, end: float = 60.0) -> dict[float, float]:
         amplitude[dt] = float(np.abs(s[-len(s) // 5 :]).max())
         name = f"backward Euler, dT = {dt}" if dt else "the network"
         print(f"{name}: late amplitude {amplitude[dt]:.4f}")
-        left.plot(*s.T, color=COLOURS[k - 1] if dt else "0.6", lw=1.2 if dt else 4.0, label=name)
-    left.set(xlabel="$s_1$", ylabel="$s_2$", title="One network, four answers")
-    left.set_aspect("equal", adjustable="datalim")
+        left.plot(t, s[:, 0], color=COLOURS[k - 1] if dt else "0.75", lw=1.2 if dt else 4.0, label=name)
+    left.set(xlabel="time", ylabel="$s_1$", title="One network, four answers")
     add_legend(left, below=True, ncols=2)
 
     # what one unit of time does to the mode, under each rule: above 1 it grows

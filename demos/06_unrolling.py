@@ -46,8 +46,8 @@ def main(out: Path, most: int = 100) -> dict[str, int | None]:
         assert np.array_equal(run(unroll(cell, K), x).s, cut.trajectory.s)
         share = np.linalg.norm(cut.gradients.W_r - whole.gradients.W_r) / np.linalg.norm(whole.gradients.W_r)
         print(f"{name}: segments of {K} samples change dE/dW_r by {share:.1%}")
-    left.set(xlabel="K, samples", ylabel="share of the state from before the last K samples")
-    right.set(xlabel="lag n - l", ylabel="||d s[n] / d s[l]||")
+    left.set(xlabel="the last K samples", ylabel="share of the state from before them")
+    right.set(xlabel="lag n - l", ylabel="||d s[n] / d s[l]||", ylim=(1e-40, 10))
     for ax in (left, right):
         add_legend(ax)
     print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))

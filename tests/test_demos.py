@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parents[1]
+MAKE, PAGE = ROOT / "demos" / "make_readme.py", ROOT / "demos" / "README.md"
 DEMOS = sorted((ROOT / "demos").glob("[0-9][0-9]_*.py"))
 
 
@@ -47,9 +49,37 @@ def test_each_demo_says_how_to_run_it_and_ends_with_an_exercise(path):
     assert "?" in ending
 
 
-def test_a_demo_runs_as_its_text_says(tmp_path):
-    subprocess.run([sys.executable, DEMOS[0], "--out", tmp_path / "new"], check=True, timeout=300)
-    assert (tmp_path / "new" / f"{DEMOS[0].stem}.png").exists()
+def test_the_page_is_the_one_that_its_script_makes():
+    assert PAGE.read_text(encoding="utf-8") == load(MAKE).page(), "run python demos/make_readme.py"
+
+
+def test_the_pictures_are_small_and_made_by_the_demos_as_they_are():
+    make = load(MAKE)
+    assert make.MADE_FROM.read_text() == make.digests(), "run python demos/make_readme.py --pictures"
+    shown = re.findall(r"!\[.*\]\((pictures/.*)\)", PAGE.read_text(encoding="utf-8"))
+    assert [Path(name).stem for name in shown] == [path.stem for path in DEMOS]
+    assert sum(name.endswith(".gif") for name in shown) == 2
+    for name in shown:
+        assert 0 < (PAGE.parent / name).stat().st_size < 300_000, name
+    kept = {path.stem for path in make.PICTURES.iterdir()} - {make.MADE_FROM.stem}
+    assert kept == {path.stem for path in DEMOS}
+
+
+def test_a_picture_is_out_of_date_when_code_changes_and_not_when_words_do(tmp_path):
+    make, changed = load(MAKE), tmp_path / "demo.py"
+    text = DEMOS[0].read_text(encoding="utf-8")
+    changed.write_text(text.replace('"""The', '"""One more word. The', 1) + "# and one more\n", encoding="utf-8")
+    assert make.code_of(changed) == make.code_of(DEMOS[0])
+    changed.write_text(text.replace("60.0", "61.0"), encoding="utf-8")
+    assert make.code_of(changed) != make.code_of(DEMOS[0])
+
+
+def test_the_command_of_the_page_works_as_it_is_pasted(tmp_path):
+    (command,) = re.findall(r"```bash\n(.*)\n```", PAGE.read_text(encoding="utf-8"))
+    python, script = command.split()
+    assert python == "python"
+    subprocess.run([sys.executable, ROOT / script], check=True, timeout=300, cwd=tmp_path)
+    assert (tmp_path / "demo_output" / f"{DEMOS[0].stem}.png").exists()
 
 
 def test_the_leak_rests_the_wires_bring_a_rhythm_and_a_push_ends_it(tmp_path):
