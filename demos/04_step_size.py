@@ -70,6 +70,6 @@ if __name__ == "__main__":
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
 
-# Predict first: turn W by a right angle less, [[2, 0.5], [-0.5, 2]]. Does the flow still rest at 0? What does the
+# Predict first: turn W back by a right angle, [[2, 0.5], [-0.5, 2]]. Does the flow still rest at 0? What does the
 # formula say, and what do the samples do at dT = 1? Then take w = -3, one neuron: what rhythm does it play beyond dT
 # = 1?

@@ -5,7 +5,7 @@ leaves rest, slowly, and turns for ever. Backward Euler multiplies each mode by 
 a fast turn makes that small, whatever the mode does: above dT = 2 Re(lambda) / |lambda|^2 the unstable spiral dies
 out.
 
-So a method may be stable and wrong. It never explodes, and no number it prints looks odd: the oscillation is just gone.
+So a method may be stable and wrong. Nothing explodes, and no number looks odd: the oscillation is just gone.
 The trapezoidal rule (tustin) keeps growing modes growing at any step; forward Euler errs on the other side.
 
 Run: python demos/05_backward_euler.py [--out FOLDER]

@@ -5,7 +5,8 @@ nothing happens every step is judged perfect, so the steps grow; in the end one 
 a thing. No warning, no failed step, status "success": the answer is 0.
 
 The cure is not a smaller tolerance, for which there is no reason to ask. It is to tell the solver where the input has
-its corners. Here an input of samples knows its own knots, and no step goes across one.
+its corners. Here an input of samples knows its own knots, and no step goes across one. (torchdiffeq can be told, by
+jump_t, and scipy be stopped and started again there; but somebody must think of it.)
 
 Run: python demos/11_missed_pulse.py [--out FOLDER]
 """

@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -47,6 +48,15 @@ def test_each_demo_says_how_to_run_it_and_ends_with_an_exercise(path):
     assert ending.startswith("# Predict first: ")
     assert all(line.startswith("# ") for line in ending.splitlines())
     assert "?" in ending
+
+
+@pytest.mark.parametrize("path", [*DEMOS, MAKE], ids=lambda path: path.stem)
+def test_each_script_explains_itself(path, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", [str(path), "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(path), run_name="__main__")
+    assert ended.value.code == 0
+    assert "Run: python demos/" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_page_is_the_one_that_its_script_makes():
