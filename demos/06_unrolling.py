@@ -1,9 +1,12 @@
-"""How long must a segment be?  One cell that forgets and one that does not, cut into segments (U4, U5, B1 to B5).
+"""Unrolling: how long must a segment be?  One cell that forgets, one that does not, cut up (U4, U5, B1 to B5).
+
+To train a network we write its loop out as a chain, and we cut the chain into segments of K samples, because nobody can
+hold it all. What did the cut cost? A cell that forgets does not mind. A cell that never forgets minds at any K.
 
 The one that does not forget sits in a saturated state, where G' is small: it remembers for ever, and yet its gradients
 vanish. A memory that lasts is no memory that can be learned.
 
-Run: python demos/05_unrolling.py [--out FOLDER]
+Run: python demos/06_unrolling.py [--out FOLDER]
 """
 
 import argparse
@@ -43,11 +46,11 @@ def main(out: Path, most: int = 100) -> dict[str, int | None]:
         assert np.array_equal(run(unroll(cell, K), x).s, cut.trajectory.s)
         share = np.linalg.norm(cut.gradients.W_r - whole.gradients.W_r) / np.linalg.norm(whole.gradients.W_r)
         print(f"{name}: segments of {K} samples change dE/dW_r by {share:.1%}")
-    left.set(xlabel="K, samples", ylabel="share of the state from before the last K samples")
-    right.set(xlabel="lag n - l", ylabel="||d s[n] / d s[l]||")
+    left.set(xlabel="the last K samples", ylabel="share of the state from before them")
+    right.set(xlabel="lag n - l", ylabel="||d s[n] / d s[l]||", ylim=(1e-40, 10))
     for ax in (left, right):
         add_legend(ax)
-    print("wrote", save_figure(figure, out / "05_unrolling.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return smallest
 
 
@@ -55,3 +58,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: W_r = 1.5 I in place of 3 I for the cell that never forgets. It still has two states to choose from,
+# but is less sure of itself. Does a segment exist now that is long enough? Do its gradients reach further, or less
+# far?

@@ -4,10 +4,7 @@ An LSTM and a canonical RNN learn to forecast the yearly sunspots. Sampled m tim
 follows its own delay equation, and the error falls with the step: order one. The input between the years is a straight
 line; that is a choice, and the network feels it.
 
-Exercise: retime with hold="held" in place of "linear". Does the forecast get better or worse at m = 2, and why can the
-test error at m = 1 not tell?
-
-Run: python demos/08_retiming.py [--out FOLDER]
+Run: python demos/10_retiming.py [--out FOLDER]
 """
 
 import argparse
@@ -50,7 +47,7 @@ def main(out: Path, epochs: int = 40, years: int = 60) -> dict[str, float]:
     plot_errors(ax, study.dts, errors, orders, used)
     ax.set(xlabel="step dT', in years", ylabel="largest error of the readout at the years")
     add_legend(ax)
-    print("wrote", save_figure(figure, out / "08_retiming.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return orders
 
 
@@ -58,3 +55,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: let forecast_error hold the input ("held" in place of "linear"). Does the forecast get better or
+# worse at m = 2, and why can the test error at m = 1 not tell?

@@ -3,10 +3,7 @@
 One LSTM, its delay equation, and the same equation sampled four times as often, under a square wave. The forget gate is
 drawn beside the rate that it stands for: e^(-alpha_cs) / dT, which belongs to the equation and knows of no dT.
 
-Exercise: write x as signals.Linear in place of signals.Held. Which of the kinks of v go, and which stay? (v(t) depends
-on v(t - tau) directly, so that a kink comes back after every delay.)
-
-Run: python demos/07_lstm_equation.py [--out FOLDER]
+Run: python demos/09_lstm_equation.py [--out FOLDER]
 """
 
 import argparse
@@ -54,7 +51,7 @@ def main(out: Path, ticks: int = 40) -> dict[str, float]:
     bottom.set_xlabel("time, in steps dT")
     bottom.set_ylim(0, 1.05)
     add_legend(bottom, ncols=2, loc="lower left", bbox_to_anchor=(0, 0.98))
-    print("wrote", save_figure(figure, out / "07_lstm_equation.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return errors
 
 
@@ -62,3 +59,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: write x as signals.Linear in place of signals.Held. Which of the kinks of v go, and which stay? (v(t)
+# depends on v(t - tau) directly, so that a kink comes back after every delay.)

@@ -1,6 +1,10 @@
-"""A network is a delay differential equation (C9): simulate it, and ask what the delay does to it.
+"""A delay is a memory: to know what comes next you must know the past of the loop, as long as the delay (C9, C10).
 
-Run: python demos/01_delay_equation.py [--out FOLDER]
+One neuron tells itself to stop, but hears it only tau later. What it does now is answered by what it was, so that the
+state of the loop is not one number: it is the piece of the past between t - tau and t. With a short memory the neuron
+settles. With a long one it is always answering old news, overshoots, and swings for ever.
+
+Run: python demos/02_delay_is_memory.py [--out FOLDER]
 """
 
 import argparse
@@ -34,7 +38,7 @@ def main(out: Path, end: float = 40.0) -> dict[float, float]:
         ax.set_title(f"tau = {tau}: rightmost root {root:.2f}", fontsize=10)
         ax.set_ylabel("s")
     axes[-1].set_xlabel("time")
-    print("wrote", save_figure(figure, out / "01_delay_equation.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return amplitude
 
 
@@ -42,3 +46,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: the loop with tau = 2, but without the leak (A = 0). Does it swing faster or slower, wider or narrower?
+# And does any delay make the loop swing if it inhibits itself by less than it leaks (B = -0.9)?

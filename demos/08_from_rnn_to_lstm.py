@@ -3,8 +3,7 @@
 Two networks with as many weights learn to add two marked numbers of a sequence. The gradient of the standard RNN
 vanishes on its way back to the marks; the state gate of the LSTM learns to stay near 1, and the error rides on it.
 
-Run: python demos/06_from_rnn_to_lstm.py [--out FOLDER]
-Exercise: let the state gate start nearly closed (forget_bias=-2.0 below). Does the LSTM still learn? Look at g_cs.
+Run: python demos/08_from_rnn_to_lstm.py [--out FOLDER]
 """
 
 import argparse
@@ -49,7 +48,7 @@ def main(out: Path, length: int = 40, sequences: int = 2000, epochs: int = 12) -
     right.set(xlabel="sample n", title="The unit that keeps most, on one sequence")
     add_legend(left)
     add_legend(right, below=True, ncols=4)
-    print("wrote", save_figure(figure, out / "06_from_rnn_to_lstm.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return errors
 
 
@@ -57,3 +56,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: let the state gate start nearly closed (forget_bias=-2.0 above). Does the LSTM still learn to add?
+# Run it, and look at g_cs: where would the learning have to come from?

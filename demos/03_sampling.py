@@ -1,6 +1,11 @@
-"""Sample the delay equation with tau_0 = dT, and the canonical RNN comes out (D1 to D5): the identity, shown.
+"""Sampling: look at the delay equation once every dT, and the canonical RNN comes out (D1 to D5).
 
-Run: python demos/02_canonical_rnn.py [--out FOLDER]
+Let the delay be the sampling step, tau = dT, and take one step of backward Euler a sample. Then the memory of the
+loop, a whole piece of the past, shrinks to one vector, r[n-1]; and what remains of the equation is the recursion that
+everybody calls an RNN. Not like it, not in the limit: the same numbers to the last digit. What the samples miss of
+the true solution is another matter, and the picture shows it.
+
+Run: python demos/03_sampling.py [--out FOLDER]
 """
 
 import argparse
@@ -37,7 +42,7 @@ def main(out: Path, ticks: int = 60) -> float:
     ax.set_xlabel("time")
     ax.set_ylabel("$s_1$")
     add_legend(ax)
-    print("wrote", save_figure(figure, out / "02_canonical_rnn.png"))
+    print("wrote", save_figure(figure, out / f"{Path(__file__).stem}.png"))
     return gap
 
 
@@ -45,3 +50,6 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("demo_output"))
     main(parser.parse_args().out)
+
+# Predict first: what happens at dT = 1, the delay with it? Do the marks leave the line by twice as much? Does the line
+# itself stay where it is? (It does not: tau = dT is part of the model, so another dT is another equation.)
