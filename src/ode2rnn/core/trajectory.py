@@ -38,6 +38,11 @@ class Stats:
         return getattr(self, name)
 
 
+REACHED = "the end of the range was reached"
+UNTOLD = Stats("")
+NO_KNOTS = np.zeros(0)
+
+
 class _Late:
     """A field that is given as an array, or as a function that is called when the field is first asked for."""
 
@@ -56,7 +61,7 @@ class _Late:
         holder.__dict__[self.name] = value
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, init=False)
 class Trajectory:
     """A solution at times t, and between them.
 
@@ -78,15 +83,32 @@ class Trajectory:
     s: Array
     r: Array = _Late()
     x: Array | None = _Late()
-    stats: Stats = Stats("")
+    stats: Stats = _Late()  # type: ignore[assignment]
     status: int = 0
-    message: str = "the end of the range was reached"
+    message: str = REACHED
     dense: Callable[[np.ndarray], Array] | None = field(default=None, repr=False)
-    knots: np.ndarray = field(default_factory=lambda: np.zeros(0), repr=False)
+    knots: np.ndarray = field(default=_Late(), repr=False)  # type: ignore[arg-type]
     span: tuple[float, float] | None = None
 
+    def __init__(
+        self,
+        t: Array,
+        s: Array,
+        r: Array,
+        x: Array | None,
+        stats: Stats = UNTOLD,
+        status: int = 0,
+        message: str = REACHED,
+        dense: Callable[[np.ndarray], Array] | None = None,
+        knots: np.ndarray = NO_KNOTS,
+        span: tuple[float, float] | None = None,
+    ) -> None:
+        # all at once: one by one, the fields of a frozen class cost as much as twenty steps of two states
+        values = {"t": t, "s": s, "r": r, "x": x, "stats": stats, "status": status, "message": message}
+        self.__dict__.update(values, dense=dense, knots=knots, span=span)
+
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "r": self.r, "x": self.x}
+        return {**self.__dict__, "r": self.r, "x": self.x, "stats": self.stats, "knots": self.knots}
 
     @property
     def success(self) -> bool:

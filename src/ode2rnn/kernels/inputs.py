@@ -74,7 +74,7 @@ def input_data(
     if type(x) is Sine and width == len(delays) == 1 and len(edges) == 2:
         wave = x.single()
         if wave is not None:
-            return InputData(edges, NO_PIECE, *(values[None] for values in _one_wave(*wave, delays[0])))
+            return InputData(edges, NO_PIECE, *_one_wave(*wave, delays[0]))
     parts: list[Signal] = []
     if x is not None and not _collect(x, parts):
         return None
@@ -146,15 +146,17 @@ def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], le
 
 @lru_cache(maxsize=64)
 def _one_wave(a: float, w: float, p: float, delay: float) -> Wave:
+    """One wave of one trajectory and one input, as InputData holds it."""
     p -= w * delay
-    return np.array([w]), np.array([[a * math.cos(p)]]), np.array([[a * math.sin(p)]])
+    return np.array([[w]]), np.array([[[a * math.cos(p)]]]), np.array([[[a * math.sin(p)]]])
 
 
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
     one = part.single()
     if shape == (1, 1) and one is not None:
-        return [_one_wave(*one, delay)]
+        omega, sine, cosine = _one_wave(*one, delay)
+        return [(omega[0], sine[0], cosine[0])]
     amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))
     if delay:
         phase = phase - omega * delay

@@ -65,7 +65,7 @@ def check_times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
             raise ValueError(f"t: expected t0 < t1, got ({t0:g}, {t1:g})")
         return (t0, t1), None
     samples = check_increasing("t", t, least=2)
-    return (float(samples[0]), float(samples[-1])), samples
+    return (samples.item(0), samples.item(-1)), samples
 
 
 def check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float | None) -> None:
@@ -149,8 +149,12 @@ def _one_kind(
         known["history"] = before
     if x is not None:
         known["x"] = x[0]
-    like = next((v for v in (model.phi, *known.values()) if is_torch(v)), model.phi)
-    if all(value.ndim == 1 for value in known.values()):
+    like, single = model.phi, True
+    for value in known.values():
+        if is_torch(value) and not is_torch(like):
+            like = value
+        single = single and value.ndim == 1
+    if single:
         return model.like(like), as_like(start, like)
     batches = {name: tuple(value.shape[:-1]) for name, value in known.items()}
     got = ", ".join(f"{name} {shape}" for name, shape in batches.items())

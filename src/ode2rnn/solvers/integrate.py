@@ -230,18 +230,22 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
         reached = problem.samples[-1] <= solution.end
         times = problem.samples if reached else problem.samples[problem.samples <= solution.end]
         states = dense(times)
-    stats = _stats(problem, solution, method)
+    stats = partial(_stats, problem, solution, method)
     return _with_readout(problem, times, states, stats, dense=dense, span=(problem.span[0], solution.end))
 
 
-def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Stats, **rest: Any) -> Trajectory:
+def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Any, **rest: Any) -> Trajectory:
     inputs: Any = partial(_inputs, problem, times, states)
     if problem.x is not None and not is_data(problem.x):  # nothing can go wrong later with an input that is data
         inputs = inputs()
-    knots = np.concatenate([problem.span[:1], problem.points]) if len(problem.points) else np.array(problem.span[:1])
+    knots: Any = partial(_knots, problem)
     warp = problem.model.activation.value
     readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
+
+
+def _knots(problem: Problem) -> np.ndarray:
+    return np.concatenate([problem.span[:1], problem.points])
 
 
 def _inputs(problem: Problem, times: np.ndarray, states: Array) -> Array | None:

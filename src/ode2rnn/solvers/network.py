@@ -48,8 +48,9 @@ _Arrays = tuple[int, np.ndarray, np.ndarray, np.ndarray, np.ndarray, tuple[int, 
 
 
 class _Kept(NamedTuple):
-    """What a Network takes from the model, and the bytes of the model: one that was written into is new."""
+    """What a Network takes from the model, whose arrays are ``parts``, and their bytes: one written into is new."""
 
+    parts: list[np.ndarray]
     key: bytes
     arrays: _Arrays
     C: np.ndarray
@@ -84,16 +85,19 @@ def _as_network(problem: Problem) -> Network | None:
 
 
 def _kept(model: AdditiveModel) -> _Kept | None:
-    terms = (*model.state, *model.readout, *model.input)
-    key = b"".join([term.entries.tobytes() for term in terms] + [model.phi.tobytes()])
     kept = _KEPT.get(model)
+    if kept is not None:
+        parts = kept.parts
+    else:
+        parts = [*(term.entries for term in (*model.state, *model.readout, *model.input)), model.phi]
+    key = b"".join([part.tobytes() for part in parts])
     if kept is None or kept.key != key:
         arrays = _arrays(model)
         if arrays is None:
             return None
         wide = [np.zeros((model.width, 0)), *(term.dense() for term in model.input)]
         C = np.ascontiguousarray(np.concatenate(wide, axis=1))
-        kept = _KEPT[model] = _Kept(key, arrays, C)
+        kept = _KEPT[model] = _Kept(parts, key, arrays, C)
     return kept
 
 

@@ -12,7 +12,7 @@ from ode2rnn.solvers.network import Network
 from ode2rnn.solvers.polynomials import Polynomials
 from ode2rnn.solvers.problem import Problem, Solution
 
-FIRST_BUFFER = 256  # steps
+FIRST_BUFFER = 512  # steps; what stays unused costs nothing
 MOST_GROWTH = 16  # of a buffer, at once
 
 
@@ -43,13 +43,14 @@ def take_steps(
     data, width = network.data, padded(len(s0))
     state = np.zeros(width)
     state[: len(s0)] = s0
-    cursor = np.array([problem.span[0], first, 0.0, 0.0, 1.0])
+    start, end = problem.span
+    cursor = np.array((start, first, 0.0, 0.0, 1.0))
     breaks, out = np.empty(FIRST_BUFFER + 1), np.empty((FIRST_BUFFER, powers, width))
-    breaks[0] = cursor[0]
+    breaks[0] = start
     count, full = 0, True
     while full:
         if count == len(out):  # room for the rest of the range at the pace so far; what stays unused costs no memory
-            share = (breaks[count] - problem.span[0]) / (problem.span[1] - problem.span[0])
+            share = (breaks[count] - start) / (end - start)
             room = count + int(min(max(1.1 * count * (1.0 / share - 1.0), FIRST_BUFFER), MOST_GROWTH * count))
             breaks, out = _longer(breaks, room + 1, count + 1), _longer(out, room, count)
         stop = min(len(out), max(FIRST_BUFFER, 2 * count))  # from time to time progress is told
@@ -76,9 +77,10 @@ def take_steps(
         )
         full = status == 0
         count += n
-        solution.on_step(float(breaks[count]))
-    solution.rejected += int(cursor[3])
-    solution.evaluations += stages[0] * count + stages[1] * int(cursor[3])
+        solution.on_step(breaks.item(count))
+    rejected = int(cursor[3])
+    solution.rejected += rejected
+    solution.evaluations += stages[0] * count + stages[1] * rejected
     return Polynomials(breaks[: count + 1], out[:count], len(s0))
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 
@@ -10,7 +12,16 @@ from ode2rnn import kernels
 from ode2rnn.solvers.problem import HUGE, Problem, Solution, check_step
 
 NODES = 4  # nodes a step hands out
+NONE = np.zeros(0)
 FAR = 1e300  # a sum of squares; numbers whose squares add up to less are far from the largest
+
+
+@cache
+def _kernels() -> ModuleType:
+    # asked for again, it costs less than another import, which takes as long as ten steps of two states
+    from ode2rnn.kernels import taylor
+
+    return taylor
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,10 +41,9 @@ class Polynomials:
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """Values at the times ``t`` (T,), as (T, d); the outer polynomials serve past the ends."""
         if kernels.compiled():
-            from ode2rnn.kernels.taylor import evaluate
-
+            taylor = _kernels()
             values = np.empty((len(t), self.d))
-            evaluate(self.breaks, self.coefficients, np.ascontiguousarray(t), values)
+            taylor.evaluate(self.breaks, self.coefficients, np.ascontiguousarray(t), values)
             return values
         return self._plain(t)
 
@@ -82,7 +92,7 @@ def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batc
         StepError: one of them stopped before the end.
     """
     members = [_before_overflow(member) for member in members]
-    ends = [float(member.breaks[-1]) for member in members]
+    ends = [member.breaks.item(-1) for member in members]
     end, whole = min(ends), Bundle(tuple(members), batch) if batch else members[0]
     if end > problem.span[0]:
         solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
@@ -92,8 +102,8 @@ def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batc
 
 def _before_overflow(member: Polynomials) -> Polynomials:
     """The steps before the one whose end nears the largest number, where rounding could hold the state."""
-    last = member.coefficients[-1:].ravel()
-    if last @ last < FAR:
+    last = member.coefficients[-1] if len(member.coefficients) else NONE
+    if np.vdot(last, last) < FAR:
         return member
     largest = HUGE * np.finfo(float).max
     if np.abs(member.coefficients[-1:].sum(axis=1)).max() < largest:

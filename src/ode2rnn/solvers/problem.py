@@ -50,8 +50,11 @@ class Solution:
     panels: Piecewise | None = None
 
     def __post_init__(self) -> None:
-        self._breaks = np.array([self.t0])
         self._adopted = (self.t0, 0)
+
+    @cached_property
+    def _breaks(self) -> np.ndarray:
+        return np.array([self.t0])
 
     @cached_property
     def _weights(self) -> np.ndarray:
@@ -137,9 +140,9 @@ def _combine(matrix: np.ndarray, values: Array) -> Array:
     return (as_like(matrix, values) @ flat).reshape((len(matrix), *values.shape[1:]))
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Problem:
-    """An initial value problem, checked: the model, its input, its past and its tolerances.
+    """An initial value problem, checked: the model, its input, its past and its tolerances. Nobody changes it.
 
     Attributes:
         model: the equation (C7).

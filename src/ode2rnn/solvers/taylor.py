@@ -10,6 +10,8 @@ as data. kernels.taylor is the compiled twin of :func:`steps_of_one`.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
+from types import ModuleType
 
 import numpy as np
 
@@ -55,11 +57,18 @@ def solve(problem: Problem, solution: Solution) -> None:
     adopt(problem, solution, members, batch)
 
 
-def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
-    from ode2rnn.kernels.taylor import steps
+@cache
+def _kernels() -> ModuleType:
+    # asked for again, it costs less than another import, which takes as long as ten steps of two states
+    from ode2rnn.kernels import taylor
 
+    return taylor
+
+
+def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
-    return take_steps(steps, (order,), order + 1, (order, 1), problem, network, s0, lane, first, solution)
+    taylor = _kernels()
+    return take_steps(taylor.steps, (order,), order + 1, (order, 1), problem, network, s0, lane, first, solution)
 
 
 def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
