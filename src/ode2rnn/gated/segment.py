@@ -153,7 +153,7 @@ class LSTMSolution(Solution):
         return Sides(part, slice(None)).since(0.0)
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class LSTMProblem(Problem):
     """A Problem whose model is a ContinuousLSTM; ``history`` holds s and v side by side."""
 

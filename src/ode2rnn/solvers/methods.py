@@ -44,7 +44,7 @@ class Method:
     Attributes:
         name: as `integrate` takes it.
         family: "own", "scipy" or "torchdiffeq".
-        order: declared order of convergence in the step.
+        order: declared order of convergence in the step; the lowest where the tolerance chooses it.
         adaptive: whether rtol and atol choose the steps; else dt does.
         run: appends the steps of a Problem to a Solution.
         theta: relative nodes of its dense output, for a relative tolerance.
@@ -75,7 +75,7 @@ METHODS: dict[str, Method] = {
     m.name: m
     for m in (
         _own("spectral", 12, True, spectral.solve, lambda _: radau_nodes(spectral.NODES).theta),
-        _own("taylor", 12, True, taylor.solve, lambda _: tsit5.THETA),
+        _own("taylor", 10, True, taylor.solve, lambda _: tsit5.THETA),
         _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
         _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),
         _scipy("RK45", 5),
