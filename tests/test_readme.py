@@ -21,12 +21,13 @@ from typing import Any
 import pytest
 import torch
 from tests.documentation import __main__ as documentation
-from tests.documentation import convergence, derivation
+from tests.documentation import claims, convergence, derivation
 from typer.testing import CliRunner
 
 import ode2rnn
 from ode2rnn.cli import app
 from ode2rnn.derivation import report
+from ode2rnn.derivation.claim import Claim, Finding
 
 ROOT = Path(__file__).parents[1]
 PAGES = (ROOT / "README.md", ROOT / "demos" / "README.md")
@@ -175,6 +176,24 @@ def test_links_lead_somewhere_and_pictures_are_small(page: Path) -> None:
 
 def test_the_tables_made_from_the_code_are_up_to_date() -> None:
     assert documentation.renewed(README) == README, "run python -m tests.documentation"
+
+
+def test_the_claims_that_were_measured_are_those_of_the_package_and_hold() -> None:
+    rows = claims.found()
+    assert [row[:2] for row in rows] == [(c.id, c.statement) for c in report.CLAIMS], (
+        "run python -m tests.documentation --claims"
+    )
+    assert {row[-1] for row in rows} == {"holds"}
+    assert {row[0][0] for row in rows} == claims.SECTIONS.keys()
+
+
+def test_a_claim_is_read_as_it_was_written(tmp_path: Path) -> None:
+    findings = Finding("<= 1 | 2", "0.5", True), Finding("1", "2", False)
+    claim = Claim("D9", "|s| falls.", lambda experiment: findings[0])
+    rows = [report.Row(claim, finding) for finding in findings]
+    saved = tmp_path / "claims.md"
+    saved.write_text(claims.page(rows), encoding="utf-8")
+    assert claims.found(saved) == [row.cells for row in rows]
 
 
 def test_every_home_of_equations_is_a_step_and_every_step_a_home() -> None:
