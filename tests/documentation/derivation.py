@@ -32,15 +32,15 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "analysis/spectrum": (
         "stability: characteristic roots, and where sampling takes them",
-        ("analysis.characteristic_roots", "analysis.pole_image", "analysis.discrete_roots"),
-        "analysis/test_spectrum",
+        ("analysis.characteristic_roots", "analysis.pole_image", "analysis.stability_chart", "analysis.bifurcation"),
+        "analysis/test_spectrum analysis/test_stability analysis/test_bifurcation",
     ),
     "discrete/schemes": (
         "sampling by backward Euler, and back",
-        ("discretize", "undiscretize", "retime"),
-        "discrete/test_schemes discrete/test_inverse",
+        ("discretize", "Sampled", "undiscretize", "retime"),
+        "discrete/test_schemes discrete/test_sampled discrete/test_inverse",
     ),
-    "discrete/canonical": ("the canonical RNN, the standard RNN", ("CanonicalRNN",), "discrete/test_canonical"),
+    "discrete/canonical": ("the canonical RNN, the standard RNN", ("CanonicalRNN", "run"), "discrete/test_canonical"),
     "discrete/limits": ("the limit of long steps", ("quasi_static",), "discrete/test_sampled"),
     "analysis/convergence": (
         "the RNN converges to the equation",
@@ -58,11 +58,15 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("analysis.truncation",),
         "analysis/test_truncation",
     ),
-    "training/bptt": ("back-propagation through time, whole or truncated", ("bptt",), "training/test_bptt"),
+    "training/bptt": (
+        "back-propagation through time, whole or truncated",
+        ("bptt", "clip"),
+        "training/test_bptt training/test_clipping",
+    ),
     "analysis/gradient_flow": (
         "gradients that vanish and explode",
-        ("analysis.gradient_flow",),
-        "analysis/test_gradient_flow",
+        ("analysis.gradient_flow", "analysis.lyapunov"),
+        "analysis/test_gradient_flow analysis/test_lyapunov",
     ),
     "training/adjoint": ("the same in continuous time", ("adjoint",), "training/test_adjoint"),
     "gated/transition": (
@@ -83,8 +87,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "gated/sampled": ("that equation sampled at any step (our own)", ("SampledLSTM",), "gated/test_sampled_lstm"),
     "analysis/lstm_convergence": (
         "the LSTM converges to it (our own)",
-        ("analysis.lstm_convergence",),
-        "analysis/test_lstm_convergence",
+        ("analysis.lstm_convergence", "analysis.retiming"),
+        "analysis/test_lstm_convergence analysis/test_retiming",
     ),
 }
 
