@@ -1,6 +1,6 @@
-"""Write the tables of the README that are made from the code and from saved figures; nothing is measured here.
+"""Write the tables of the README that are made from the code, from the saved figures and from claims.md.
 
-Run: python -m tests.documentation [--check]
+Run: python -m tests.documentation [--check | --claims]
 """
 
 from __future__ import annotations
@@ -10,10 +10,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.documentation import convergence, derivation
+from tests.documentation import claims, convergence, derivation
 
 README = Path(__file__).parents[2] / "README.md"
-TABLES: dict[str, Callable[[], str]] = {"derivation": derivation.table, "convergence": convergence.table}
+TABLES: dict[str, Callable[[], str]] = {
+    "derivation": derivation.table,
+    "claims": claims.table,
+    "convergence": convergence.table,
+}
 BEGIN, END = "<!-- {0}: written by python -m tests.documentation -->", "<!-- end of {0} -->"
 
 
@@ -32,7 +36,10 @@ def main(arguments: list[str] | None = None, readme: Path = README) -> int:
     """Write the tables, or with --check tell whether they are up to date."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 where a table is out of date")
+    parser.add_argument("--claims", action="store_true", help="check every claim first, and write claims.md")
     given = parser.parse_args(arguments)
+    if given.claims:
+        claims.measure()
     old = readme.read_text(encoding="utf-8")
     new = renewed(old)
     if given.check:

@@ -25,18 +25,22 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         "continuous/test_additive",
     ),
     "continuous/circulant": ("weights that are a convolution", ("Circulant",), "continuous/test_circulant"),
-    "continuous/rnn": ("the delay equation behind the RNN", ("ContinuousRNN", "integrate"), "continuous/test_additive"),
+    "continuous/rnn": (
+        "the delay equation behind the RNN, solved",
+        ("ContinuousRNN", "integrate"),
+        "continuous/test_additive solvers/test_every_method",
+    ),
     "analysis/spectrum": (
         "stability: characteristic roots, and where sampling takes them",
-        ("analysis.characteristic_roots", "analysis.pole_image", "analysis.discrete_roots"),
-        "analysis/test_spectrum",
+        ("analysis.characteristic_roots", "analysis.pole_image", "analysis.stability_chart", "analysis.bifurcation"),
+        "analysis/test_spectrum analysis/test_stability analysis/test_bifurcation",
     ),
     "discrete/schemes": (
         "sampling by backward Euler, and back",
-        ("discretize", "undiscretize", "retime"),
-        "discrete/test_schemes",
+        ("discretize", "Sampled", "undiscretize", "retime"),
+        "discrete/test_schemes discrete/test_sampled discrete/test_inverse",
     ),
-    "discrete/canonical": ("the canonical RNN, the standard RNN", ("CanonicalRNN",), "discrete/test_canonical"),
+    "discrete/canonical": ("the canonical RNN, the standard RNN", ("CanonicalRNN", "run"), "discrete/test_canonical"),
     "discrete/limits": ("the limit of long steps", ("quasi_static",), "discrete/test_sampled"),
     "analysis/convergence": (
         "the RNN converges to the equation",
@@ -54,11 +58,15 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("analysis.truncation",),
         "analysis/test_truncation",
     ),
-    "training/bptt": ("back-propagation through time, whole or truncated", ("bptt",), "training/test_bptt"),
+    "training/bptt": (
+        "back-propagation through time, whole or truncated",
+        ("bptt", "clip"),
+        "training/test_bptt training/test_clipping",
+    ),
     "analysis/gradient_flow": (
         "gradients that vanish and explode",
-        ("analysis.gradient_flow",),
-        "analysis/test_gradient_flow",
+        ("analysis.gradient_flow", "analysis.lyapunov"),
+        "analysis/test_gradient_flow analysis/test_lyapunov",
     ),
     "training/adjoint": ("the same in continuous time", ("adjoint",), "training/test_adjoint"),
     "gated/transition": (
@@ -79,8 +87,8 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     "gated/sampled": ("that equation sampled at any step (our own)", ("SampledLSTM",), "gated/test_sampled_lstm"),
     "analysis/lstm_convergence": (
         "the LSTM converges to it (our own)",
-        ("analysis.lstm_convergence",),
-        "analysis/test_lstm_convergence",
+        ("analysis.lstm_convergence", "analysis.retiming"),
+        "analysis/test_lstm_convergence analysis/test_retiming",
     ),
 }
 
@@ -93,7 +101,7 @@ class Step:
     words: str
     equations: tuple[str, ...]
     names: tuple[str, ...]
-    test: str
+    tests: tuple[str, ...]
     figures: tuple[str, ...]
 
     def cells(self) -> tuple[str, ...]:
@@ -101,8 +109,8 @@ class Step:
         home = f"src/ode2rnn/{self.home}.py"
         names = ", ".join(f"`{name}`" for name in self.names)
         figures = ", ".join(f"[{name[4:6]}](paper_figures/{name}.png)" for name in self.figures)
-        test = f"[{Path(self.test).name}](tests/{self.test}.py)"
-        return f"[{self.words}]({home})", ranges(self.equations), names, test, figures
+        tests = ", ".join(f"[{test.split('/')[1]}](tests/{test}.py)" for test in self.tests)
+        return f"[{self.words}]({home})", ranges(self.equations), names, tests, figures
 
 
 def homes() -> dict[str, tuple[str, ...]]:
@@ -149,9 +157,9 @@ def steps() -> list[Step]:
     for home, equations in homes().items():
         if home not in STEPS:
             raise ValueError(f"STEPS: expected a line for the home {home} of {ranges(equations)}, got none")
-        words, names, test = STEPS[home]
+        words, names, tests = STEPS[home]
         seen = tuple(name for name, of in figures.items() if set(of) & set(equations))
-        rows.append(Step(home, words, equations, names, test, seen))
+        rows.append(Step(home, words, equations, names, tuple(tests.split()), seen))
     return sorted(rows, key=lambda row: place(row.equations[0]))
 
 
