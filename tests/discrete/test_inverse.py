@@ -120,7 +120,7 @@ SINGULAR = CanonicalRNN(np.eye(2), np.eye(2), None, np.zeros(2)).standard()
         ),
         (discretize(random_network(0), 0.1), "cell: expected a CanonicalRNN or VanillaLSTM, got TappedRNN"),
         (random_network(0), "cell: expected a CanonicalRNN or VanillaLSTM, got ContinuousRNN"),
-        (None, "cell: expected a CanonicalRNN or VanillaLSTM, got NoneType"),
+        (None, "cell: expected a CanonicalRNN or VanillaLSTM, got NoneType$"),
     ],
 )
 def test_what_is_no_sampled_delay_equation_is_refused(cell: Any, message: str) -> None:

@@ -11,7 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.gated.networks import S0, D, M, lstm
 
-from ode2rnn import CanonicalRNN, ContinuousLSTM, SampledLSTM, VanillaLSTM, discretize, retime, run, undiscretize
+from ode2rnn import (
+    CanonicalRNN,
+    ContinuousLSTM,
+    LSTMState,
+    SampledLSTM,
+    VanillaLSTM,
+    discretize,
+    retime,
+    run,
+    undiscretize,
+)
 from ode2rnn.gated.continuous import RULES, log_sigmoid, log_softplus, sampled_gates
 from ode2rnn.gated.vanilla import LETTERS
 
@@ -136,6 +146,26 @@ def test_other_bad_arguments_are_named():
     fine = retime(lstm(), 0.25)
     with pytest.raises(ValueError, match="memory of 4 samples, got one of 2"):
         run(fine, X, retime(lstm(), 0.5).init(S0))
+
+
+@pytest.mark.parametrize("start", [LSTMState(S0, S0), (S0, S0)], ids=["state of an LSTM", "pair"])
+def test_a_pair_is_no_batch_of_two(start):
+    with pytest.raises(ValueError, match=r"s0: expected s\[-1\], or the whole state as LSTMMemory\(.*, got a tuple"):
+        run(retime(lstm(), 0.25), X, start)
+    with pytest.raises(ValueError, match=r"s0: expected s.*, got a tuple"):
+        run(CanonicalRNN(np.eye(D), np.eye(D), np.ones((D, M)), np.zeros(D)), X, LSTMState(S0, S0))
+
+
+def test_a_memory_of_its_own_is_checked_and_gone_on_from():
+    fine = retime(lstm(), 0.25)
+    first = fine.init(S0)
+    for x in X[:3]:
+        first = fine.step(first, x)
+    np.testing.assert_allclose(run(fine, X[3:], first).s, run(fine, X, S0).s[3:], rtol=0, atol=1e-14)
+    with pytest.raises(ValueError, match=r"s0.v: expected shape"):
+        run(fine, X, first._replace(v=tuple(v[..., :-1] for v in first.v)))
+    with pytest.raises(ValueError, match=r"s0.s: expected finite numbers"):
+        run(fine, X, first._replace(s=tuple(np.nan * s for s in first.s)))
 
 
 def test_late_gates_of_tau_0_are_those_of_tau_dt():

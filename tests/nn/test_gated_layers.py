@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequen
 
 from ode2rnn import LSTMState, run
 from ode2rnn.kernels import plain
+from ode2rnn.nn import AugmentedLSTM, VanillaLSTM
 
 SHAPES = [
     dict(zip(("num_layers", "bidirectional", "batch_first", "bias"), values, strict=True))
@@ -270,3 +271,12 @@ def test_projected_outputs_have_the_width_of_the_projection() -> None:
     assert h.shape == (4, B, V)
     assert c.shape == (4, B, D)
     assert layer.W_xcu_l1.shape == (4, D, 2 * V)
+
+
+def test_the_peepholes_may_be_told_by_place_after_the_arguments_of_torch() -> None:
+    for kind in (VanillaLSTM, AugmentedLSTM):
+        layer = kind(M, D, 2, True, True, 0.0, True, "diagonal")
+        assert repr(layer) == repr(kind(M, D, 2, batch_first=True, bidirectional=True, peephole="diagonal"))
+        assert layer.W_scu.shape == (D,)
+    with pytest.raises(ValueError, match="peephole: expected 'full', 'diagonal' or None, got int 2"):
+        AugmentedLSTM(M, D, 1, True, False, 0.0, False, 2)  # where torch.nn.LSTM has proj_size

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.utils.rnn import pack_sequence
 
-from ode2rnn import nn, retime, run
+from ode2rnn import ContinuousLSTM, nn, parameter_count, retime, run, undiscretize
 
 N, BATCH, M, D = 6, 4, 2, 3
 KINDS = {"canonical": nn.CanonicalRNN, "LSTM": nn.VanillaLSTM}
@@ -96,6 +96,12 @@ def test_a_layer_with_another_dt_is_retimed_from_there():
     assert "lag=4" in repr(retime(layer, 0.125))
     with pytest.raises(ValueError, match=r"divides the delay 0.5, got 0.2; the nearest"):
         retime(layer, 0.2)
+
+
+@pytest.mark.parametrize("take", [undiscretize, ContinuousLSTM, parameter_count])
+def test_a_layer_in_place_of_its_cell_is_told_where_the_cell_is(take):
+    with pytest.raises(ValueError, match=r"cell: expected a .* got a layer, VanillaLSTM; its cell\(\) is one$"):
+        take(layer_of("LSTM"))
 
 
 def test_what_cannot_be_retimed_is_refused_by_name():

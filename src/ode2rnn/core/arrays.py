@@ -246,3 +246,9 @@ def brief(value: object) -> str:
         text = ""
     kind = type(value).__name__
     return kind if not text or "\n" in text else f"{kind} {text if len(text) <= 40 else text[:37] + '...'}"
+
+
+def brief_cell(value: object) -> str:
+    """``brief`` where a cell is expected; a layer has the name of its cell, so it is told where that is."""
+    layer = callable(getattr(value, "cell", None))
+    return f"a layer, {type(value).__name__}; its cell() is one" if layer else brief(value)

@@ -81,9 +81,8 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         resume = getattr(cell, "resume", None)
         state = s0 if resume is None else resume(s0, () if inputs is None else tuple(inputs.shape[1:-1]))
     else:
-        if isinstance(s0, tuple) and hasattr(
-            cell, "resume"
-        ):  # (h, c) and (c, h) look the same, and like a batch of two
+        # (h, c) and (c, h) look the same, and like a batch of two; so does another cell's state
+        if isinstance(s0, tuple) and (hasattr(cell, "resume") or hasattr(s0, "_fields")):
             raise ValueError(f"s0: expected s[-1], or the whole state as {cell.State.__name__}(...), got a tuple")
         state = cell.init(_check_start(cell, s0, inputs))
     prepare = getattr(cell, "prepare", None)  # a cell that looks ahead

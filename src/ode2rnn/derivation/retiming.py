@@ -136,12 +136,14 @@ def retimed_study(experiment: Experiment, name: str, drive: str = "series") -> R
 def _retimed(name: str) -> Any:
     def check(experiment: Experiment) -> Finding:
         studies = [retimed_study(experiment, name, drive) for drive in ("series", "sine")]
-        orders = [study.order["state"] for study in studies]
+        orders = [study.order["readout"] for study in studies]
         errors = [study.errors["readout"][[0, -1]] for study in studies]
         told = "; ".join(
             f"{order:.3f}, error {e[0]:.1e} -> {e[1]:.0e}" for order, e in zip(orders, errors, strict=True)
         )
-        return Finding("order 1 +- 0.2", f"{told} (series; sine)", bool(np.abs(np.array(orders) - 1).max() <= 0.2))
+        return Finding(
+            "order 1 +- 0.2", f"{told} (readout; series, sine)", bool(np.abs(np.array(orders) - 1).max() <= 0.2)
+        )
 
     return check
 

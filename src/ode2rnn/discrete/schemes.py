@@ -26,6 +26,7 @@ from ode2rnn.core.arrays import (
     all_finite,
     as_like,
     brief,
+    brief_cell,
     check_choice,
     check_divides,
     check_number,
@@ -147,9 +148,10 @@ def undiscretize(cell: Any) -> Any:
 @singledispatch
 def continuous_of(cell: Any) -> Any:
     """What `undiscretize` does with a cell, by its type; later packages register theirs."""
+    taps = "; of the recursions with taps only the one-tap form of D4 has the inverse D11"
+    got = brief_cell(cell) if callable(getattr(cell, "cell", None)) else type(cell).__name__
     raise ValueError(
-        f"cell: expected a CanonicalRNN or VanillaLSTM, got {type(cell).__name__}; of the recursions with taps only the"
-        " one-tap form of D4 has the inverse D11"
+        f"cell: expected a CanonicalRNN or VanillaLSTM, got {got}{taps if isinstance(cell, TappedRNN) else ''}"
     )
 
 

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS
-from ode2rnn.core.arrays import Array, as_like, brief, check_choice, check_nonnegative, is_torch
+from ode2rnn.core.arrays import Array, as_like, brief, brief_cell, check_choice, check_nonnegative, is_torch
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.gated.cell import G_c, G_d, peephole
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM
@@ -132,7 +132,7 @@ class ContinuousLSTM:
 
     def __post_init__(self) -> None:
         if not isinstance(self.cell, VanillaLSTM):
-            raise ValueError(f"cell: expected a VanillaLSTM, got {brief(self.cell)}")
+            raise ValueError(f"cell: expected a VanillaLSTM, got {brief_cell(self.cell)}")
         tau = self.cell.dt if self.tau is None else check_nonnegative("tau", self.tau)
         object.__setattr__(self, "tau", tau)
         check_choice("rule", self.rule, RULES)

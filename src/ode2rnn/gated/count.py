@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
-from ode2rnn.core.arrays import brief, check_choice, to_numpy
+from ode2rnn.core.arrays import brief_cell, check_choice, to_numpy
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.gru import GRU
@@ -21,7 +21,7 @@ def weights(cell: Any) -> dict[str, Any]:
     """
     if not isinstance(cell, CanonicalRNN | TappedRNN | VanillaLSTM | AugmentedLSTM | GRU):
         raise ValueError(
-            f"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief(cell)}"
+            f"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief_cell(cell)}"
         )
     values = {field.name: getattr(cell, field.name) for field in fields(cell)}
     return {name: value for name, value in values.items() if isinstance(value, Mapping) or hasattr(value, "shape")}

@@ -17,6 +17,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_choice, check_divides, check_positive
 from ode2rnn.discrete.schemes import continuous_of, sampled_of
+from ode2rnn.gated.cell import LSTMState, check_state
 from ode2rnn.gated.continuous import RULES, ContinuousLSTM, check_model, sampled_gates
 from ode2rnn.gated.vanilla import VanillaLSTM
 
@@ -97,6 +98,12 @@ class SampledLSTM:
         """The memory of a cell whose past is known: s(n) and v(n) for n = -1, -2, ... as far back as it reaches."""
         past = range(-1, -self.lag - 1, -1)
         return LSTMMemory(tuple(s(n) for n in past), tuple(v(n) for n in past))
+
+    def resume(self, state: LSTMMemory, batch: tuple[int, ...]) -> LSTMMemory:
+        """The memory that a run over inputs of shape (N, *batch, m) starts from, checked and seen with its batch."""
+        past = zip(state.s, state.v, strict=True)
+        whole = [check_state(LSTMState(s, v), (self.width, self.width), batch, self.like) for s, v in past]
+        return LSTMMemory(tuple(at.s for at in whole), tuple(at.v for at in whole))
 
     def step(self, state: LSTMMemory, x: Array | None) -> LSTMMemory:
         """One tick of K3: the memory after the input ``x`` (..., m)."""

@@ -32,13 +32,24 @@ class LSTMLayer(PortableLayer):
     context, external_gate, proj_size = 1, False, 0  # an LSTM without extensions
 
     def __init__(
-        self, *args: Any, peephole: str | None = "full", forget_bias: float | None = None, **kwargs: Any
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        peephole: str | None = "full",
+        *,
+        forget_bias: float | None = None,
+        **kwargs: Any,
     ) -> None:
         if peephole is not None and not (isinstance(peephole, str) and peephole in ("full", "diagonal")):
             raise ValueError(f"peephole: expected 'full', 'diagonal' or None, got {brief(peephole)}")
         self.peephole = peephole
         self.forget_bias = None if forget_bias is None else check_number("forget_bias", forget_bias)
-        super().__init__(*args, **kwargs)
+        super().__init__(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, **kwargs)
 
     @property
     def output_size(self) -> int:
