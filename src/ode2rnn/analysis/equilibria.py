@@ -263,11 +263,15 @@ def _search(rule: Rule, u: np.ndarray, starts: np.ndarray, tolerance: float, ite
 
                 parts.append(newton_starts(residual, jacobian, starts[i : i + block], tolerance, iterations, on_step))
                 done += len(parts[-1].states)
+                if not parts[-1].complete:
+                    complete = False
+                    break
     except KeyboardInterrupt:
         complete = False
     rest = starts[done:]
     parts.append(Ends(rest, np.full(len(rest), np.nan), np.full(len(rest), FAILED)))
-    return Ends(*(np.concatenate(values) for values in zip(*parts, strict=True))), complete
+    states, speeds, kinds = (np.concatenate(values) for values in list(zip(*parts, strict=True))[:3])
+    return Ends(states, speeds, kinds), complete
 
 
 def _distinct(states: np.ndarray, places: np.ndarray, speeds: np.ndarray, close: float) -> list[tuple[int, int]]:
