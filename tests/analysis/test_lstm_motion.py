@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from ode2rnn import ContinuousLSTM, VanillaLSTM, discretize, integrate
-from ode2rnn.analysis import bifurcation, characteristic_roots, discrete_roots, fixed_points, lyapunov, phase_plane
+from ode2rnn.analysis import (
+    bifurcation,
+    characteristic_roots,
+    discrete_roots,
+    fixed_points,
+    lyapunov,
+    phase_plane,
+    stability_chart,
+)
 from ode2rnn.analysis.lstm_flow import LSTMFlow, LSTMPanels, LSTMTicks, resolved_panels
 from ode2rnn.analysis.lstm_roots import lstm_roots
 from ode2rnn.core.signals import Constant
@@ -122,3 +130,17 @@ def test_attractors_and_the_phase_plane() -> None:
     for tau in (0.0, TAU):
         plane = phase_plane(ContinuousLSTM(cell(), tau), X, starts=2, grid=5)
         np.testing.assert_allclose([orbit[-1] for orbit in plane.orbits], 2 * [plane.places[0]], atol=1e-3)
+
+
+def test_a_chart_of_the_equation_and_of_its_samples() -> None:
+    # w = -2 at the gain 1: it oscillates beyond tau = 1.2092
+    chart = stability_chart(loop(-4.0, 1.0), ("gain", [0.25, 1.0]), ("tau", [1.0, 1.2, 1.22]))
+    np.testing.assert_array_equal(chart.stable, [[True, True, True], [True, True, False]])
+    # with tau = dT the multiplier is (1 + dT w) / (1 + dT)
+    tied = stability_chart(
+        loop(-6.0, 0.0), ("gain", [0.5, 1.0]), ("dT", [0.5, 2.0]), scheme="backward_euler", delay="tied"
+    )
+    expected = [[abs(1 + h * w) / (1 + h) for h in (0.5, 2.0)] for w in (-1.5, -3.0)]
+    np.testing.assert_allclose(tied.values, expected, atol=1e-12)
+    with pytest.raises(ValueError, match="name: expected"):
+        stability_chart(loop(1.0, 1.0), ("W", [1.0, 2.0]), ("tau", [1.0, 2.0]))

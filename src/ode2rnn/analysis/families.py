@@ -113,7 +113,7 @@ def family(
     if name == STEP or INPUT.fullmatch(name):
         change: Build = lambda p: model  # noqa: E731
     else:
-        change = _changed_lstm(model, name) if isinstance(model, ContinuousLSTM) else parameter(model, name)
+        change = changed_lstm(model, name) if isinstance(model, ContinuousLSTM) else parameter(model, name)
     if scheme is None:
         if name == STEP or dt is not None or delay == "tied":
             raise ValueError("scheme: expected the name of a scheme, since there is a step, got None")
@@ -176,7 +176,8 @@ def _of_system(model: Any, name: str) -> Build:
     raise ValueError(f"model: expected {WHAT}, or a function that makes one of a value, got {brief(model)}")
 
 
-def _changed_lstm(model: ContinuousLSTM, name: str) -> Build:
+def changed_lstm(model: ContinuousLSTM, name: str) -> Build:
+    """The function that takes a value to the model in which "tau", "gain" or an entry of its cell has it."""
     if name == "tau":
         return lambda p: replace(model, tau=p)
     build = _changed_cell(model.cell, name)

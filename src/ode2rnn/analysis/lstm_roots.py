@@ -36,8 +36,8 @@ class Linear:
     neutral: float  # the largest |mu|
 
 
-def lstm_equilibrium(model: ContinuousLSTM, x: Any = None) -> np.ndarray:
-    """A state (d,) at which K1 rests under a constant input, found from 0.
+def lstm_equilibrium(model: ContinuousLSTM, x: Any = None, guess: np.ndarray | None = None) -> np.ndarray:
+    """A state (d,) at which K1 rests under a constant input, found from ``guess`` (0).
 
     Raises:
         SimulationError: none was found.
@@ -46,10 +46,9 @@ def lstm_equilibrium(model: ContinuousLSTM, x: Any = None) -> np.ndarray:
 
     flow = LSTMFlow(model)
     u = flow.constant(x)
+    start = np.zeros(flow.size) if guess is None else guess
     with np.errstate(all="ignore"):
-        found = root(
-            lambda s: flow.advance(s, None, u)[0], np.zeros(flow.size), jac=lambda s: flow.jacobian(s[None], u)[0]
-        )
+        found = root(lambda s: flow.advance(s, None, u)[0], start, jac=lambda s: flow.jacobian(s[None], u)[0])
         residual = np.abs(flow.advance(found.x, None, u)[0]).max()
     if not residual <= 1e-9 * (1 + np.abs(found.x).max()):
         raise SimulationError("no equilibrium was found from 0; give one as `at`, from fixed_points")
