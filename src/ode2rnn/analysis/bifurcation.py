@@ -61,7 +61,9 @@ class Bifurcation:
     def attractors(self, k: int) -> Counter[str]:
         """What the lanes do at values[k], with how many of them."""
         lanes = np.concatenate([self.up[k], self.down[k], self.fresh[k]])
-        scale = float(np.nanmax(np.abs(lanes))) if np.isfinite(lanes).any() else 1.0
+        # of the whole diagram: what has nearly died out is at rest
+        known = [np.abs(all_[np.isfinite(all_)]).max(initial=0.0) for all_ in (self.up, self.down, self.fresh)]
+        scale = float(max(known)) or 1.0
         return Counter(motion(lane, self.discrete, scale) for lane in lanes)
 
     @property

@@ -17,9 +17,8 @@ import numpy as np
 from ode2rnn.analysis.as_rule import WHAT, rule_at_rest
 from ode2rnn.analysis.convergence import tied_model
 from ode2rnn.analysis.equilibria import classified_roots
-from ode2rnn.analysis.parameters import ITEM, parameter
+from ode2rnn.analysis.parameters import ITEM, STEP, parameter
 from ode2rnn.analysis.rules import Rule
-from ode2rnn.analysis.stability import STEP
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_shape, is_torch, to_numpy
 from ode2rnn.discrete.schemes import discretize

@@ -14,7 +14,7 @@ import numpy as np
 from ode2rnn.analysis.convergence import tied_model
 from ode2rnn.analysis.lstm_roots import lstm_equilibrium
 from ode2rnn.analysis.many_roots import equilibria, largest_modulus, largest_real_part
-from ode2rnn.analysis.parameters import parameter, value_of
+from ode2rnn.analysis.parameters import STEP, parameter, value_of
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.radius import SMALL, spectral_radius
 from ode2rnn.analysis.spectrum import check_model, companion, linear_taps, linearized, resting
@@ -25,7 +25,6 @@ from ode2rnn.discrete.schemes import discretize
 from ode2rnn.gated.continuous import ContinuousLSTM
 
 Axis = tuple[str, Sequence[float]]
-STEP = "dT"
 
 
 @dataclass(frozen=True, eq=False)
