@@ -84,6 +84,17 @@ def test_an_equation_and_its_samples_from_a_config(folder):
     assert Path("map/gradient_flow.png").exists()
 
 
+def test_a_model_without_input_is_enough(folder):
+    Path("model.toml").write_text(CONFIG.partition("[solver]")[0])
+    result = analyze("model.toml", "--out", "flow")
+    assert result.exit_code == 0, result.output
+    assert "saddle-focus" in Path("flow/report.md").read_text()
+    Path("driven.toml").write_text(
+        CONFIG.partition("[solver]")[0] + 'C = [[1.0]]\n[input]\nkind = "constant"\nvalue = 1\n'
+    )
+    refused(analyze("driven.toml"), "[solver]: expected this section")
+
+
 def test_a_layer_by_its_own_file(folder):
     torch.manual_seed(1)
     layer = nn.CanonicalRNN(1, 2)

@@ -240,3 +240,14 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
 def test_bad_input_is_refused(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         bifurcation(*arguments, **options)
+
+
+def test_a_small_oscillation_of_the_samples_alone_is_doubtful_and_what_has_died_out_is_at_rest():
+    W = np.array([[0.5, -2.0], [2.0, 0.5]])
+    spiral = ContinuousRNN(-np.eye(2), W, None, None)
+    found = bifurcation(
+        spiral, "dT", [0.29, 0.31, 1.0], "implicit_linear", equilibria=False, verify=True, starts=2, transient=8000
+    )
+    np.testing.assert_allclose(np.abs(found.fresh[1]).max(), 0.0910, atol=2e-4)  # beyond dT* = 0.3077
+    np.testing.assert_array_equal(found.doubtful, [False, True, True])
+    assert list(found.attractors(0)) == ["rest"]

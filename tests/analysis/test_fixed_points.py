@@ -96,6 +96,24 @@ def test_an_interrupt_keeps_what_was_found(monkeypatch):
     assert "interrupted" in part.table()
 
 
+@pytest.mark.parametrize("at", [20, 40])  # before the last start has ended, and while the steps are polished
+def test_an_interrupt_keeps_the_starts_of_a_block_that_have_ended(at):
+    calls = []
+
+    def twice(s):
+        calls.append(1)
+        if len(calls) == at:
+            raise KeyboardInterrupt
+        return s * s - 1.0
+
+    # the first start is at rest already, the last far away
+    starts = np.array([[1.0], [-1.0], [900.0]])
+    part = fixed_points(twice, starts=starts, jacobian=lambda s: np.diag(2 * s))
+    assert not part.complete
+    np.testing.assert_allclose(part.states, [[-1.0], [1.0]], atol=1e-9)
+    assert len(part.failed) == (at == 20)
+
+
 def test_a_delay_moves_no_equilibrium_but_its_roots():
     model = ContinuousRNN(-1.0, -3.0, None, None, tau=2.0)
     found = fixed_points(model)

@@ -36,6 +36,14 @@ def test_a_cobweb_walks_between_the_curve_and_the_diagonal():
     np.testing.assert_allclose(y[2::2], x[2::2])
 
 
+def test_a_cobweb_is_as_high_as_what_it_is_drawn_of():
+    _, ax = new_axes()
+    plot_phase_plane(ax, SYSTEMS["cobweb"], starts=[[9.0]], steps=40, span=[-1.0, 1.0])
+    low, high = ax.get_ylim()
+    assert low <= -1.0
+    assert 1.0 <= high < 3.0  # and not 9, where the orbit came from
+
+
 def test_fixed_points_are_shown_by_their_roots_and_named():
     _, ax = new_axes()
     plot_fixed_points(ax, ContinuousRNN(-np.eye(2), np.diag([2.0, 0.5]), None, None))
@@ -57,3 +65,5 @@ def test_exponents_are_drawn_as_they_settle():
     for ax in (one, two):
         ends = [line.get_ydata()[-1] for line in ax.lines[1:]]
         np.testing.assert_allclose(ends, found.exponents)
+        ax.figure.canvas.draw()
+        assert ax.get_legend().get_window_extent().x0 >= ax.get_window_extent().x1

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.analysis.lstm_flow import LSTMFlow, LSTMTicks
 from ode2rnn.analysis.rules import FunctionFlow, NetworkFlow, Numerical, Rule, Taps
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_count, to_numpy
@@ -18,12 +19,14 @@ from ode2rnn.core.signals import Constant
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
 WHAT = (
-    "an AdditiveModel, a CanonicalRNN, TappedRNN, Sampled or another cell, a torch RNN, LSTM or GRU, a layer of"
-    " ode2rnn.nn, or a function of the state"
+    "an AdditiveModel, a ContinuousLSTM, a CanonicalRNN, TappedRNN, Sampled or another cell, a torch RNN, LSTM or GRU,"
+    " a layer of ode2rnn.nn, or a function of the state"
 )
 
 
@@ -35,6 +38,10 @@ def rule_at_rest(system: Any, jacobian: Any = None, size: int | None = None) -> 
     """
     if isinstance(system, AdditiveModel):
         return NetworkFlow(system)
+    if isinstance(system, ContinuousLSTM):
+        return LSTMFlow(system)
+    if isinstance(system, SampledLSTM):
+        return LSTMTicks(system, settled=True)
     if isinstance(system, CanonicalRNN | TappedRNN):
         return Taps(as_tapped(system), settled=True)
     if isinstance(system, Sampled):
@@ -56,6 +63,10 @@ def moving_rule(system: Any, jacobian: Any = None, size: int | None = None) -> R
         return Taps(as_tapped(system))
     if isinstance(system, AdditiveModel) and not system.delays:
         return NetworkFlow(system)
+    if isinstance(system, ContinuousLSTM) and not system.delays:
+        return LSTMFlow(system)
+    if isinstance(system, SampledLSTM):
+        return LSTMTicks(system)
     if isinstance(system, Sampled) and has_ticks_of_its_own(system):
         return tick_rule(system)
     return _other(system, jacobian, size)

@@ -14,7 +14,6 @@ import numpy as np
 
 from ode2rnn.analysis.as_rule import moving_rule
 from ode2rnn.analysis.families import Family
-from ode2rnn.analysis.rules import Taps
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.trajectory import SimulationError
@@ -76,7 +75,7 @@ class Runs:
     def _map(self, p: float, state: Any, rng: np.random.Generator) -> tuple[np.ndarray, Any]:
         rule = moving_rule(self.family.build(p))
         u = rule.constant(self.family.inputs(p))
-        depth = rule.depth if isinstance(rule, Taps) else 1
+        depth = rule.depth
         d = rule.size // depth
         push = PUSH * rng.standard_normal((self.lanes, d))
         S = self._start(d, rng) if state is None else state[:, :d] + push

@@ -61,7 +61,9 @@ class Bifurcation:
     def attractors(self, k: int) -> Counter[str]:
         """What the lanes do at values[k], with how many of them."""
         lanes = np.concatenate([self.up[k], self.down[k], self.fresh[k]])
-        scale = float(np.nanmax(np.abs(lanes))) if np.isfinite(lanes).any() else 1.0
+        # of the whole diagram: what has nearly died out is at rest
+        known = [np.abs(all_[np.isfinite(all_)]).max(initial=0.0) for all_ in (self.up, self.down, self.fresh)]
+        scale = float(max(known)) or 1.0
         return Counter(motion(lane, self.discrete, scale) for lane in lanes)
 
     @property
@@ -136,11 +138,12 @@ def bifurcation(
     to; else it is the solver's.
 
     Args:
-        model: an AdditiveModel; a cell; torch's RNN, LSTM, GRU or a layer of ode2rnn.nn in one direction; or a function
-            that takes a value to one of them.
+        model: an AdditiveModel or ContinuousLSTM; a cell; torch's RNN, LSTM, GRU or a layer of ode2rnn.nn in one
+            direction; or a function that takes a value to one of them.
         name: of the parameter. Of a model "dT", "gain", "tau", "A[i, j]" and the others of :func:`parameter`; of a
-            cell or layer "gain", a factor on what feeds its readout back, or an entry of an array by its own name,
-            "weight_hh_l0[0, 1]"; of any "x[k]", a constant input. Of a function, how the axis is to be called.
+            cell, a layer or a ContinuousLSTM (which has "dT" and "tau" too) "gain", a factor on what feeds its readout
+            back, or an entry of an array by its own name, "weight_hh_l0[0, 1]"; of any "x[k]", a constant input. Of a
+            function, how the axis is to be called.
         values: increasing; the branches are followed from the first to the last.
         scheme: samples of a model, as `discretize` takes it; None for the equation itself.
         dt: their step, where the parameter is not "dT".

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.as_rule import has_ticks_of_its_own, rule_at_rest
+from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule, rule_at_rest
 from ode2rnn.analysis.delay_roots import rightmost_roots
+from ode2rnn.analysis.lstm_roots import resolved_lstm_roots
 from ode2rnn.analysis.newton_starts import FAILED, FIXED, SLOW, Ends, newton_starts
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.rules import Rule, Taps
@@ -21,6 +22,8 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_count, check_positive, to_numpy
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.sampled import Sampled
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.sampled import SampledLSTM
 
 # fixed points closer than this, relatively, are one
 SAME_POINT = 1e-6
@@ -143,9 +146,9 @@ def fixed_points(
     There may be fixed points that no start found.
 
     Args:
-        system: an AdditiveModel (its delays do not move its equilibria, but its roots); a CanonicalRNN, TappedRNN,
-            Sampled, or another cell; torch.nn's RNN, LSTM, GRU or a layer of ode2rnn.nn, in one direction; or a
-            function of one state (n,), ds/dt, with ``starts`` given.
+        system: an AdditiveModel or a ContinuousLSTM (delays do not move equilibria, but roots); a CanonicalRNN,
+            TappedRNN, Sampled, or another cell; torch.nn's RNN, LSTM, GRU or a layer of ode2rnn.nn, in one direction;
+            or a function of one state (n,), ds/dt, with ``starts`` given.
         x: the constant input (m,); zero by default.
         starts: how many, drawn from normal distributions of several widths, 0 among them, half of those of a map
             after some steps; or the starts themselves, (K, n).
@@ -260,11 +263,15 @@ def _search(rule: Rule, u: np.ndarray, starts: np.ndarray, tolerance: float, ite
 
                 parts.append(newton_starts(residual, jacobian, starts[i : i + block], tolerance, iterations, on_step))
                 done += len(parts[-1].states)
+                if not parts[-1].complete:
+                    complete = False
+                    break
     except KeyboardInterrupt:
         complete = False
     rest = starts[done:]
     parts.append(Ends(rest, np.full(len(rest), np.nan), np.full(len(rest), FAILED)))
-    return Ends(*(np.concatenate(values) for values in zip(*parts, strict=True))), complete
+    states, speeds, kinds = (np.concatenate(values) for values in list(zip(*parts, strict=True))[:3])
+    return Ends(states, speeds, kinds), complete
 
 
 def _distinct(states: np.ndarray, places: np.ndarray, speeds: np.ndarray, close: float) -> list[tuple[int, int]]:
@@ -304,5 +311,10 @@ def classified_roots(system: Any, rule: Rule, s: np.ndarray, u: np.ndarray) -> n
             if len(roots) < count or roots[count - 1].real < -NEUTRAL:
                 return roots[:count]
             count *= 2
+    if isinstance(system, ContinuousLSTM) and system.delays:
+        return resolved_lstm_roots(system, s, u, LEADING, NEUTRAL)
+    if isinstance(system, SampledLSTM):
+        rule = moving_rule(system)
+        s = np.tile(s, rule.depth)
     roots = np.linalg.eigvals(rule.jacobian(s[None], u)[0]).astype(complex)
     return roots[np.argsort(-(np.abs(roots) if rule.discrete else roots.real), kind="stable")]

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule
+from ode2rnn.analysis.lstm_flow import LSTMPanels, resolved_panels
 from ode2rnn.analysis.motions import DelaySteps, FlowSteps, pilot_step, resolved_steps
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.rules import Rule, Taps
+from ode2rnn.analysis.rules import Rule
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.solvers.methods import METHODS
 
 BATCHES = 20
@@ -98,8 +100,9 @@ def lyapunov(
     the nodes of the last ones; a recursion with taps remembers what it needs; a layer is its own map.
 
     Args:
-        system: an AdditiveModel with or without delays, a CanonicalRNN, TappedRNN, Sampled or another cell, torch's
-            RNN, LSTM, GRU or a layer of ode2rnn.nn in one direction, or a function f(s) of one state, ds/dt, with s0.
+        system: an AdditiveModel or ContinuousLSTM with or without delays, a CanonicalRNN, TappedRNN, Sampled or
+            another cell, torch's RNN, LSTM, GRU or a layer of ode2rnn.nn in one direction, or a function f(s) of one
+            state, ds/dt, with s0.
         x: of a map the inputs (N, m), one a step, or a constant input (m,); of a flow a constant input.
         steps: of a map, after the transient; by default those of x, or 10000.
         T: the time instead; of a flow by default 1000.
@@ -133,7 +136,7 @@ def lyapunov(
     motion = _motion(system, x, s0, dt, jacobian, seed)
     rule, S, drives = motion
     total, warm = _lengths(motion, steps, T, transient)
-    width = min(rule.size, 3) if isinstance(rule, DelaySteps) else rule.size
+    width = min(rule.size, 3) if isinstance(rule, DelaySteps | LSTMPanels) else rule.size
     k = width if count is None else min(check_count("count", count), rule.size)
     fixed = None if every is None else check_count("every", every)
     # the first directions do not depend on how many there are, nor then do the first exponents
@@ -237,6 +240,11 @@ def _motion(system: Any, x: Any, s0: Any, dt: float | None, jacobian: Any, seed:
         past = _past(system, s0, seed)
         delay = resolved_steps(system, past, x, 20 * max(system.delays))
         return Motion(delay, past(delay), delay.constant(x)[None], False)
+    if isinstance(system, ContinuousLSTM) and system.delays:
+        width = (system.width,)
+        s = 0.1 * np.random.default_rng(seed).standard_normal(width) if s0 is None else s0
+        panels, start = resolved_panels(system, check_shape("s0", to_numpy(check_array("s0", s)), width), x)
+        return Motion(panels, start, panels.constant(x)[None], False)
     size = None if s0 is None or callable(s0) else int(np.size(to_numpy(check_array("s0", s0))))
     rule = moving_rule(system, jacobian, size)
     start = _start(rule, s0, seed)
@@ -258,7 +266,7 @@ def _start(rule: Rule, s0: Any, seed: int) -> np.ndarray:
     if s0 is None:
         return 0.1 * np.random.default_rng(seed).standard_normal(rule.size)
     start = np.atleast_1d(to_numpy(check_array("s0", s0)))
-    if isinstance(rule, Taps) and start.size * rule.depth == rule.size:
+    if start.size * rule.depth == rule.size:
         start = np.tile(start, rule.depth)
     return check_shape("s0", start, (rule.size,))
 

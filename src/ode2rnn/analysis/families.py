@@ -17,12 +17,12 @@ import numpy as np
 from ode2rnn.analysis.as_rule import WHAT, rule_at_rest
 from ode2rnn.analysis.convergence import tied_model
 from ode2rnn.analysis.equilibria import classified_roots
-from ode2rnn.analysis.parameters import ITEM, parameter
+from ode2rnn.analysis.parameters import ITEM, STEP, parameter
 from ode2rnn.analysis.rules import Rule
-from ode2rnn.analysis.stability import STEP
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_shape, is_torch, to_numpy
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
 
 Build = Callable[[float], Any]
 INPUT = re.compile(r"x\[(\d+)\]")
@@ -98,16 +98,21 @@ def family(
         raise ValueError(f"name: expected the name of a number of the system, got {brief(name)}")
     check_choice("delay", delay, ("fixed", "tied"))
     lag = check_count("lag", lag)
-    if not isinstance(model, AdditiveModel):
+    if not isinstance(model, AdditiveModel | ContinuousLSTM):
         if scheme is not None or dt is not None or delay == "tied" or name == STEP:
-            raise ValueError("scheme: expected none, nor dt, nor a delay that is tied, of what is no AdditiveModel")
+            raise ValueError(
+                "scheme: expected none, nor dt, nor a delay that is tied, of what is no AdditiveModel or ContinuousLSTM"
+            )
         build, inputs = _of_system(model, name), _inputs(model, name, x)
         discrete = rule_at_rest(build(0.5)).discrete
         own = Family(build, discrete, inputs)
         return own if discrete else replace(own, flow=own)
     model = model.like(np.zeros(1))
     inputs = _inputs(model, name, x)
-    change = (lambda p: model) if name == STEP or INPUT.fullmatch(name) else parameter(model, name)
+    if name == STEP or INPUT.fullmatch(name):
+        change: Build = lambda p: model  # noqa: E731
+    else:
+        change = changed_lstm(model, name) if isinstance(model, ContinuousLSTM) else parameter(model, name)
     if scheme is None:
         if name == STEP or dt is not None or delay == "tied":
             raise ValueError("scheme: expected the name of a scheme, since there is a step, got None")
@@ -117,8 +122,13 @@ def family(
         raise ValueError(f"dt: expected the step either here or as the parameter {STEP!r}, got {brief(dt)}")
     step: Callable[[float], float] = (lambda p: p) if name == STEP else (lambda p: float(dt))  # type: ignore[arg-type]
 
-    def equation(p: float) -> AdditiveModel:
-        return tied_model(change(p), lag * step(p)) if delay == "tied" else change(p)
+    def equation(p: float) -> Any:
+        own = change(p)
+        if delay == "fixed":
+            return own
+        if isinstance(own, ContinuousLSTM):
+            return replace(own, tau=lag * step(p))
+        return tied_model(own, lag * step(p))
 
     def sampled(parts: int) -> Build:
         return lambda p: discretize(equation(p), step(p) / parts, scheme, alpha)
@@ -163,6 +173,14 @@ def _of_system(model: Any, name: str) -> Build:
     if callable(model) and not isinstance(model, type):
         return model
     raise ValueError(f"model: expected {WHAT}, or a function that makes one of a value, got {brief(model)}")
+
+
+def changed_lstm(model: ContinuousLSTM, name: str) -> Build:
+    """The function that takes a value to the model in which "tau", "gain" or an entry of its cell has it."""
+    if name == "tau":
+        return lambda p: replace(model, tau=p)
+    build = _changed_cell(model.cell, name)
+    return lambda p: replace(model, cell=build(p))
 
 
 def _changed_cell(cell: Any, name: str) -> Build:

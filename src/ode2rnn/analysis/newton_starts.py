@@ -19,11 +19,12 @@ LARGEST = 1e6  # a state beyond this has left
 
 
 class Ends(NamedTuple):
-    """Where the starts (K, n) ended: the states, |r| of each, and FIXED, SLOW or FAILED."""
+    """Where the starts (K, n) ended: the states, |r| of each, and FIXED, SLOW or FAILED; False after an interrupt."""
 
     states: np.ndarray
     speeds: np.ndarray
     kinds: np.ndarray
+    complete: bool = True
 
 
 def newton_starts(
@@ -35,6 +36,8 @@ def newton_starts(
     on_step: Callable[[int], object] = lambda done: None,
 ) -> Ends:
     """Iterate every start until it rests, stalls, leaves, or has had all its iterations.
+
+    An interrupt ends the iterations; starts that have not ended then count as failed.
 
     Args:
         residual: r of states (K, n), (K, n).
@@ -49,22 +52,29 @@ def newton_starts(
     with np.errstate(all="ignore"):
         r = residual(S)
         damping, stalls = np.full(len(S), 1e-3), np.zeros(len(S), dtype=int)
-        for _ in range(iterations):
-            s, now = S[active], r[active]
-            gone = ~np.isfinite(now).all(1) | ~(np.abs(s).max(1) <= LARGEST)
-            small = (np.abs(now).max(1) <= tolerance * (1 + np.abs(s).max(1))) & ~gone
-            slow = (stalls[active] >= 3) & ~small & ~gone
-            kinds[active[small]], kinds[active[slow]] = FIXED, SLOW
-            active = active[~(small | gone | slow)]
-            on_step(len(S) - len(active))
-            if not len(active):
-                break
-            _step(residual, jacobian, S, r, damping, stalls, active)
+        complete = True
+        try:
+            for _ in range(iterations):
+                s, now = S[active], r[active]
+                gone = ~np.isfinite(now).all(1) | ~(np.abs(s).max(1) <= LARGEST)
+                small = (np.abs(now).max(1) <= tolerance * (1 + np.abs(s).max(1))) & ~gone
+                slow = (stalls[active] >= 3) & ~small & ~gone
+                kinds[active[small]], kinds[active[slow]] = FIXED, SLOW
+                active = active[~(small | gone | slow)]
+                on_step(len(S) - len(active))
+                if not len(active):
+                    break
+                _step(residual, jacobian, S, r, damping, stalls, active)
+        except KeyboardInterrupt:
+            complete = False
         fixed = np.flatnonzero(kinds == FIXED)
-        if len(fixed):
-            S[fixed], r[fixed], real = _polished(residual, jacobian, S[fixed], r[fixed])
-            kinds[fixed[~real]] = SLOW
-    return Ends(S, np.linalg.norm(r, axis=1), kinds)
+        try:
+            if len(fixed):
+                S[fixed], r[fixed], real = _polished(residual, jacobian, S[fixed], r[fixed])
+                kinds[fixed[~real]] = SLOW
+        except KeyboardInterrupt:  # they are within the tolerance as they are
+            complete = False
+    return Ends(S, np.linalg.norm(r, axis=1), kinds, complete)
 
 
 def _step(

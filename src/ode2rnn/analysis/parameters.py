@@ -16,6 +16,7 @@ from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_number, to_numpy
 
 FORMS = "'tau', 'tau[k]', 'gain', 'A[i, j]', 'B[i, j]', 'C[i, j]', 'phi[i]', 'state[k][i, j]', 'readout[k][i, j]'"
+STEP = "dT"
 LETTERS = {"A": "state[0]", "B": "readout[0]", "C": "input[0]"}
 ENTRY = re.compile(r"(state|readout|input)\[(\d+)\]\[(\d+), *(\d+)\]")
 # an entry of any array by its name

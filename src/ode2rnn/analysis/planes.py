@@ -13,13 +13,14 @@ import numpy as np
 
 from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule, rule_at_rest
 from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
-from ode2rnn.analysis.rules import Rule, Taps
+from ode2rnn.analysis.rules import Rule
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.solvers.integrate import integrate
 
 SAMPLES = 400  # points of an orbit of a flow
@@ -128,7 +129,7 @@ def phase_plane(
         names = tuple(_labels(rule)[k] for k in chosen)
         held = _held(rule, centre, chosen)
         centre = centre * (~np.isin(np.arange(n), chosen))
-    if isinstance(system, AdditiveModel) and system.delays:
+    if isinstance(system, AdditiveModel | ContinuousLSTM) and system.delays:
         held = "; ".join(filter(None, [held, "field: a past at rest"]))
     orbits = tuple((path - centre) @ directions.T for path in paths)
     places = (points.states - centre) @ directions.T
@@ -194,7 +195,7 @@ def _orbit(system: Any, rule: Rule, x: Any, u: np.ndarray, s: np.ndarray, T: flo
     if isinstance(system, Sampled) and not has_ticks_of_its_own(system):
         steady = system.method == "backward_euler"
         system = discretize(system.model, system.dt / system.substeps) if steady else system.model
-    if isinstance(system, AdditiveModel):
+    if isinstance(system, AdditiveModel | ContinuousLSTM):
         signal = None if x is None else Constant(x)
         times = np.linspace(0.0, T, SAMPLES)
         try:
@@ -223,7 +224,7 @@ def _orbit(system: Any, rule: Rule, x: Any, u: np.ndarray, s: np.ndarray, T: flo
             )
         return run.y.T
     moving = moving_rule(system)
-    drive, state = moving.constant(x), np.tile(s, moving.depth) if isinstance(moving, Taps) else s
+    drive, state = moving.constant(x), np.tile(s, moving.depth)
     states = [s]
     with np.errstate(all="ignore"):
         for _ in range(steps):

@@ -30,6 +30,7 @@ class Rule(ABC):
         discrete: whether ``advance`` gives the next state, not the rate.
         dt: the unit of time that a step takes; of a flow 1.
         input_width: m; 0 without input.
+        depth: of a map, how many ticks the vector remembers, each of size / depth numbers, the latest first.
         names: what the parts of the vector are, with their lengths.
     """
 
@@ -37,6 +38,7 @@ class Rule(ABC):
     discrete: bool
     dt: float = 1.0
     input_width: int = 0
+    depth: int = 1
     names: tuple[tuple[str, int], ...]
 
     @abstractmethod

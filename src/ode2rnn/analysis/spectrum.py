@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.delay_roots import rightmost_roots
+from ode2rnn.analysis.lstm_flow import LSTMTicks
+from ode2rnn.analysis.lstm_roots import lstm_equilibrium, lstm_roots
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import as_activation
@@ -22,6 +24,8 @@ from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.solvers.methods import METHODS
 
 
@@ -59,7 +63,7 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
 
 
 def characteristic_roots(
-    model: AdditiveModel, at: Any = None, count: int = 6, nodes: int = 0, *, x: Any = None
+    model: AdditiveModel | ContinuousLSTM, at: Any = None, count: int = 6, nodes: int = 0, *, x: Any = None
 ) -> np.ndarray:
     """The rightmost characteristic roots lambda (C10) of the model linearized at the state ``at``.
 
@@ -71,7 +75,7 @@ def characteristic_roots(
     is listed k times. Without delays the roots are the eigenvalues of the Jacobian.
 
     Args:
-        model: an AdditiveModel.
+        model: an AdditiveModel, or a ContinuousLSTM: there two numbers of points must agree, nothing is counted.
         at: an equilibrium (d,); by default the one that Newton's method finds from 0.
         count: how many, the rightmost first.
         nodes: Chebyshev points; with a number given that number is used, and nothing is counted.
@@ -90,6 +94,8 @@ def characteristic_roots(
         >>> characteristic_roots(lag, count=2).round(6)
         array([-0.318132+1.337236j, -0.318132-1.337236j])
     """
+    if isinstance(model, ContinuousLSTM):
+        return lstm_roots(model, at, check_count("count", count), x)
     check_model(model)
     count, nodes = check_count("count", count), check_count("nodes", nodes, 0)
     return rightmost_roots(linearized(model, resting(model, at, x)), count, nodes)[:count]
@@ -115,7 +121,7 @@ def pole_image(pole: Any, dt: float, scheme: str = "backward_euler") -> np.ndarr
 
 
 def discrete_roots(
-    system: CanonicalRNN | TappedRNN | Sampled, at: Any = None, count: int | None = None, *, x: Any = None
+    system: CanonicalRNN | TappedRNN | Sampled | SampledLSTM, at: Any = None, count: int | None = None, *, x: Any = None
 ) -> np.ndarray:
     """The multipliers z of a sampled network linearized at the fixed point ``at``; stable where all |z| < 1.
 
@@ -125,7 +131,7 @@ def discrete_roots(
     another method with a fixed step, without delays, the eigenvalues of one tick.
 
     Args:
-        system: a CanonicalRNN, a TappedRNN, or a Sampled model.
+        system: a CanonicalRNN, a TappedRNN, a Sampled model, or a SampledLSTM, whose vector is (s, v) of every lag.
         at: a fixed point (d,); by default 0 for a cell, and the equilibrium found from 0 for a Sampled model.
         count: how many, the largest first; by default all, and 6 where there are infinitely many.
         x: the constant input (m,) under which that equilibrium is looked for.
@@ -143,7 +149,9 @@ def discrete_roots(
         (array([-1.]), array([-0.6208+1.0718j]))
     """
     count = None if count is None else check_count("count", count)
-    if isinstance(system, Sampled):
+    if isinstance(system, SampledLSTM):
+        values = _lstm_multipliers(system, at, x)
+    elif isinstance(system, Sampled):
         values = _tick_roots(system, resting(system.model, at, x), count)
     else:
         values = np.linalg.eigvals(companion(linear_taps(system, at)))
@@ -193,6 +201,14 @@ def _tick_roots(system: Sampled, at: np.ndarray, count: int | None) -> np.ndarra
     linear = AdditiveModel(state=[(linearized(model, at)[0.0], 0.0)], activation="identity")
     tick = Sampled(linear, system.dt, name, system.substeps)
     return np.linalg.eigvals(tick.step(tick.init(np.eye(model.width)), None).state)
+
+
+def _lstm_multipliers(system: SampledLSTM, at: Any, x: Any) -> np.ndarray:
+    d, rule = system.width, LSTMTicks(system)
+    u = rule.constant(x)
+    s = lstm_equilibrium(system.model, x) if at is None else check_shape("at", to_numpy(check_array("at", at)), (d,))
+    both = np.concatenate([s, rule.gates.present(rule.gates.known(u), s)])
+    return np.linalg.eigvals(rule.jacobian(np.tile(both, rule.depth)[None], u)[0]).astype(complex)
 
 
 def resting(model: AdditiveModel, at: Any, x: Any = None) -> np.ndarray:

@@ -12,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.convergence import tied_model
+from ode2rnn.analysis.lstm_roots import lstm_equilibrium
 from ode2rnn.analysis.many_roots import equilibria, largest_modulus, largest_real_part
-from ode2rnn.analysis.parameters import parameter, value_of
+from ode2rnn.analysis.parameters import STEP, parameter, value_of
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.radius import SMALL, spectral_radius
 from ode2rnn.analysis.spectrum import check_model, companion, linear_taps, linearized, resting
@@ -21,9 +22,9 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_shape, to_numpy
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.schemes import discretize
+from ode2rnn.gated.continuous import ContinuousLSTM
 
 Axis = tuple[str, Sequence[float]]
-STEP = "dT"
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ class StabilityChart:
 
 
 def stability_chart(
-    model: AdditiveModel,
+    model: AdditiveModel | ContinuousLSTM,
     first: Axis,
     second: Axis,
     scheme: str | None = None,
@@ -87,7 +88,7 @@ def stability_chart(
     The equilibrium is followed over the grid by Newton's method, from that of the model as it is.
 
     Args:
-        model: an AdditiveModel.
+        model: an AdditiveModel; or a ContinuousLSTM, with "dT", "tau", "gain" and entries as "W_vdu[0, 1]".
         first, second: (name, values): "dT", the step of the samples; "tau", "tau[k]", "gain", "A[i, j]", "B[i, j]",
             "phi[i]" and the other names of :func:`parameter`; the values increase.
         scheme: as `discretize` takes it; None for the equation itself.
@@ -112,7 +113,8 @@ def stability_chart(
         array([[ True,  True,  True],
                [ True,  True, False]])
     """
-    check_model(model)
+    if not isinstance(model, ContinuousLSTM):
+        check_model(model)
     axes = [_axis("first", first), _axis("second", second)]
     (name_1, values_1), (name_2, values_2) = axes
     if name_1 == name_2:
@@ -120,6 +122,8 @@ def stability_chart(
     check_choice("delay", delay, ("fixed", "tied"))
     steps = _steps(scheme, dt, [name for name, _ in axes])
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
+    if isinstance(model, ContinuousLSTM):
+        return _lstm_chart(model, axes, steps, scheme, delay == "tied", alpha, at, held)
     plain = model.like(np.zeros(1))
     base = resting(plain, at, held)
     models = _grid(plain, axes)
@@ -152,6 +156,26 @@ def stability_chart(
     except KeyboardInterrupt:
         pass
     return chart
+
+
+def _lstm_chart(
+    model: ContinuousLSTM, axes: Any, steps: Any, scheme: Any, tied: bool, alpha: Any, at: Any, x: Any
+) -> StabilityChart:
+    from ode2rnn.analysis.lstm_chart import changed_lstm, fill_chart
+
+    if alpha is not None:
+        raise ValueError(f"alpha: expected none for a ContinuousLSTM, got {brief(alpha)}")
+    (name_1, values_1), (name_2, values_2) = axes
+    for name in (name_1, name_2):
+        if name != STEP:
+            changed_lstm(model, name)  # a name that is wrong is told of at once
+    start = (
+        lstm_equilibrium(model, x) if at is None else check_shape("at", to_numpy(check_array("at", at)), (model.width,))
+    )
+    shape = (len(values_1), len(values_2))
+    values, rest = np.full(shape, np.nan), np.full((*shape, model.width), np.nan)
+    fill_chart(model, axes, steps, scheme, tied, start, x, values, rest)
+    return StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if scheme else 0.0, rest, scheme or "")
 
 
 def _radius(cell: Any, at: np.ndarray) -> float:

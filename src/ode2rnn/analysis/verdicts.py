@@ -16,7 +16,8 @@ from ode2rnn.analysis.families import Family
 # what a crossing of the equation becomes in its samples
 IMAGE = {"Hopf": "Neimark-Sacker"}
 NEARER, SAME = 0.75, 1e-7
-APART = 0.1  # of the range of all samples
+# apart by as much of the range of the samples at a value, or of so small a part of the range of all
+APART, SMALL = 0.1, 0.05
 
 
 def owners(
@@ -61,13 +62,14 @@ def compared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     finite = np.concatenate([a[np.isfinite(a)] for a in (first, second)])
     if not len(finite):
         return np.zeros(len(first), dtype=bool)
-    apart = APART * max(float(np.ptp(finite)), 1e-9)
+    least = SMALL * max(float(np.ptp(finite)), 1e-9)
     differs = []
     for a, b in zip(first, second, strict=True):
         lost = np.isnan(a).any() != np.isnan(b).any()
         if np.isnan(a).all() or np.isnan(b).all():
             differs.append(bool(lost))
             continue
+        apart = APART * max(least, float(np.nanmax([a, b]) - np.nanmin([a, b])))
         # sets of attractors: as each lane of one has its like among the other
         lanes = [
             np.stack([np.nanmin(v, axis=1), np.nanmax(v, axis=1)], axis=1)[~np.isnan(v).any(axis=1)] for v in (a, b)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import NullFormatter
 
 from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import Lyapunov, lyapunov
@@ -83,10 +84,13 @@ def plot_lyapunov(ax: Axes, found: Lyapunov | Any, *args: Any, **kwargs: Any) ->
     if len(settled):
         room = 0.08 * (settled.max() - settled.min()) + 1e-12 + 1e-3 * np.abs(settled).max()
         ax.set_ylim(settled.min() - room, settled.max() + room)
+    if len(found.times) and found.times[-1] > 10 * found.times[0]:
+        ax.xaxis.set_minor_formatter(NullFormatter())  # labels between the powers of ten run into each other
     ax.set_xlabel("time after the transient")
     ax.set_ylabel("exponent per unit of time")
     if ax.get_legend_handles_labels()[1]:
-        add_legend(ax, loc="best")
+        # beside the lines, which go all the way across
+        add_legend(ax, loc="center left", bbox_to_anchor=(1.0, 0.5))
     return ax
 
 
@@ -141,7 +145,9 @@ def _cobweb(ax: Axes, plane: PhasePlane) -> None:
         ax.plot(steps[:, 0], steps[:, 1], color=COLOURS[1 + k % (len(COLOURS) - 1)], lw=0.8, alpha=0.8)
     for point, place in zip(plane.points.points, plane.places, strict=True):
         _mark(ax, point, place[0], place[0])
+    low, high = np.append(after, plane.a).min(), np.append(after, plane.a).max()
     ax.set_xlim(plane.a[0], plane.a[-1])
+    ax.set_ylim(low - 0.03 * (high - low), high + 0.03 * (high - low))
     ax.set_xlabel("$s[n-1]$")
     ax.set_ylabel("$s[n]$")
     add_legend(ax, loc="best")

@@ -79,10 +79,11 @@ class Simulation:
             return integrate(self.model, self.x, t=self.t, progress=progress, **self.options)
 
 
-def load_config(path: Path) -> Simulation:
+def load_config(path: Path, at_rest: bool = False) -> Simulation:
     """The simulation that the TOML file ``path`` describes.
 
-    Input files are looked for in the folder of ``path``; output names are left as they are.
+    Input files are looked for in the folder of ``path``; output names are left as they are. With ``at_rest`` a model
+    without input needs no section [solver].
 
     Raises:
         ValueError: no such file, no TOML, or a value that does not fit; one line that names ``section.key``.
@@ -99,6 +100,8 @@ def load_config(path: Path) -> Simulation:
         raise ValueError(f"CONFIG: expected TOML, got {str(path)!r}, which is nested too deeply") from None
     except ValueError as error:
         raise ValueError(f"CONFIG: expected TOML, got {str(path)!r}, which does not parse: {error}") from None
+    if at_rest and "input" not in config:
+        config.setdefault("solver", {"t": [0, 1]})  # no time matters
     return parse_config(config, path.parent, (path,))
 
 

@@ -48,8 +48,9 @@ def load_saved(
     """The network in a file.
 
     Args:
-        path: .toml, as `ode2rnn simulate` reads; .safetensors, a layer that its save() wrote or a state_dict; .pt, .pth
-            or .bin, a state_dict that torch.save wrote (read without running code from it).
+        path: .toml, as `ode2rnn simulate` reads (without input its [model] is enough); .safetensors, a layer that its
+            save() wrote or a state_dict; .pt, .pth or .bin, a state_dict that torch.save wrote (read without running
+            code from it).
         kind: of a state_dict: "rnn", "rnn-relu", "gru", "lstm"; by default from the shapes.
         prefix: which network, of a state_dict that holds several: what its names begin with.
         dt, scheme: of a config, take its samples in place of its equation.
@@ -87,7 +88,7 @@ def load_saved(
 
 
 def _config(path: Path, dt: float | None, scheme: str) -> Saved:
-    given = load_config(path)
+    given = load_config(path, at_rest=True)
     model, x = given.model, None
     delays = ", ".join(f"{d:g}" for d in model.delays) or "none"
     text = f"{type(model).__name__} with {model.width} states, delays: {delays}"
