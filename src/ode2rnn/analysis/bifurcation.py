@@ -159,7 +159,7 @@ def bifurcation(
         attractors, equilibria: whether to look for them.
         verify: see above; for models.
 
-    An interrupt (Ctrl-C) ends the work; what is done is returned.
+    At most 60 branches are followed. An interrupt (Ctrl-C) ends the work; what is done is returned.
 
     Raises:
         ValueError: an unknown name, values that do not increase, a dT without a scheme or the reverse.

@@ -18,7 +18,7 @@ from ode2rnn.analysis.families import Family
 
 SEEDS = 5  # values of the parameter at which equilibria are looked for
 LEAVE = 0.02  # how far from a pitchfork a new branch begins
-MOST = 60
+MOST = 60  # branches; a network of many units can have hundreds
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +74,7 @@ def branches(
 
 def _take(chart: Chart, path: Path, paths: list[Path], found: list[Branch], points: list[Crossing]) -> None:
     """Keep a branch, its points, and the branches that leave it."""
-    if len(path.y) < 2:
+    if len(path.y) < 2 or len(paths) >= MOST:
         return
     paths.append(path)
     split = [chart.split(y) for y in path.y]

@@ -62,7 +62,8 @@ class Chart:
             ends.append((q, self.family.residual(s, self.low + q * (self.high - self.low))) if inside else None)
         here = (y[-1], self.family.residual(s, p))
         (a, f), (b, g) = (end or here for end in ends)
-        return np.column_stack([J, (f - g) / (a - b)])
+        slope = (f - g) / (a - b) if a != b else np.full(len(f), np.nan)  # y is beyond the range: no derivative
+        return np.column_stack([J, slope])
 
     def solve(self, y: np.ndarray, normal: np.ndarray, offset: float) -> tuple[np.ndarray, int] | None:
         """F = 0 with normal.y = offset from y, and the number of iterations; None where Newton's method fails."""

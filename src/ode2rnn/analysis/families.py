@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -25,6 +25,7 @@ from ode2rnn.discrete.schemes import discretize
 from ode2rnn.gated.continuous import ContinuousLSTM
 
 Build = Callable[[float], Any]
+KEPT = 4  # a step of a continuation asks for few values, each many times
 INPUT = re.compile(r"x\[(\d+)\]")
 
 
@@ -49,12 +50,17 @@ class Family:
     half: Family | None = None
     flow: Family | None = None
     handling: str = ""
+    _rules: dict[float, tuple[Any, Rule, np.ndarray]] = field(default_factory=dict, repr=False)
 
     def rule(self, p: float) -> tuple[Any, Rule, np.ndarray]:
         """The system at ``p``, its rule at rest, and the drive of the constant input."""
-        system = self.build(p)
-        rule = rule_at_rest(system)
-        return system, rule, rule.constant(self.inputs(p))
+        if p not in self._rules:
+            if len(self._rules) == KEPT:
+                self._rules.pop(next(iter(self._rules)))
+            system = self.build(p)
+            rule = rule_at_rest(system)
+            self._rules[p] = system, rule, rule.constant(self.inputs(p))
+        return self._rules[p]
 
     def residual(self, s: np.ndarray, p: float) -> np.ndarray:
         """The rate at s (n,), or how far a step takes it."""
