@@ -9,8 +9,9 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner, Result
 
 from ode2rnn import nn
-from ode2rnn.analysis import fixed_points
+from ode2rnn.analysis import bifurcation, fixed_points
 from ode2rnn.cli import app
+from ode2rnn.sweep.analyze import GAINS
 from ode2rnn.sweep.saved import from_state_dict, load_saved
 
 CONFIG = """
@@ -22,7 +23,10 @@ tau = 1.5
 [solver]
 t = [0, 6]
 """
-PICTURES = {"fixed_points.png", "phase_plane.png", "lyapunov.png", "gradient_flow.png", "report.md"}
+PICTURES = {
+    *("fixed_points.png", "phase_plane.png", "lyapunov.png", "bifurcation.png", "gradient_flow.png"),
+    "report.md",
+}
 
 
 @pytest.fixture
@@ -74,6 +78,10 @@ def test_an_equation_and_its_samples_from_a_config(folder):
     text = Path("flow/report.md").read_text()
     assert "saddle-focus" in text  # past the Hopf at tau = 1.2092 one pair of roots leads away
     assert "Not applied: an equation has no steps" in text
+    diagram = bifurcation(load_saved(Path("loop.toml")).system, "gain", GAINS, attractors=False)
+    (hopf,) = diagram.points
+    assert hopf.kind == "Hopf"
+    assert f"{hopf.value:.6g}" in text
     assert not Path("flow/gradient_flow.png").exists()
     samples = analyze("loop.toml", "--dt", "1.5", "--out", "map")
     assert samples.exit_code == 0, samples.output

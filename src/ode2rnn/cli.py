@@ -227,7 +227,7 @@ def analyze(
 ) -> None:
     """Analyze the dynamics of a saved network.
 
-    Fixed points with their roots or multipliers, a phase plane, Lyapunov exponents and the gradient flow. A state_dict
+    Fixed points with their roots or multipliers, a phase plane, exponents, bifurcations, gradient flow. A state_dict
     (.safetensors, or .pt, .pth, .bin from torch.save) is one of torch's RNN, LSTM or GRU, or holds one. Ends with 1 if
     the motion diverges or a part was interrupted; the report has the rest. Example: ode2rnn analyze lstm.pt
     """

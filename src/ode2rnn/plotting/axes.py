@@ -40,7 +40,8 @@ def add_legend(ax: Axes, **where: Any) -> Axes:
     """A legend without a frame; by default where it covers least."""
     if where.pop("below", False):
         where |= {"loc": "upper center", "bbox_to_anchor": (0.5, -0.14)}
-    ax.legend(frameon=False, fontsize=9, **where)
+    if ax.get_legend_handles_labels()[1]:  # of nothing no legend, and no warning
+        ax.legend(frameon=False, fontsize=9, **where)
     return ax
 
 

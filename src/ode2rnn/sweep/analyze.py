@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.as_rule import rule_at_rest
+from ode2rnn.analysis.bifurcation import bifurcation
 from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import lyapunov
 from ode2rnn.analysis.gradient_flow import gradient_flow
@@ -25,6 +26,8 @@ from ode2rnn.sweep.saved import Saved
 WIDE, FEW, MANY = 64, 16, 64  # a state beyond the first is searched from fewer starts
 EXPONENTS, STEPS, TIME = 6, 2000, 500.0
 LENGTH = 200  # of the sequence that gradients go back through
+GAINS = [0.5 + 0.05 * k for k in range(21)]  # the feedback, from half of what it is to half as much again
+BRANCHED = 8  # of more states only the attractors: their equilibria can be hundreds
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class Section:
     brief: str = ""
 
 
-PARTS = ("Fixed points", "Phase plane", "Lyapunov exponents", "Gradient flow")
+PARTS = ("Fixed points", "Phase plane", "Lyapunov exponents", "Bifurcations", "Gradient flow")
 
 
 def analyze_saved(
@@ -119,6 +122,18 @@ def analyze_saved(
         text += "" if result.complete else " The run was interrupted."
         return Section("", f"{text}\n\n{_code(str(result))}", _save(figure, out, "lyapunov"), brief=text)
 
+    def diagram() -> Section:
+        from ode2rnn.plotting import new_axes, plot_bifurcation
+
+        branches = rule.size <= BRANCHED
+        result = bifurcation(system, "gain", GAINS, x=x, starts=4, seed=seed, equilibria=branches)
+        figure, ax = new_axes(9, 5.5)
+        plot_bifurcation(ax, result)
+        text = f"The feedback is multiplied by a gain from {GAINS[0]:g} to {GAINS[-1]:g}; the network itself is at 1."
+        text += "" if branches else f" Its {rule.size} states are more than {BRANCHED}: attractors only, no equilibria."
+        brief = f"points of the gain from {GAINS[0]:g} to {GAINS[-1]:g}: {len(result.points)}" if branches else text
+        return Section("", f"{text}\n\n{_code(str(result))}", _save(figure, out, "bifurcation"), brief=brief)
+
     def gradients() -> Section:
         from ode2rnn.plotting import draw_gradient_flows
 
@@ -136,7 +151,7 @@ def analyze_saved(
         return Section("", text, picture, brief=result.verdict)
 
     sections = []
-    for title, part in zip(PARTS, (points, plane, exponents, gradients), strict=True):
+    for title, part in zip(PARTS, (points, plane, exponents, diagram, gradients), strict=True):
         try:
             done = part()
             sections.append(Section(title, done.text, done.picture, False, done.brief))
