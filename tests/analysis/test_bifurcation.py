@@ -1,5 +1,7 @@
 """Points where stability changes are where closed forms put them, and branches and attractors agree about them."""
 
+from importlib import import_module
+
 import numpy as np
 import pytest
 import torch
@@ -251,3 +253,11 @@ def test_a_small_oscillation_of_the_samples_alone_is_doubtful_and_what_has_died_
     np.testing.assert_allclose(np.abs(found.fresh[1]).max(), 0.0910, atol=2e-4)  # beyond dT* = 0.3077
     np.testing.assert_array_equal(found.doubtful, [False, True, True])
     assert list(found.attractors(0)) == ["rest"]
+
+
+def test_branches_of_branches_are_limited_too(monkeypatch):
+    units = ContinuousRNN(A=-np.eye(3), B=np.diag([1.0, 1.3, 1.7]), C=None, phi=None)  # each has a pitchfork of its own
+    values = np.linspace(0.5, 1.5, 11)
+    assert len(bifurcation(units, "gain", values, attractors=False).branches) > 4
+    monkeypatch.setattr(import_module("ode2rnn.analysis.branches"), "MOST", 4)
+    assert len(bifurcation(units, "gain", values, attractors=False).branches) == 4
