@@ -98,10 +98,14 @@ def as_parameter_sets(case: Case, times: np.ndarray) -> np.ndarray:
     return integrate([other, case.model], **given, **TIGHT).s[:, -1]
 
 
-def order_12(case: Case, times: np.ndarray) -> np.ndarray:
-    """The Taylor method of order 12 at a tolerance for which it would take order 20."""
-    with mock.patch.object(taylor, "order_for", return_value=12):
-        return alone("taylor")(case, times)
+def of_order(order: int) -> Callable[[Case, np.ndarray], np.ndarray]:
+    """The Taylor method of an order at a tolerance for which it would take order 20."""
+
+    def solve(case: Case, times: np.ndarray) -> np.ndarray:
+        with mock.patch.object(taylor, "order_for", return_value=order):
+            return alone("taylor")(case, times)
+
+    return solve
 
 
 def in_numpy(case: Case, times: np.ndarray) -> np.ndarray:
@@ -230,7 +234,8 @@ FAST_PATHS: dict[str, FastPath] = {
     ),
     "panels in torch": FastPath(in_torch, delayed),
     "panels of a batch in torch": FastPath(batch_in_torch, delayed),
-    "Taylor, order 12": FastPath(order_12, analytic, ("taylor.steps", "taylor.evaluate")),
+    "Taylor, order 12": FastPath(of_order(12), analytic, ("taylor.steps", "taylor.evaluate")),
+    "Taylor, order 15": FastPath(of_order(15), analytic, ("taylor.steps", "taylor.evaluate")),
     "Taylor, order 20": FastPath(alone("taylor"), analytic, ("taylor.steps", "taylor.evaluate")),
     "Taylor, a batch": FastPath(in_company("taylor", 3), analytic, ("taylor.steps",)),
     "Tsit5": FastPath(alone("tsit5"), with_lanes, ("tsit5.steps", "taylor.evaluate")),

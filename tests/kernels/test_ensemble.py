@@ -11,6 +11,7 @@ from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, i
 from ode2rnn.kernels import cores, plain, threads
 from ode2rnn.kernels.codes import CODES
 from ode2rnn.solvers import ensemble
+from ode2rnn.solvers.sampled_dense import SampledDense
 
 N = 100
 TIMES = np.array([0.0, 0.7, 1.5, 3.0])
@@ -120,7 +121,7 @@ def test_few_trajectories_of_rk4_are_its_plain_twin(d: int, shape: tuple[int, ..
     got = integrate(model, x, t=TIMES, history=s0, method="rk4", dt=0.1)
     with plain():
         expected = integrate(model, x, t=TIMES, history=s0, method="rk4", dt=0.1)
-    assert isinstance(got.dense, ensemble.SampledDense)
+    assert isinstance(got.dense, SampledDense)
     between = np.array([0.0, 0.33, 2.2])
     np.testing.assert_allclose(got.s, expected.s, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(got(between), expected(between), rtol=1e-12, atol=1e-12)

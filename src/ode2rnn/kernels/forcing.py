@@ -58,9 +58,11 @@ def forcing_at(known: Known, t: float, u: float, W: int, to: int) -> None:
 
 
 @njit(**LOOP)
-def forcing_coefficients(known: Known, u: float, scale: float, order: int, inverse: int, W: int, to: int) -> None:
-    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale``, into W[to :], about where the waves are,
-    u after the start of the segment; W[inverse + k] is 1 / k.
+def forcing_coefficients(
+    known: Known, u: float, scale: float, factor: float, first: int, order: int, inverse: int, W: int, to: int
+) -> None:
+    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale``, times ``factor``, into W[to :], about where
+    the waves are, u after the start of the segment, without the waves before ``first``; W[inverse + k] is 1 / k.
     """
     F, K, omega, waves, count, width = known
     for o in range(0, width, WIDTH):
@@ -70,16 +72,16 @@ def forcing_coefficients(known: Known, u: float, scale: float, order: int, inver
                 total = load(F, (K - 1) * width + o)
                 for j in range(K - 2, k - 1, -1):  # Horner's scheme of the k-th derivative over k!
                     total = fma(total, spread(u * (j + 1) / (j + 1 - k)), load(F, j * width + o))
-                power = 1.0
+                power = factor
                 for _ in range(k):
                     power *= scale
                 total = times(total, spread(power))
             store(W, to + k * width + o, total)
-        for n in range(count):
+        for n in range(first, count):
             row = (K + 2 * n) * width + o
-            sine, cosine = spread(get(waves, 2 * n)), spread(get(waves, 2 * n + 1))
-            value = fma(sine, load(F, row), times(cosine, load(F, row + width)))
-            rise = fma(cosine, load(F, row), times(spread(-get(waves, 2 * n)), load(F, row + width)))
+            sine, cosine = factor * get(waves, 2 * n), factor * get(waves, 2 * n + 1)
+            value = fma(spread(sine), load(F, row), times(spread(cosine), load(F, row + width)))
+            rise = fma(spread(cosine), load(F, row), times(spread(-sine), load(F, row + width)))
             turn = get(omega, n) * scale
             for k in range(1, order):
                 angle = turn * get(W, inverse + k)

@@ -6,58 +6,71 @@ one workspace W, known by its address, each ``width`` long.  W[inverse + k] is 1
 
 from __future__ import annotations
 
-import math
+from typing import Any
 
-from numba import njit
+from numba import njit, types
 
 from ode2rnn.kernels.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise import LOOP, SCALAR, _reduce
+from ode2rnn.kernels.elementwise import LOOP
 from ode2rnn.kernels.linear import Matrices, add_linear
+from ode2rnn.kernels.simd import Lanes, reduce
 from ode2rnn.kernels.vectors import (
     WIDTH,
+    entry,
     fma,
     get,
-    lane_0,
-    lane_1,
-    lane_2,
-    lane_3,
+    intrinsic,
     load,
     plus,
-    put,
     spread,
     store,
     times,
 )
 
 
-@njit(**SCALAR)
-def _warp_and_slope(sigmoid: bool, x: float) -> tuple[float, float]:
-    """G(x) and G'(x), both accurate where G saturates: 1 - r^2 would lose every digit of the slope there."""
-    y = -abs(x) if sigmoid else -2.0 * abs(x)
-    low = y < -708.0
-    scale, part = _reduce(-708.0 if low else y)
-    e = 0.0 if low else scale + scale * part
-    if sigmoid:
-        w = 1.0 / (1.0 + e)
-        return (e if x < 0.0 else 1.0) * w, e * w * w
-    minus = -1.0 if low else scale * part + (scale - 1.0)
-    w = 1.0 / (2.0 + minus)
-    return math.copysign(minus * w, x), 4.0 * e * w * w
+def _rows(sigmoid: bool) -> Any:
+    """A kernel's function (W, s, r, q): W[r :] = G, W[q :] = G' of the vector W[s :].
+
+    Both are accurate where G saturates: 1 - r^2 would lose every digit of the slope there.
+    """
+
+    @intrinsic
+    def rows(typing: Any, W: Any, s: Any, r: Any, q: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            x, r, q = (entry(builder, given[0], at) for at in given[1:])
+            x = Lanes(builder, builder.load(x, align=8))
+            y = abs(x) * (-1.0 if sigmoid else -2.0)
+            low = y.below(-708.0)
+            scale, part = reduce(y.where(low, -708.0))
+            e = (scale + scale * part).where(low, 0.0)
+            if sigmoid:
+                w = e.all(1.0) / (e + 1.0)
+                value, slope = e.all(1.0).where(x.below(0.0), e) * w, e * w * w
+            else:
+                minus = (scale * part + (scale - 1.0)).where(low, -1.0)
+                w = e.all(1.0) / (minus + 2.0)
+                value, slope = (minus * w).with_sign_of(x), e * 4.0 * w * w
+            builder.store(value.value, r, align=8)
+            builder.store(slope.value, q, align=8)
+            return context.get_dummy_value()
+
+        return types.void(types.int64, types.int64, types.int64, types.int64), build
+
+    return rows
+
+
+_tanh_rows, _sigmoid_rows = _rows(sigmoid=False), _rows(sigmoid=True)
 
 
 @njit(**LOOP)
-def warp_rows(code: int, d: int, W: int, s: int, r: int, q: int) -> None:
-    """W[r :] = G, W[q :] = G' of the d entries W[s :]."""
+def warp_rows(code: int, width: int, W: int, s: int, r: int, q: int) -> None:
+    """W[r :] = G, W[q :] = G' of the entries W[s :]."""
     if code == TANH:
-        for i in range(d):
-            value, rise = _warp_and_slope(False, get(W, s + i))
-            put(W, r + i, value)
-            put(W, q + i, rise)
+        for o in range(0, width, WIDTH):
+            _tanh_rows(W, s + o, r + o, q + o)
     else:
-        for i in range(d):
-            value, rise = _warp_and_slope(True, get(W, s + i))
-            put(W, r + i, value)
-            put(W, q + i, rise)
+        for o in range(0, width, WIDTH):
+            _sigmoid_rows(W, s + o, r + o, q + o)
 
 
 @njit(**LOOP)
@@ -109,56 +122,3 @@ def coefficients(
             term = times(load(W, G + row + o), factor)
             store(W, T + following + o, term)
             store(W, following + o, times(term, per))
-
-
-@njit(**LOOP)
-def few_coefficients(code: int, d: int, order: int, M: int, scale: float, W: int, rows: int, inverse: int) -> None:
-    """The same for one vector of states: matrices and the newest coefficients stay in registers.
-
-    Every row needs the one before: what is at hand earlier is added earlier, to keep that chain short.
-    """
-    T, R, Q, G = WIDTH * rows, 2 * WIDTH * rows, 3 * WIDTH * rows, 4 * WIDTH * rows
-    factor = spread(scale)
-    a0, a1 = times(load(M, 8), factor), times(load(M, 12), factor)
-    a2, a3 = times(load(M, 16), factor), times(load(M, 20), factor)
-    b0, b1 = times(load(M, 24), factor), times(load(M, 28), factor)
-    b2, b3 = times(load(M, 32), factor), times(load(M, 36), factor)
-    first, q0, t1 = load(W, R), load(W, Q), load(W, T + WIDTH)
-    if code == SIGMOID:
-        first = plus(first, spread(-0.5))
-    first = times(first, spread(-2.0))
-    term, q = t1, q0
-    for k in range(1, order):
-        per = spread(get(W, inverse + k))  # of k S[k] and k R[k]
-        x = fma(times(a0, per), lane_0(term), times(load(W, G + WIDTH * k), factor))
-        x = fma(times(a1, per), lane_1(term), x)
-        one, two = spread(0.0), spread(0.0)
-        i, j = T + 2 * WIDTH, Q + (k - 2) * WIDTH
-        while j > Q + WIDTH:
-            one = fma(load(W, i), load(W, j), one)
-            two = fma(load(W, i + WIDTH), load(W, j - WIDTH), two)
-            i += 2 * WIDTH
-            j -= 2 * WIDTH
-        if j > Q:
-            one = fma(load(W, i), load(W, j), one)
-        if k > 1:
-            two = fma(t1, q, two)
-        p = fma(term, q0, plus(one, two))
-        one = spread(0.0)
-        i, j = R + WIDTH, R + (k - 1) * WIDTH
-        while i < j:
-            one = fma(load(W, i), load(W, j), one)
-            i += WIDTH
-            j -= WIDTH
-        if i == j:
-            one = fma(times(load(W, i), load(W, i)), spread(0.5), one)
-        q = fma(times(first, per), p, times(one, spread(-2.0)))
-        store(W, R + WIDTH * k, times(p, per))
-        store(W, Q + WIDTH * k, q)
-        x = fma(times(b1, per), lane_1(p), fma(times(b0, per), lane_0(p), x))
-        if d > 2:
-            y = fma(times(a3, per), lane_3(term), times(times(a2, per), lane_2(term)))
-            x = plus(x, fma(times(b3, per), lane_3(p), fma(times(b2, per), lane_2(p), y)))
-        term = x
-        store(W, T + WIDTH * (k + 1), term)
-        store(W, WIDTH * (k + 1), times(term, spread(get(W, inverse + k + 1))))

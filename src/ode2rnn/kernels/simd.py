@@ -92,7 +92,7 @@ class Lanes:
         return Lanes(self.builder, self.builder.bitcast(bits, kind))
 
 
-def _reduce(y: Lanes) -> tuple[Lanes, Lanes]:
+def reduce(y: Lanes) -> tuple[Lanes, Lanes]:
     """(2^k, e^p - 1) with e^y = 2^k e^p."""
     e = elementwise32 if y.single else elementwise
     shifted = y * float(e.PER_LOG2) + float(e.ROUND)
@@ -114,7 +114,7 @@ def tanh(x: Lanes) -> Lanes:
     """The hyperbolic tangent."""
     y = abs(x) * -2.0
     least = -32.0 if x.single else -64.0
-    scale, part = _reduce(y.where(y.below(least), least))
+    scale, part = reduce(y.where(y.below(least), least))
     minus = scale * part + (scale - 1.0)
     return (minus / (minus + 2.0)).with_sign_of(x)
 
@@ -124,7 +124,7 @@ def sigmoid(x: Lanes) -> Lanes:
     y = abs(x) * -1.0
     least = -87.0 if x.single else -708.0
     low = y.below(least)
-    scale, part = _reduce(y.where(low, least))
+    scale, part = reduce(y.where(low, least))
     e = (scale + scale * part).where(low, 0.0)
     return e.all(1.0).where(x.below(0.0), e) / (e + 1.0)
 

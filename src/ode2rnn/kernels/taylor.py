@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 from numba import njit
 
-from ode2rnn.kernels.elementwise import LOOP, SCALAR
+from ode2rnn.kernels.codes import SIGMOID
+from ode2rnn.kernels.elementwise import BIAS, LOOP, ROUND, SCALAR, SHIFT
+from ode2rnn.kernels.few_series import four_15, four_20, two_15, two_20
 from ode2rnn.kernels.forcing import Known, forcing_at, forcing_coefficients, start_segment
 from ode2rnn.kernels.linear import Matrices, add_linear
-from ode2rnn.kernels.series import coefficients, few_coefficients, warp_rows
+from ode2rnn.kernels.power import EXP2, LOG2
+from ode2rnn.kernels.series import coefficients, warp_rows
 from ode2rnn.kernels.vectors import (
     WIDTH,
     address,
     fma,
     get,
+    larger,
     load,
+    magnitude,
+    over,
+    plus,
     put,
     spread,
     store,
     times,
+    total,
 )
 
 FULL, DONE, FAILED = 0, 1, -1
@@ -46,26 +53,61 @@ def _rate(
     width = matrices[3]
     forcing_at(known, t, u, W, r + 2 * width)
     if readout:
-        warp_rows(code, d, W, s, r, r + width)
+        warp_rows(code, width, W, s, r, r + width)
     add_linear(matrices, W, s, r, r + 2 * width, 0)
 
 
 @njit(**SCALAR)
-def _largest_step(order: int, W: Any, S: int, weight: int, d: int, width: int) -> float:
+def _power(x: float, share: float) -> float:
+    """x^-share for positive x, as kernels.power has it."""
+    bits = np.float64(x).view(np.int64)
+    m = np.int64((bits & np.int64(0xFFFFFFFFFFFFF)) | np.int64(0x3FF0000000000000)).view(np.float64)
+    m2 = m * m
+    log = (LOG2[0] + m * LOG2[1]) + m2 * ((LOG2[2] + m * LOG2[3]) + m2 * (LOG2[4] + m * LOG2[5]))
+    y = -share * (np.float64((bits >> 52) - 1023) + log)
+    shifted = y + ROUND
+    p = y - (shifted - ROUND)
+    scale = np.int64((np.float64(shifted).view(np.int64) + BIAS) << SHIFT).view(np.float64)
+    p2 = p * p
+    return scale * ((EXP2[0] + p * EXP2[1]) + p2 * ((EXP2[2] + p * EXP2[3]) + p2 * EXP2[4]))
+
+
+@njit(**SCALAR)
+def _largest_step(order: int, W: Any, S: int, weight: int, inverse: int, d: int, width: int) -> float:
     """The step, in units of the scale, at which the last two terms together meet the tolerance (after Jorba and Zou
     2005); NaN where they are not finite.
     """
-    total = 0.0
-    for i in range(d):
-        w = get(W, weight + i)
-        a = get(W, S + order * width + i) * w
-        b = get(W, S + (order - 1) * width + i) * w
-        total += a * a + b * b
-    if not total < np.inf:
+    sums = spread(0.0)
+    for o in range(0, width, WIDTH):
+        w = load(W, weight + o)
+        a = times(load(W, S + order * width + o), w)
+        b = times(load(W, S + (order - 1) * width + o), w)
+        sums = fma(b, b, fma(a, a, sums))
+    mean = total(sums) / d
+    if not mean < np.inf:
         return np.nan
-    total /= d
-    power = order if total < 1.0 else order - 1
-    return math.exp(-0.5 * math.log(max(total, 1e-300)) / power)
+    power = order if mean < 1.0 else order - 1
+    return _power(max(mean, 1e-300), 0.5 * get(W, inverse + power))
+
+
+@njit(**SCALAR)
+def _few_coefficients(
+    sigmoid: bool, d: int, order: int, matrices: Matrices, scale: float, W: int, rows: int, known: Known
+) -> None:
+    """What series.coefficients does for more states; order is 15 or 20. The first wave is not in G yet."""
+    F, K, omega, waves, count, width = known
+    M, at, sine, cosine, turn = matrices[0], F, 0.0, 0.0, 0.0
+    if count:
+        at, sine, cosine = F + 8 * K * width, get(waves, 0), get(waves, 1)
+        turn = scale * get(omega, 0)
+    if d <= 2 and order == 15:
+        two_15(sigmoid, M, scale, W, rows, at, sine, cosine, turn)
+    elif d <= 2:
+        two_20(sigmoid, M, scale, W, rows, at, sine, cosine, turn)
+    elif order == 15:
+        four_15(sigmoid, M, scale, W, rows, at, sine, cosine, turn)
+    else:
+        four_20(sigmoid, M, scale, W, rows, at, sine, cosine, turn)
 
 
 @njit(**SCALAR)
@@ -74,30 +116,38 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
 
     The rows of T = k S[k] follow those of S.
     """
+    square = spread(ratio * ratio)
     for o in range(0, width, WIDTH):
-        power, factor = spread(1.0), spread(ratio)
-        at, last = S + o, S + o + order * width
-        total, rise = load(W, last), load(W, last + (order + 1) * width)
-        for k in range(order + 1):
-            store(out, to + k * width + o, times(load(W, at + k * width), power))
-            power = times(power, factor)
-            if k < order:  # Horner's scheme, from the other end
-                last -= width
-                total = fma(total, factor, load(W, last))
-                if k < order - 1:
-                    rise = fma(rise, factor, load(W, last + (order + 1) * width))
-        store(W, new + o, total)
-        store(W, slope + o, times(rise, factor))
+        even, odd = spread(1.0), spread(ratio)  # two chains of powers and sums: one alone would wait for itself
+        value, rise, more, steeper = spread(0.0), spread(0.0), spread(0.0), spread(0.0)
+        start = load(W, S + o)
+        store(out, to + o, start)
+        s, t, place = S + o + width, S + o + (order + 2) * width, to + o + width
+        for _ in range(order // 2):
+            even = times(even, square)
+            a, b = times(load(W, s), odd), times(load(W, s + width), even)
+            store(out, place, a)
+            store(out, place + width, b)
+            value, more = plus(value, a), plus(more, b)
+            rise, steeper = fma(load(W, t), odd, rise), fma(load(W, t + width), even, steeper)
+            odd = times(odd, square)
+            s, t, place = s + 2 * width, t + 2 * width, place + 2 * width
+        if order % 2:
+            a = times(load(W, s), odd)
+            store(out, place, a)
+            value, rise = plus(value, a), fma(load(W, t), odd, rise)
+        store(W, new + o, plus(start, plus(value, more)))
+        store(W, slope + o, plus(rise, steeper))
 
 
 @njit(**SCALAR)
-def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int) -> bool:
+def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int, width: int) -> bool:
     """Whether what the slope of the polynomial misses of ds/dt at its end, as an error of the step, is tolerable."""
-    total = 0.0
-    for i in range(d):
-        e = (get(W, slope + i) - h * get(W, rate + i)) * get(W, weight + i)
-        total += e * e
-    return total <= d * (order + 1) * (order + 1)
+    back, sums = spread(-h), spread(0.0)
+    for o in range(0, width, WIDTH):
+        missed = times(fma(load(W, rate + o), back, load(W, slope + o)), load(W, weight + o))
+        sums = fma(missed, missed, sums)
+    return total(sums) <= d * (order + 1) * (order + 1)
 
 
 @njit(**LOOP)
@@ -131,12 +181,13 @@ def steps(
         edges, pieces, omega, sine, cosine: the input as data (kernels.inputs).
         lane: the trajectory of the batch, for inputs that differ.
         cursor: time, length of the last step, segment, number of rejected steps; kept up to date.
-        s: the state (width,), d padded to a multiple of 4; kept up to date.
+        s: the state, and the absolute values of the one before, zero for none: (2 width,), d padded to a multiple of 4;
+            kept up to date.
         breaks, out: ends (N + 1,) and polynomials on [0, 1] (N, order + 1, width) of the steps.
     """
-    d, width, K, count = phi.shape[0], s.shape[0], pieces.shape[1], omega.shape[0]
-    rows = order + 1
-    F_array = np.zeros((K + 2 * count) * width)
+    d, width, K, count = phi.shape[0], s.shape[0] // 2, pieces.shape[1], omega.shape[0]
+    rows, few = order + 1, width == WIDTH and (order == 15 or order == 20)
+    F_array = np.zeros((K + 2 * max(1, count)) * width)
     W_array = np.zeros((5 * rows + 6) * width + rows + 3 * count)
     W, F, to = address(W_array), address(F_array), address(out)
     S, G, new = 0 * width, 4 * rows * width, 5 * rows * width
@@ -153,7 +204,7 @@ def steps(
     t, scale, segment, rejected = cursor[TIME], cursor[SCALE], int(cursor[SEGMENT]), cursor[REJECTED]
     for i in range(width):
         put(W, S + i, s[i])
-        put(W, weight + i, abs(s[i]))
+        put(W, weight + i, s[width + i])
     n, status, fresh = 0, FULL, True
     while n < out.shape[0]:
         a, b = edges[segment], edges[segment + 1]
@@ -164,19 +215,23 @@ def steps(
         for o in range(0, width, WIDTH):
             store(W, R + o, load(W, r + o))
             store(W, Q + o, load(W, q + o))
-        for i in range(d):
-            put(W, weight + i, 1.0 / (atol + rtol * max(abs(get(W, S + i)), get(W, weight + i))))
+        for o in range(0, width, WIDTH):
+            most = larger(magnitude(load(W, S + o)), load(W, weight + o))
+            store(W, weight + o, over(spread(1.0), fma(most, spread(rtol), spread(atol))))
         while True:  # until the coefficients are finite in units of ``scale``
-            forcing_coefficients(known, t - a, scale, order, inverse, W, G)
+            if not few:
+                forcing_coefficients(known, t - a, scale, 1.0, 0, order, inverse, W, G)
+            elif K > 1 or count > 1:  # the first wave is left to _few_coefficients
+                forcing_coefficients(known, t - a, scale, scale, 1, order, inverse, W, G)
             for o in range(0, width, WIDTH):
                 first = times(load(W, rate + o), spread(scale))
                 store(W, S + width + o, first)
                 store(W, T + width + o, first)
-            if width == WIDTH:
-                few_coefficients(code, d, order, matrices[0], scale, W, rows, inverse)
+            if few:
+                _few_coefficients(code == SIGMOID, d, order, matrices, scale, W, rows, known)
             else:
                 coefficients(code, readout, order, matrices, scale, W, rows, inverse)
-            ratio = _largest_step(order, W, S, weight, d, width)
+            ratio = _largest_step(order, W, S, weight, inverse, d, width)
             if ratio > 0.0 or not scale > smallest_step(t, a, b):
                 break
             scale *= 1e-3
@@ -195,7 +250,7 @@ def steps(
             end = b if last else t + h
             _finish(order, ratio, W, S, to, n * rows * width, new, slope, width)
             _rate(code, readout, d, matrices, known, end, end - a, W, new, r)
-            if _defect(order, h, W, slope, rate, weight, d):
+            if _defect(order, h, W, slope, rate, weight, d, width):
                 accepted = True
                 break
             rejected += 1.0
@@ -205,9 +260,9 @@ def steps(
             break
         n += 1
         breaks[n] = end
-        for i in range(d):
-            put(W, weight + i, abs(get(W, S + i)))
-            put(W, S + i, get(W, new + i))
+        for o in range(0, width, WIDTH):
+            store(W, weight + o, magnitude(load(W, S + o)))
+            store(W, S + o, load(W, new + o))
         t, scale = end, h
         if last:
             segment += 1
@@ -217,6 +272,7 @@ def steps(
                 break
     for i in range(width):
         s[i] = get(W, S + i)
+        s[width + i] = get(W, weight + i)
     W_array[0], F_array[0] = 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED] = t, scale, segment, rejected
     return n, status

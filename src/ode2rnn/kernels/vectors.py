@@ -3,7 +3,7 @@
 numba leaves short inner loops scalar, asks at run time of every longer one whether its arrays overlap, and counts
 references to arrays inside inlined functions. A Vector says at once what is meant: ``load`` and ``store`` move four
 neighbouring entries, ``get`` and ``put`` one, of an array that is known by its ``address``; ``fma(a, b, c)`` is
-a b + c, ``times(a, b)`` a b, ``plus(a, b)`` a + b and ``spread(x)`` four times x.
+a b + c, ``times(a, b)`` a b, ``over(a, b)`` a / b, ``plus(a, b)`` a + b and ``spread(x)`` four times x.
 """
 
 from __future__ import annotations
@@ -51,7 +51,8 @@ def address(typing: Any, array: Any) -> Any:
     return types.int64(array), build
 
 
-def _pointer(builder: Any, start: Any, index: Any, kind: Any) -> Any:
+def entry(builder: Any, start: Any, index: Any, kind: Any = LANES) -> Any:
+    """A pointer to what is at ``index`` of the array that begins at ``start``, in a function that is being built."""
     entries = builder.inttoptr(start, ir.DoubleType().as_pointer())
     return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
 
@@ -61,7 +62,7 @@ def get(typing: Any, start: Any, index: Any) -> Any:
     """Entry ``index`` of the array that begins at ``start``."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        return builder.load(_pointer(builder, given[0], given[1], ir.DoubleType()))
+        return builder.load(entry(builder, given[0], given[1], ir.DoubleType()))
 
     return types.float64(types.int64, types.int64), build
 
@@ -71,7 +72,7 @@ def put(typing: Any, start: Any, index: Any, value: Any) -> Any:
     """Set entry ``index`` of the array that begins at ``start``."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        builder.store(given[2], _pointer(builder, given[0], given[1], ir.DoubleType()))
+        builder.store(given[2], entry(builder, given[0], given[1], ir.DoubleType()))
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, types.float64), build
@@ -82,7 +83,7 @@ def load(typing: Any, start: Any, index: Any) -> Any:
     """The four entries from ``index`` on."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        found = builder.load(_pointer(builder, given[0], given[1], LANES))
+        found = builder.load(entry(builder, given[0], given[1]))
         found.align = 8
         return found
 
@@ -94,7 +95,7 @@ def store(typing: Any, start: Any, index: Any, value: Any) -> Any:
     """Put a Vector into the four entries from ``index`` on."""
 
     def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        builder.store(given[2], _pointer(builder, given[0], given[1], LANES)).align = 8
+        builder.store(given[2], entry(builder, given[0], given[1])).align = 8
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, vector), build
@@ -148,21 +149,14 @@ def plus(typing: Any, a: Any, b: Any) -> Any:
     return vector(vector, vector), build
 
 
-def _lane(j: int) -> Any:
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [j] * WIDTH)
+@intrinsic
+def over(typing: Any, a: Any, b: Any) -> Any:
+    """a / b."""
 
-    def lane(typing: Any, value: Any) -> Any:
-        """Four times one entry of a Vector."""
+    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        return builder.fdiv(given[0], given[1], flags=FLAGS)
 
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            return builder.shuffle_vector(given[0], ir.Constant(LANES, ir.Undefined), mask)
-
-        return vector(vector), build
-
-    return intrinsic(lane)
-
-
-lane_0, lane_1, lane_2, lane_3 = (_lane(j) for j in range(WIDTH))
+    return vector(vector, vector), build
 
 
 @intrinsic

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
 from typing import Any
@@ -21,6 +21,7 @@ from ode2rnn.kernels import over_cores, shares
 from ode2rnn.kernels.inputs import InputData
 from ode2rnn.solvers.network import as_network
 from ode2rnn.solvers.problem import Problem, Solution, step_ends
+from ode2rnn.solvers.sampled_dense import SampledDense
 from ode2rnn.solvers.weights import Weights, weights
 
 LEAST_LANES = 24  # trajectories; fewer do not fill a block
@@ -29,28 +30,6 @@ FASTEST = 1e6  # radians, as far as the kernel's sine is exact
 CHUNK = 128  # steps whose inputs are known at a time
 MOST_INPUTS = 1 << 21  # numbers of those
 SHARE = 64  # trajectories that are worth a core of their own
-
-
-@dataclass(eq=False)
-class SampledDense:
-    """States at the samples (T, ..., d), and elsewhere what ``resolve`` gives when first asked."""
-
-    samples: np.ndarray
-    states: np.ndarray
-    resolve: Callable[[], Any]
-    _elsewhere: Any = field(default=None, repr=False)
-
-    def __call__(self, t: np.ndarray) -> np.ndarray:
-        """s at the times ``t`` (T,), as (T, ..., d)."""
-        at = np.minimum(np.searchsorted(self.samples, t), len(self.samples) - 1)
-        if np.array_equal(self.samples[at], t):
-            return self.states if np.array_equal(at, np.arange(len(self.samples))) else self.states[at]
-        if self._elsewhere is None:
-            self._elsewhere = self.resolve()
-        values = np.array(to_numpy(self._elsewhere(t)))
-        exact = self.samples[at] == t
-        values[exact] = self.states[at[exact]]
-        return values
 
 
 def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, Solution], None]) -> bool:

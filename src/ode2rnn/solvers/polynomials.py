@@ -10,6 +10,7 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.solvers.problem import HUGE, Problem, Solution, check_step
+from ode2rnn.solvers.sampled_dense import SampledSteps
 
 NODES = 4  # nodes a step hands out
 NONE = np.zeros(0)
@@ -24,7 +25,7 @@ def _kernels() -> ModuleType:
     return taylor
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Polynomials:
     """Polynomials sum_k c[k] theta^k on consecutive steps, theta from 0 to 1 on each.
 
@@ -37,6 +38,16 @@ class Polynomials:
     breaks: np.ndarray
     coefficients: np.ndarray
     d: int
+
+    @property
+    def end(self) -> float:
+        """The time reached."""
+        return self.breaks.item(-1)
+
+    @property
+    def steps(self) -> int:
+        """The number of steps."""
+        return len(self.breaks) - 1
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """Values at the times ``t`` (T,), as (T, d); the outer polynomials serve past the ends."""
@@ -63,6 +74,9 @@ class Polynomials:
         return np.append(inner.ravel(), self.breaks[-1])
 
 
+Steps = Polynomials | SampledSteps
+
+
 @dataclass(frozen=True, eq=False)
 class Bundle:
     """The dense outputs of a batch whose trajectories took steps of their own.
@@ -72,7 +86,7 @@ class Bundle:
         batch: shape of the batch.
     """
 
-    members: tuple[Polynomials, ...]
+    members: tuple[Steps, ...]
     batch: tuple[int, ...]
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
@@ -82,26 +96,28 @@ class Bundle:
 
     def nodes(self) -> np.ndarray:
         """The nodes of the trajectory that took the most steps."""
-        return max(self.members, key=lambda m: len(m.breaks)).nodes()
+        return max((m for m in self.members if isinstance(m, Polynomials)), key=lambda m: m.steps).nodes()
 
 
-def adopt(problem: Problem, solution: Solution, members: list[Polynomials], batch: tuple[int, ...]) -> None:
+def adopt(problem: Problem, solution: Solution, members: list[Steps], batch: tuple[int, ...]) -> None:
     """Make the trajectories of a batch the solution, up to where the first of them stopped.
 
     Raises:
         StepError: one of them stopped before the end.
     """
     members = [_before_overflow(member) for member in members]
-    ends = [member.breaks.item(-1) for member in members]
-    end, whole = min(ends), Bundle(tuple(members), batch) if batch else members[0]
+    end = min([member.end for member in members])
+    whole = Bundle(tuple(members), batch) if batch else members[0]
     if end > problem.span[0]:
-        solution.adopt(whole, end, max(len(member.breaks) - 1 for member in members))
+        solution.adopt(whole, end, max([member.steps for member in members]))
     if end < problem.span[1]:
         check_step((end, end), end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)
 
 
-def _before_overflow(member: Polynomials) -> Polynomials:
+def _before_overflow(member: Steps) -> Steps:
     """The steps before the one whose end nears the largest number, where rounding could hold the state."""
+    if not isinstance(member, Polynomials):
+        return member  # known to be far from it
     last = member.coefficients[-1] if len(member.coefficients) else NONE
     if np.vdot(last, last) < FAR:
         return member

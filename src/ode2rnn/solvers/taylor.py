@@ -17,9 +17,10 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.kernels.codes import SIGMOID, TANH
+from ode2rnn.kernels.power import power
 from ode2rnn.solvers.network import Network, as_network
-from ode2rnn.solvers.network_steps import take_steps
-from ode2rnn.solvers.polynomials import Polynomials, adopt
+from ode2rnn.solvers.network_steps import Stepper
+from ode2rnn.solvers.polynomials import Polynomials, Steps, adopt
 from ode2rnn.solvers.problem import Problem, Solution, smallest_step
 
 CUT = 0.7
@@ -50,8 +51,8 @@ def solve(problem: Problem, solution: Solution) -> None:
         raise ValueError("problem: expected a network equation as solvers.network describes, checked by integrate()")
     batch = problem.s0.shape[:-1]
     run = _compiled if kernels.compiled() else _plain
-    starts = problem.s0.reshape((-1, problem.s0.shape[-1]))
-    members = [
+    starts = problem.s0.reshape((-1, problem.s0.shape[-1])) if batch else [problem.s0]
+    members: list[Steps] = [
         run(problem, network, s, min(i, network.data.omega.shape[1] - 1), solution) for i, s in enumerate(starts)
     ]
     adopt(problem, solution, members, batch)
@@ -65,10 +66,11 @@ def _kernels() -> ModuleType:
     return taylor
 
 
-def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
+def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Steps:
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
     taylor = _kernels()
-    return take_steps(taylor.steps, (order,), order + 1, (order, 1), problem, network, s0, lane, first, solution)
+    stepper = Stepper(taylor.steps, (order,), order + 1, (order, 1), 2, problem, network, s0, lane, first)
+    return stepper.run(solution)
 
 
 def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
@@ -186,8 +188,7 @@ def _largest_step(S: np.ndarray, tolerance: np.ndarray) -> float:
     total = 2.0 * np.mean((S[-2:] / tolerance) ** 2)
     if not np.isfinite(total):
         return np.nan
-    power = len(S) - 1 if total < 1.0 else len(S) - 2
-    return float(np.exp(-0.5 * np.log(max(total, 1e-300)) / power))
+    return power(max(float(total), 1e-300), 0.5 / (len(S) - 1 if total < 1.0 else len(S) - 2))
 
 
 def _rms(values: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from ode2rnn import kernels
 from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
 from ode2rnn.solvers.ensemble import solve_tsit5
 from ode2rnn.solvers.network import as_network
-from ode2rnn.solvers.network_steps import take_steps
+from ode2rnn.solvers.network_steps import Stepper
 from ode2rnn.solvers.polynomials import adopt
 from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step
 
@@ -88,8 +88,8 @@ def solve(problem: Problem, solution: Solution) -> None:
         from ode2rnn.kernels.tsit5 import steps
 
         method = (TABLEAU, C, POLYNOMIALS)
-        member = take_steps(steps, method, 5, (6, 6), problem, network, problem.s0, 0, 0.0, solution)
-        adopt(problem, solution, [member], ())
+        stepper = Stepper(steps, method, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
+        adopt(problem, solution, [stepper.run(solution)], ())
         return
     if solve_lanes(problem, solution):
         return
