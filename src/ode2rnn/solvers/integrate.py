@@ -85,7 +85,9 @@ def integrate(
     variable NUMBA_NUM_THREADS or ``ode2rnn.kernels.threads(n)`` allows; no result depends on their number.
 
     Returns:
-        A Trajectory; ``traj(t)`` is the dense output.
+        A Trajectory; ``traj(t)`` is the dense output. Where a compiled method takes more than 512 steps of an ordinary
+        equation between samples that were asked for, it keeps these alone, and takes the steps again when the dense
+        output is first asked for.
 
     Raises:
         ValueError: arguments that do not fit, before any work is done.

@@ -51,9 +51,9 @@ class Stepper:
     def run(self, solution: Solution) -> Steps:
         """The steps until the end, or until no step is small enough; ``solution`` is told about progress and cost.
 
-        Where samples are asked for and there are more steps than the first buffer holds, those alone are kept. What
-        memory the polynomials would take costs more time than they do, and they are computed again when anything
-        between the samples is asked for.
+        Where samples are asked for and there are more steps than the first buffer holds, the samples alone are kept:
+        new memory for the polynomials would cost more time than the polynomials. They are computed again when
+        something between the samples is asked for.
         """
         width = padded(len(self.s0))
         cursor, state = self._start(width)
