@@ -54,7 +54,7 @@ def _rate(
     forcing_at(known, t, u, W, r + 2 * width)
     if readout:
         warp_rows(code, width, W, s, r, r + width)
-    add_linear(matrices, W, s, r, r + 2 * width, 0)
+    add_linear(matrices, W, s, r, r + 2 * width, 0 * width)  # for a literal 0 it would be compiled once more
 
 
 @njit(**SCALAR)
@@ -219,10 +219,9 @@ def steps(
             most = larger(magnitude(load(W, S + o)), load(W, weight + o))
             store(W, weight + o, over(spread(1.0), fma(most, spread(rtol), spread(atol))))
         while True:  # until the coefficients are finite in units of ``scale``
-            if not few:
-                forcing_coefficients(known, t - a, scale, 1.0, 0, order, inverse, W, G)
-            elif K > 1 or count > 1:  # the first wave is left to _few_coefficients
-                forcing_coefficients(known, t - a, scale, scale, 1, order, inverse, W, G)
+            if not few or K > 1 or count > 1:  # the first wave is left to _few_coefficients
+                factor, first = (scale, 1) if few else (1.0, 0)
+                forcing_coefficients(known, t - a, scale, factor, first, order, inverse, W, G)
             for o in range(0, width, WIDTH):
                 first = times(load(W, rate + o), spread(scale))
                 store(W, S + width + o, first)
