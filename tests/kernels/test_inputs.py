@@ -99,3 +99,16 @@ def test_what_is_no_signal_is_refused(other: object) -> None:
 def test_signals_without_a_common_time_are_refused() -> None:
     with pytest.raises(ValueError, match=r"second: expected .* \[0, 1\], got one on \[2, 3\]"):
         Linear([0.0, 1.0], [0.0, 1.0]) + Linear([2.0, 3.0], [0.0, 1.0])
+
+
+@pytest.mark.parametrize("x", [Sine(), Sine(2.0, 3.0) + Sine(), Sine([[1.0], [2.0]]), Sine(1.0, [2.0], [[0.1], [0.2]])])
+def test_kernels_get_arrays_of_one_kind(x: Signal) -> None:
+    # for one that cannot be written to, as those of a Sine, a kernel would be compiled once more
+    batch = (2,) if not isinstance(x, Sine) or x.single is None else ()
+    data = input_data(x, (0.0,), np.array([0.0, 1.0]), 1, batch)
+    assert data is not None
+    for array in data[1:]:
+        assert array.flags.c_contiguous
+        assert array.flags.writeable
+    with pytest.raises(ValueError, match="read-only"):
+        Sine().amplitude[0] = 2.0

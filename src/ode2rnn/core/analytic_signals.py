@@ -46,6 +46,14 @@ class Sine(Signal):
             ) from None
         self.amplitude, self.omega, self.phase = (at_least_vector(v) for v in given)
         self._axes = (1,) * max(self.amplitude.ndim, self.omega.ndim, self.phase.ndim)
+        # amplitude, frequency and phase as numbers; None where they are arrays of several, or of torch
+        self.single: tuple[float, float, float] | None = None
+        values = (self.amplitude, self.omega, self.phase)
+        if not is_torch(self.omega):
+            for value in values:
+                value.flags.writeable = False  # what is read here stays true
+            if all(value.shape == (1,) for value in values):
+                self.single = (values[0].item(), values[1].item(), values[2].item())
 
     def _values(self, t: np.ndarray) -> Array:
         times = t.reshape((len(t), *self._axes))
@@ -54,7 +62,7 @@ class Sine(Signal):
         return self.amplitude * np.sin(self.omega * times + self.phase)
 
     def ends(self, span: tuple[float, float]) -> Array:
-        one = self.single()
+        one = self.single
         if one is None:
             return super().ends(span)
         a, w, p = one
@@ -62,13 +70,6 @@ class Sine(Signal):
         if not math.isfinite(last - first):
             return super().ends(span)
         return np.array([[a * math.sin(first)], [a * math.sin(last)]])
-
-    def single(self) -> tuple[float, float, float] | None:
-        """Amplitude, frequency and phase as numbers; None where they are arrays of several, or of torch."""
-        a, w, p = self.amplitude, self.omega, self.phase
-        if is_torch(w) or a.shape != (1,) or w.shape != (1,) or p.shape != (1,):
-            return None
-        return a.item(), w.item(), p.item()
 
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values

@@ -72,7 +72,7 @@ def input_data(
         (array([0.5]), array([3.]), array([2.]))
     """
     if type(x) is Sine and width == len(delays) == 1 and len(edges) == 2:
-        wave = x.single()
+        wave = x.single
         if wave is not None:
             return InputData(edges, NO_PIECE, *_one_wave(*wave, delays[0]))
     parts: list[Signal] = []
@@ -153,7 +153,7 @@ def _one_wave(a: float, w: float, p: float, delay: float) -> Wave:
 
 def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
     width, lanes = columns.stop - columns.start, shape[0]
-    one = part.single()
+    one = part.single
     if shape == (1, 1) and one is not None:
         omega, sine, cosine = _one_wave(*one, delay)
         return [(omega[0], sine[0], cosine[0])]
@@ -162,7 +162,7 @@ def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], bat
         phase = phase - omega * delay
     sine, cosine = amplitude * np.cos(phase), amplitude * np.sin(phase)
     if shape[1] == width and (width == 1 or part.omega.shape[-1] == 1):
-        return [(np.ascontiguousarray(omega[:, 0]), sine, cosine)]
+        return [(omega[:, 0].copy(), sine, cosine)]
     distinct, which = np.unique(omega, axis=1, return_inverse=True)
     waves = []
     for j in range(distinct.shape[1]):
