@@ -76,9 +76,9 @@ def solve_lanes(
             if who[lane] < 0 and following < count:
                 _load(following, lane, start, s, K, h)
                 _load_model(following // each, lane, AB, C, phi, W, V, base)
-                load_input(following, 0, lane, data, poly, waves, origin)
                 who[lane], t[lane], before[lane] = following, edges[0], 1.0
                 segment[lane], sample[lane], taken[lane], refused[lane] = 0, 0, 0, 0
+                load_input(following, segment[lane], lane, data, poly, waves, origin)
                 following += 1
                 busy += 1
             left, trial = edges[segment[lane] + 1] - t[lane], h[lane]
