@@ -220,8 +220,8 @@ def steps(
             store(W, weight + o, over(spread(1.0), fma(most, spread(rtol), spread(atol))))
         while True:  # until the coefficients are finite in units of ``scale``
             if not few or K > 1 or count > 1:  # the first wave is left to _few_coefficients
-                factor, first = (scale, 1) if few else (1.0, 0)
-                forcing_coefficients(known, t - a, scale, factor, first, order, inverse, W, G)
+                factor, left = (scale, 1) if few else (1.0, 0)
+                forcing_coefficients(known, t - a, scale, factor, left, order, inverse, W, G)
             for o in range(0, width, WIDTH):
                 first = times(load(W, rate + o), spread(scale))
                 store(W, S + width + o, first)
