@@ -12,8 +12,8 @@ kernels.series.
 
 from __future__ import annotations
 
+import operator
 from functools import reduce
-from operator import add
 from typing import Any
 
 from llvmlite import ir
@@ -43,7 +43,35 @@ def _plus_product(rest: Lanes, columns: list[Lanes], x: Lanes) -> Lanes:
 
 def _sum(terms: list[Lanes]) -> list[Lanes]:
     """The terms added up in their order; none of none."""
-    return [reduce(add, terms)] if terms else []
+    return [reduce(operator.add, terms)] if terms else []
+
+
+def _matrices(builder: Any, M: Any, states: int) -> list[list[Lanes]]:
+    """The columns of A and of B, as kernels.panels packs them."""
+    places = [[ir.Constant(LONG, (2 + n * WIDTH + j) * WIDTH) for j in range(states)] for n in range(2)]
+    return [[_at(builder, M, place) for place in columns] for columns in places]
+
+
+def _at(builder: Any, start: Any, index: Any) -> Lanes:
+    return Lanes(builder, builder.load(entry(builder, start, index), align=8))
+
+
+def _linear(states: int) -> Any:
+    """A kernel's function (M, W, s, r, to): W[to :] += A W[s :] + B W[r :]."""
+
+    @intrinsic
+    def add(typing: Any, M: Any, W: Any, s: Any, r: Any, to: Any) -> Any:
+        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            M, W, *places = given
+            s, r, total = (_at(builder, W, place) for place in places)
+            A, B = _matrices(builder, M, states)
+            total = _plus_product(_plus_product(total, A, s), B, r)
+            builder.store(total.value, entry(builder, W, places[2]), align=8)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64] * 5), build
+
+    return add
 
 
 def _unrolled(order: int, states: int) -> Any:
@@ -61,7 +89,7 @@ def _unrolled(order: int, states: int) -> Any:
             sigmoid, M, scale, W, rows, F, *wave = given
 
             def at(start: Any, index: Any) -> Lanes:
-                return Lanes(builder, builder.load(entry(builder, start, index), align=8))
+                return _at(builder, start, index)
 
             def put(value: Lanes, index: Any) -> None:
                 builder.store(value.value, entry(builder, W, index), align=8)
@@ -75,10 +103,7 @@ def _unrolled(order: int, states: int) -> Any:
                 return builder.add(start, ir.Constant(LONG, k * WIDTH))
 
             factor = number(scale)
-            A, B = (
-                [at(M, ir.Constant(LONG, (2 + n * WIDTH + j) * WIDTH)) * factor for j in range(states)]
-                for n in range(2)
-            )
+            A, B = ([column * factor for column in columns] for columns in _matrices(builder, M, states))
             T, R, q = {1: at(W, row(1, 1))}, {0: at(W, row(2, 0))}, {0: at(W, row(3, 0)) * -0.5}
             half = builder.select(sigmoid, ir.Constant(ir.DoubleType(), 0.5), ir.Constant(ir.DoubleType(), 0.0))
             first = R[0] - number(half)
@@ -112,3 +137,4 @@ def _unrolled(order: int, states: int) -> Any:
 
 
 two_15, two_20, four_15, four_20 = _unrolled(15, 2), _unrolled(20, 2), _unrolled(15, 4), _unrolled(20, 4)
+two_linear, four_linear = _linear(2), _linear(4)

@@ -9,7 +9,7 @@ from numba import njit
 
 from ode2rnn.kernels.codes import SIGMOID
 from ode2rnn.kernels.elementwise import BIAS, LOOP, ROUND, SCALAR, SHIFT
-from ode2rnn.kernels.few_series import four_15, four_20, two_15, two_20
+from ode2rnn.kernels.few_series import four_15, four_20, four_linear, two_15, two_20, two_linear
 from ode2rnn.kernels.forcing import Known, forcing_at, forcing_coefficients, start_segment
 from ode2rnn.kernels.linear import Matrices, add_linear
 from ode2rnn.kernels.power import EXP2, LOG2
@@ -54,7 +54,12 @@ def _rate(
     forcing_at(known, t, u, W, r + 2 * width)
     if readout:
         warp_rows(code, width, W, s, r, r + width)
-    add_linear(matrices, W, s, r, r + 2 * width, 0 * width)  # for a literal 0 it would be compiled once more
+    if d <= 2:
+        two_linear(matrices[0], W, s, r, r + 2 * width)
+    elif d <= WIDTH:
+        four_linear(matrices[0], W, s, r, r + 2 * width)
+    else:
+        add_linear(matrices, W, s, r, r + 2 * width, 0 * width)  # for a literal 0 it would be compiled once more
 
 
 @njit(**SCALAR)

@@ -106,10 +106,12 @@ def adopt(problem: Problem, solution: Solution, members: list[Steps], batch: tup
         StepError: one of them stopped before the end.
     """
     members = [_before_overflow(member) for member in members]
-    end = min([member.end for member in members])
-    whole = Bundle(tuple(members), batch) if batch else members[0]
+    whole, end, steps = members[0], members[0].end, members[0].steps
+    if batch:
+        whole = Bundle(tuple(members), batch)
+        end, steps = min(member.end for member in members), max(member.steps for member in members)
     if end > problem.span[0]:
-        solution.adopt(whole, end, max([member.steps for member in members]))
+        solution.adopt(whole, end, steps)
     if end < problem.span[1]:
         check_step((end, end), end, 0.0, whole(np.array([end])) if end > problem.span[0] else problem.s0)
 
