@@ -106,7 +106,8 @@ def adopt(problem: Problem, solution: Solution, members: list[Steps], batch: tup
         StepError: one of them stopped before the end.
     """
     members = [_before_overflow(member) for member in members]
-    whole, end, steps = members[0], members[0].end, members[0].steps
+    whole: Steps | Bundle = members[0]
+    end, steps = members[0].end, members[0].steps
     if batch:
         whole = Bundle(tuple(members), batch)
         end, steps = min(member.end for member in members), max(member.steps for member in members)
