@@ -124,7 +124,7 @@ def _block(
     every = np.empty((int(ticks.max()), size) if kept else (0, 0))
     sweep_block(
         activation_code(model.activation),
-        (np.zeros((0, 0)) if basis.identity else basis.V, *(np.ascontiguousarray(m) for m in matrices)),
+        tuple(np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices)),
         tuple(_rows(factor[pad], basis.pairs) for factor in (w, p_0, p_1)),
         steps[block][pad],
         basis.pairs,

@@ -17,8 +17,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ode2rnn.kernels.codes import SIGMOID, TANH
 from ode2rnn.kernels.elementwise import LOOP, warp
+from ode2rnn.kernels.lane_tiles import advance, show
 from ode2rnn.kernels.product import LANES, add_product
+from ode2rnn.kernels.tile import start_of
 
 
 @njit(**LOOP)
@@ -61,7 +64,8 @@ def sweep_block(
     z, turned, f, before, s = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     delayed, x_lanes, ones = np.zeros(size), np.zeros(m * LANES), np.ones(LANES)
     r = np.zeros((depth, size))  # r[n] at n % depth
-    factor = h if scaled else ones
+    factor, bias, shared = h if scaled else ones, np.zeros(d), x.shape[2] == 1
+    smooth = code in (TANH, SIGMOID)
     for i in range(d):
         for lane in range(LANES):
             z[i * LANES + lane] = start[0][i]
@@ -73,33 +77,45 @@ def sweep_block(
                 r[k, i * LANES + lane] = start[1 if k == depth - 1 else 2][i] * factor[lane]
     add_product(VB, delayed, before)
     for n in range(longest):
-        known = z if scaled else f
+        for i in range(d):
+            bias[i] = phi[i]
+            for k in range(m if shared else 0):
+                bias[i] += VC[i, k] * x[n, k, 0]
         if not scaled:
-            for j in range(size):
-                f[j] = 0.0
-        _add_known(phi, VC, x[n], factor, x_lanes, known)
+            for i in range(d):
+                for lane in range(LANES):
+                    f[i * LANES + lane] = bias[i]
+        if not shared:
+            for k in range(m):
+                for lane in range(LANES):
+                    x_lanes[k * LANES + lane] = x[n, k, lane] * factor[lane]
+            add_product(VC, x_lanes, z if scaled else f)
         past = r[n % depth]
         if shortest < depth:
             _delay(r, n, lags, delayed)
             past = delayed
-        add_product(VB, past, known)
-        _multiply(rule[0], pairs, z, turned, False)
-        if not scaled:
+        if scaled:
+            extra = (start_of(bias), start_of(h))
+            advance(start_of(VB), d, start_of(past), start_of(z), extra, start_of(rule[0]), pairs, start_of(turned))
+        else:
+            add_product(VB, past, f)
+            _multiply(rule[0], pairs, z, turned, False)
             _multiply(rule[1], pairs, f, turned, True)
             if len(rule[2]) > 0:
                 _multiply(rule[2], pairs, before, turned, True)
         z, turned = turned, z
         f, before = before, f
-        if len(V) > 0:
-            for j in range(size):
-                s[j] = 0.0
-            add_product(V, z, s)
+        now = r[n % depth]
+        if smooth and len(V) > 0:
+            show(code == TANH, start_of(V), d, start_of(z), start_of(factor), start_of(s), start_of(now))
         else:
             for j in range(size):
-                s[j] = z[j]
-        warp(code, s, r[n % depth])
-        if scaled:
-            _scale(r[n % depth], h)
+                s[j] = 0.0 if len(V) > 0 else z[j]
+            if len(V) > 0:
+                add_product(V, z, s)
+            warp(code, s, now)
+            if scaled:
+                _scale(now, h)
         if ranged and n >= first:
             _bound(s, n, settled <= n < soonest, skips, ticks, low, high)
         if len(states) > 0:
@@ -146,27 +162,6 @@ def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool
         for j in range(LANES):
             out[j] = factor[j] * z[j] + factor[LANES + j] * z[LANES + j]
             out[LANES + j] = factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
-
-
-@njit(**LOOP)
-def _add_known(
-    phi: np.ndarray, VC: np.ndarray, x: np.ndarray, factor: np.ndarray, x_lanes: np.ndarray, out: np.ndarray
-) -> None:
-    """out += (phi + C x) factor, for inputs x (m, 1) of all lanes, or (m, LANES)."""
-    m, shared = x.shape[0], x.shape[1] == 1
-    for i in range(len(phi)):
-        total = phi[i]
-        if shared:
-            for k in range(m):
-                total += VC[i, k] * x[k, 0]
-        row = out[i * LANES :]
-        for lane in range(LANES):
-            row[lane] += total * factor[lane]
-    if not shared:
-        for k in range(m):
-            for lane in range(LANES):
-                x_lanes[k * LANES + lane] = x[k, lane] * factor[lane]
-        add_product(VC, x_lanes, out)
 
 
 @njit(**LOOP)
