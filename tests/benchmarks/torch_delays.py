@@ -8,10 +8,13 @@ The products of one run, forward and backward, are noted with their shapes and d
 from __future__ import annotations
 
 import argparse
+import os
 import time
 from collections.abc import Callable
 from statistics import median
 from typing import Any
+
+os.environ.update(OPENBLAS_NUM_THREADS="1", OMP_NUM_THREADS="1")  # read when NumPy and SciPy are imported
 
 import numpy as np
 import torch
