@@ -63,22 +63,31 @@ def _plus_product(builder: Any, start: Tile, w: Any, k: Any, z: Any) -> Tile:
     return [[builder.load(place) for place in row] for row in sums]
 
 
-def _show(rows: int, warp: Callable[[Lanes], Lanes]) -> Any:
-    """A kernel's function (w, k, z, h, s, r): s = V z and r = h G(s), for rows of V at w."""
+def _show(rows: int) -> Any:
+    """A kernel's function (is_tanh, w, k, z, h, s, r): s = V z and r = h G(s), for rows of V at w."""
 
     @intrinsic
-    def show(typing: Any, w: Any, k: Any, z: Any, h: Any, s: Any, r: Any) -> Any:
+    def show(typing: Any, is_tanh: Any, w: Any, k: Any, z: Any, h: Any, s: Any, r: Any) -> Any:
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-            w, k, z, h, s, r = given
+            is_tanh, w, k, z, h, s, r = given
             nothing = [[ir.Constant(KIND, None)] * VECTORS] * rows
-            for i, row in enumerate(_plus_product(builder, nothing, w, k, z)):
-                for v, value in enumerate(row):
-                    _store(builder, value, s, i, v)
-                    factor = Lanes(builder, _load(builder, h, 0, v))
-                    _store(builder, (warp(Lanes(builder, value)) * factor).value, r, i, v)
+            states = _plus_product(builder, nothing, w, k, z)
+
+            def finish(warp: Callable[[Lanes], Lanes]) -> None:
+                for i, row in enumerate(states):
+                    for v, value in enumerate(row):
+                        _store(builder, value, s, i, v)
+                        factor = Lanes(builder, _load(builder, h, 0, v))
+                        _store(builder, (warp(Lanes(builder, value)) * factor).value, r, i, v)
+
+            with builder.if_else(is_tanh) as (then, otherwise):
+                with then:
+                    finish(tanh)
+                with otherwise:
+                    finish(sigmoid)
             return context.get_dummy_value()
 
-        return types.void(*[types.int64] * 6), build
+        return types.void(types.boolean, *[types.int64] * 6), build
 
     return show
 
@@ -134,8 +143,7 @@ def _advance(rows: int) -> Any:
 
 
 _advance_most, _advance_2, _advance_1 = (_advance(rows) for rows in (MOST_ROWS, 2, 1))
-_tanh_most, _tanh_2, _tanh_1 = (_show(rows, tanh) for rows in (MOST_ROWS, 2, 1))
-_sigmoid_most, _sigmoid_2, _sigmoid_1 = (_show(rows, sigmoid) for rows in (MOST_ROWS, 2, 1))
+_show_most, _show_2, _show_1 = (_show(rows) for rows in (MOST_ROWS, 2, 1))
 
 
 @njit(**LOOP)
@@ -166,18 +174,12 @@ def show(is_tanh: bool, V: int, d: int, z: int, h: int, s: int, r: int) -> None:
         while i < d:
             row = 8 * i * LANES + shift
             w, s_i, r_i = V + 8 * i * d, s + row, r + row
-            rows = MOST_ROWS if d - i >= MOST_ROWS else 2 if d - i >= 2 else 1
-            if is_tanh:
-                if rows == MOST_ROWS:
-                    _tanh_most(w, d, z + shift, h + shift, s_i, r_i)
-                elif rows == 2:
-                    _tanh_2(w, d, z + shift, h + shift, s_i, r_i)
-                else:
-                    _tanh_1(w, d, z + shift, h + shift, s_i, r_i)
-            elif rows == MOST_ROWS:
-                _sigmoid_most(w, d, z + shift, h + shift, s_i, r_i)
-            elif rows == 2:
-                _sigmoid_2(w, d, z + shift, h + shift, s_i, r_i)
+            if d - i >= MOST_ROWS:
+                _show_most(is_tanh, w, d, z + shift, h + shift, s_i, r_i)
+                i += MOST_ROWS
+            elif d - i >= 2:
+                _show_2(is_tanh, w, d, z + shift, h + shift, s_i, r_i)
+                i += 2
             else:
-                _sigmoid_1(w, d, z + shift, h + shift, s_i, r_i)
-            i += rows
+                _show_1(is_tanh, w, d, z + shift, h + shift, s_i, r_i)
+                i += 1
