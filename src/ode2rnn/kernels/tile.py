@@ -49,6 +49,15 @@ def start_of(typing: Any, array: Any) -> Any:
     return types.int64(array), build
 
 
+def fetch(builder: Any, pointer: Any) -> None:
+    """Have the processor bring what is at a pointer near, without waiting for it."""
+    byte = ir.IntType(8).as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [byte, INT, INT, INT])
+    call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    to_write, nearest, data = 1, 3, 1
+    builder.call(call, [builder.bitcast(pointer, byte), *(ir.Constant(INT, n) for n in (to_write, nearest, data))])
+
+
 def _tile(rows: int, panels: int = 1) -> Any:
     """C += Z W for ``rows`` rows and a panel: Z at z + i row + p step, W at w + p w_step, C at c + i c_row.
 
@@ -112,11 +121,11 @@ def _tile(rows: int, panels: int = 1) -> Any:
             sums = [
                 [[cgutils.alloca_once(builder, lanes) for _ in range(wide)] for _ in range(rows)] for _ in range(ways)
             ]
-            for way, by_row in enumerate(sums):
-                for i in range(rows):
-                    for v in range(wide):
-                        start = builder.load(result(i, v), align=size) if way == 0 else ir.Constant(lanes, None)
-                        builder.store(start, by_row[i][v])
+            for i in range(rows):
+                for v in range(wide):
+                    fetch(builder, result(i, v))  # it is needed when the sum is there
+                    for by_row in sums:
+                        builder.store(ir.Constant(lanes, None), by_row[i][v])
             rounds = builder.sdiv(k, number(ways))
             with cgutils.for_range(builder, rounds) as loop:
                 p = builder.mul(loop.index, number(ways))
@@ -128,9 +137,9 @@ def _tile(rows: int, panels: int = 1) -> Any:
                     add(builder.add(done, loop.index), sums[0])
             for i in range(rows):
                 for v in range(wide):
-                    total = builder.load(sums[0][i][v])
-                    for way in range(1, ways):
-                        total = builder.fadd(total, builder.load(sums[way][i][v]))
+                    total = builder.load(result(i, v), align=size)
+                    for by_row in sums:
+                        total = builder.fadd(total, builder.load(by_row[i][v]))
                     builder.store(total, result(i, v), align=size)
             return context.get_dummy_value()
 
