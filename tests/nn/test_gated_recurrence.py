@@ -153,6 +153,27 @@ def test_compiled_and_plain_agree_at_every_size(extended: bool, dtype: torch.dty
     check_kernels(size, dtype, "full", True, 2 * extended, extended, extended)
 
 
+# which are taken four ticks at a time: ticks, weights and panels that are not whole fours, many and few sequences
+@pytest.mark.parametrize("size", [(9, 30, 33, 48), (130, 1, 16, 7), (3, 140, 17, 6), (1, 2, 40, 5), (18, 8, 16, 64)])
+@pytest.mark.parametrize("context", [3, 4, 5, 9])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
+@pytest.mark.parametrize("extended", [False, True])
+def test_compiled_and_plain_agree_on_windows(extended: bool, dtype: torch.dtype, context: int, size: tuple) -> None:
+    check_kernels(size, dtype, "full" if extended else None, extended, context, extended, extended)
+
+
+@pytest.mark.parametrize("value", [1e6, -1e6, torch.nan, torch.inf])
+@pytest.mark.parametrize("tick", [8, 9, 10, 11])
+def test_a_great_input_is_not_felt_before_its_first_window(tick: int, value: float) -> None:
+    torch.manual_seed(11)
+    x, s, v, weights = inputs((20, 2, 16, 5), context=4)
+    expected = recur(x, s, v, weights)[0]
+    x[tick] = value
+    found = recur(x, s, v, weights)[0]
+    assert difference([found[: tick - 3]], [expected[: tick - 3]]) < 1e-13
+    assert not torch.allclose(found[tick - 3], expected[tick - 3])
+
+
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "plain"])
 class TestBothPasses:
     @pytest.fixture(autouse=True)
