@@ -205,7 +205,7 @@ def clear(typing: Any, zero: Any, address: Any, count: Any) -> Any:
 
 
 tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
-tile_1_by_4, tile_1_by_2 = _tile(1, 4), _tile(1, 2)
+tile_1_by_4, tile_1_by_2, tile_4_by_2 = _tile(1, 4), _tile(1, 2), _tile(4, 2)
 
 
 @njit(**FREE)
@@ -229,6 +229,22 @@ def _strip(
         else:
             tile_1(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
             i += 1
+
+
+@njit(**FREE)
+def _pair(
+    zero: float, z: int, row: int, step: int, w: int, w_step: int, w_panel: int, rows: int, k: int, c: int, c_row: int,
+    size: int,
+) -> None:  # fmt: skip
+    """The same for two panels, w_panel numbers apart, whose results stand one after the other."""
+    i = 0
+    while i + 4 <= rows and MOST_ROWS >= 8:
+        tile_4_by_2(zero, z + i * row * size, row, step, w, w_step, w_panel, k, c + i * c_row * size, c_row)
+        i += 4
+    if i < rows:
+        z, c = z + i * row * size, c + i * c_row * size
+        _strip(zero, z, row, step, w, w_step, rows - i, k, c, c_row, size)
+        _strip(zero, z, row, step, w + w_panel * size, w_step, rows - i, k, c + w_step * size, c_row, size)
 
 
 @njit(**FREE)
@@ -274,8 +290,12 @@ def add_product_at(
     """The same for rows of Z and of C that are ``row`` and ``c_row`` numbers apart, all given by addresses."""
     size, whole = width_of(zero), m // width
     first = _row(zero, z, w, k, width, c, whole, size) if rows == 1 else 0
-    for j in range(first, whole):
-        _strip(zero, z, row, 1, w + j * k * width * size, width, rows, k, c + j * width * size, c_row, size)
+    while first + 1 < whole:
+        w_j, c_j = w + first * k * width * size, c + first * width * size
+        _pair(zero, z, row, 1, w_j, width, k * width, rows, k, c_j, c_row, size)
+        first += 2
+    if first < whole:
+        _strip(zero, z, row, 1, w + first * k * width * size, width, rows, k, c + first * width * size, c_row, size)
     if whole * width < m:
         clear(zero, scratch, rows * width)
         _strip(zero, z, row, 1, w + whole * k * width * size, width, rows, k, scratch, width, size)
