@@ -12,7 +12,7 @@ from torch import Tensor
 from ode2rnn.kernels.toom import PARTS, WIDE
 from ode2rnn.nn.gated_weights import EXTERNAL, INPUTS, LETTERS, PLAIN, Weights
 
-SUM_ROWS = 512  # of which the weight gradients are taken at once
+SUM_ROWS = 256  # of which the weight gradients are taken at once
 INPUT_ROWS = 32  # of which the input terms are taken at once
 BEGIN = 16  # whatever has a place of its own begins at a multiple of so many numbers
 LEAST_INPUTS = 16  # from which windows are taken four ticks at a time,
