@@ -9,7 +9,7 @@ from __future__ import annotations
 from numba import njit
 
 from ode2rnn.kernels.gates import copy, copy_by_8
-from ode2rnn.kernels.tile import FREE, _strip, clear, width_of
+from ode2rnn.kernels.tile import FREE, _pair, _strip, clear, width_of
 
 STRIPE = 8  # columns of Z in a block: the most rows of a tile
 
@@ -45,9 +45,12 @@ def add_outer_at(
         shift = i % STRIPE
         some = min(STRIPE - shift, end - i)
         z = left + ((i - shift) * most + shift) * size
-        for j in range(0, columns, width):
-            c = out + ((i - begin) * out_row + j) * size
-            _strip(zero, z, 1, STRIPE, right + j * most * size, width, some, rows, c, out_row, size)
+        for j in range(0, columns, 2 * width):
+            v, c = right + j * most * size, out + ((i - begin) * out_row + j) * size
+            if j + width < columns:
+                _pair(zero, z, 1, STRIPE, v, width, most * width, some, rows, c, out_row, size)
+            else:
+                _strip(zero, z, 1, STRIPE, v, width, some, rows, c, out_row, size)
         i += some
 
 
