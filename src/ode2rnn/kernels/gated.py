@@ -87,8 +87,8 @@ def forward(
     """v[0 .. N-1] (N, batch, d_v), and s[N-1] and v[N-1] apart, from s[-1] = s and v[-1] = v.
 
     G (ring, batch, gates) keeps ``ring`` ticks, and S (N + 1, batch, d) all where ``keep``, else one; inputs are taken
-    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr; q, windows and scratch
-    are room to work in.
+    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr, and where ``fours`` is not
+    0 their parts (windows.py) to W_parts; q, windows, x_parts and scratch are room to work in.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -208,7 +208,8 @@ def backward(
     V_bar, s_bar and v_bar are the gradients of v[0 .. N-1], s[N-1] and v[N-1], 0 for none; s_out and v_out become those
     of s[-1] and v[-1]. The packed weights of ``letters`` go to W_x ... W_qdr. Z, chi and q keep ``block`` ticks, of
     which the sums are taken at once, ``most`` rows at a time, packed in left and right; ``few`` says that x has so few
-    columns that its sum is taken the other way, and stands transposed. Rows of Z are z_row numbers apart.
+    columns that its sum is taken the other way, and stands transposed. Rows of Z are z_row numbers apart. Where
+    ``fours`` is not 0, the sum for x is kept by its parts in totals until the end.
     """
     size = width_of(zero)
     gates = 5 if external else 4
