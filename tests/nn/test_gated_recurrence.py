@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ode2rnn.kernels import plain
 from ode2rnn.nn import gated_compiled
+from ode2rnn.nn.gated_layout import sizes_of
 from ode2rnn.nn.gated_recurrence import recur
 from ode2rnn.nn.gated_weights import LETTERS
 
@@ -160,6 +161,17 @@ def test_compiled_and_plain_agree_at_every_size(extended: bool, dtype: torch.dty
 @pytest.mark.parametrize("extended", [False, True])
 def test_compiled_and_plain_agree_on_windows(extended: bool, dtype: torch.dtype, context: int, size: tuple) -> None:
     check_kernels(size, dtype, "full" if extended else None, extended, context, extended, extended)
+
+
+@pytest.mark.parametrize(("context", "m", "greatest", "fours"), [
+    *((0, 16, 1.0, 0), (2, 16, 1.0, 0), (3, 16, 1.0, 1), (4, 16, 1.0, 1), (5, 16, 1.0, 2), (9, 16, 1.0, 3)),
+    *((4, 15, 1.0, 0), (4, 16, 100.0, 1), (4, 16, -101.0, 0), (4, 16, 101.0, 0), (4, 16, torch.nan, 0)),
+])  # fmt: skip
+def test_which_windows_are_taken_in_fours(context: int, m: int, greatest: float, fours: int) -> None:
+    x, _, _, weights = inputs((6, 2, m, 5), context=context)
+    x = x.clamp(-1.0, 1.0)
+    x[3, 1, 7] = greatest
+    assert sizes_of(x, weights, 16).fours == fours
 
 
 @pytest.mark.parametrize("value", [1e6, -1e6, torch.nan, torch.inf])
