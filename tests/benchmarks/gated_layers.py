@@ -10,10 +10,8 @@ system at every step, each variant runs alone in a process of its own, and the p
 torch.nn.LSTM has no peepholes. The augmented layer is compared with two loops under torch's automatic differentiation:
 the layer's cell stepped by run(), which is the plain one, and, with nothing asked, a loop that has all gates in one
 matrix and the products of the inputs taken out ("stacked"). Over products: the time divided by what torch's own matrix
-product takes for as many multiplications of large matrices, those of windows one by one, though the layer takes four
-ticks of four weights by 7 products instead of 16 (kernels/toom.py). Memory: the most that a step adds to the process,
-with the gradient of the outputs and what stays for the next step, in units of one number for each tick, sequence and
-state.
+product takes for as many multiplications of large matrices. Memory: the most that a step adds to the process, with the
+gradient of the outputs and what stays for the next step, in units of one number for each tick, sequence and state.
 """
 
 from __future__ import annotations

@@ -30,8 +30,6 @@ from ode2rnn.kernels.gates import (
 )
 from ode2rnn.kernels.outer import add_outer_at, add_outer_of_few, pack_panels, pack_stripes
 from ode2rnn.kernels.tile import FREE, add_product_at, clear, put_at, width_of
-from ode2rnn.kernels.toom import PARTS
-from ode2rnn.kernels.windows import add_window_sums, add_windows, pack_windows, put_window_sums
 
 
 @njit(**FREE)
@@ -59,7 +57,6 @@ def forward(
     peephole: int,
     projected: bool,
     width: int,
-    fours: int,
     block: int,
     ring: int,
     keep: bool,
@@ -73,12 +70,10 @@ def forward(
     W_s: int,
     W_scr: int,
     W_qdr: int,
-    W_parts: int,
     S: int,
     G: int,
     q: int,
     windows: int,
-    x_parts: int,
     scratch: int,
     V: int,
     s_last: int,
@@ -87,8 +82,8 @@ def forward(
     """v[0 .. N-1] (N, batch, d_v), and s[N-1] and v[N-1] apart, from s[-1] = s and v[-1] = v.
 
     G (ring, batch, gates) keeps ``ring`` ticks, and S (N + 1, batch, d) all where ``keep``, else one; inputs are taken
-    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr, and where ``fours`` is not
-    0 their parts (windows.py) to W_parts; q, windows, x_parts and scratch are room to work in.
+    for ``block`` ticks at a time. The packed weights of ``letters`` go to W_x ... W_qdr; q, windows and scratch
+    are room to work in.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -96,28 +91,19 @@ def forward(
     first = d if external else 0  # where the inputs go
     s_step = batch * d * size if keep else 0
     cu, cs, cx, cr, xi = d * size, 2 * d * size, 3 * d * size, (gates - 1) * d * size, 5 * d * size
-    deep = 4 * fours if fours else window
-    pack_forward(zero, letters, gates, m, d, d_v, window, deep, peephole, width, W_x, W_v, bias, W_s, W_scr, W_qdr)
-    if fours:
-        pack_windows(zero, W_x, fours, m, x_row, width, W_parts)
+    pack_forward(zero, letters, gates, m, d, d_v, window, peephole, width, W_x, W_v, bias, W_s, W_scr, W_qdr)
     copy(zero, 1, batch * d, (s, 0, S, 0))
     for n in range(ticks):
         if n % block == 0:
             last = min(n + block, ticks)
             g = G + (n % ring) * batch * g_row * size
-            rows, k, z = (last - n) * batch, window * m, x + n * batch * m * size
-            copy(zero, rows, first if fours else g_row, (bias, 0, g, g_row))
-            if fours:
-                groups, b_x, g_x = -(-(last - n) // 4), bias + first * size, g + first * size
-                add_windows(
-                    zero, x, n, groups, ticks, batch, m, fours, W_parts, x_row, width, windows, x_parts, scratch,
-                    b_x, g_x, g_row,
-                )  # fmt: skip
-            else:
-                if window > 1:
-                    z = windows
-                    gather_windows(zero, x, n, last, ticks, batch, m, window, windows)
-                add_product_at(zero, z, k, rows, W_x, k, width, scratch, g + first * size, g_row, x_row)
+            copy(zero, (last - n) * batch, g_row, (bias, 0, g, g_row))
+            z = x + n * batch * m * size
+            if window > 1:
+                z = windows
+                gather_windows(zero, x, n, last, ticks, batch, m, window, windows)
+            rows, k = (last - n) * batch, window * m
+            add_product_at(zero, z, k, rows, W_x, k, width, scratch, g + first * size, g_row, x_row)
         g = G + (n % ring) * batch * g_row * size
         s_past, s_next = S + n * s_step, S + (n + 1) * s_step
         v_next = V + n * batch * d_v * size
@@ -163,7 +149,6 @@ def backward(
     peephole: int,
     projected: bool,
     width: int,
-    fours: int,
     block: int,
     most: int,
     few: bool,
@@ -188,10 +173,6 @@ def backward(
     q_bar: int,
     left: int,
     right: int,
-    windows: int,
-    x_parts: int,
-    z_parts: int,
-    totals: int,
     scratch: int,
     s_out: int,
     v_out: int,
@@ -208,8 +189,7 @@ def backward(
     V_bar, s_bar and v_bar are the gradients of v[0 .. N-1], s[N-1] and v[N-1], 0 for none; s_out and v_out become those
     of s[-1] and v[-1]. The packed weights of ``letters`` go to W_x ... W_qdr. Z, chi and q keep ``block`` ticks, of
     which the sums are taken at once, ``most`` rows at a time, packed in left and right; ``few`` says that x has so few
-    columns that its sum is taken the other way, and stands transposed. Rows of Z are z_row numbers apart. Where
-    ``fours`` is not 0, the sum for x is kept by its parts in totals until the end.
+    columns that its sum is taken the other way, and stands transposed. Rows of Z are z_row numbers apart.
     """
     size = width_of(zero)
     gates = 5 if external else 4
@@ -220,8 +200,6 @@ def backward(
     s_step, v_step = batch * d * size, batch * d_v * size
     cu, cs, cx, cr, xi = d * size, 2 * d * size, 3 * d * size, (gates - 1) * d * size, 5 * d * size
     pack_backward(zero, letters, gates, m, d, d_v, window, peephole, width, W_x, W_v, W_s, W_scr, W_qdr)
-    if fours:
-        clear(zero, totals, -(-x_row // width) * fours * PARTS * m * width)
     psi = s_out
     if s_bar:
         copy(zero, 1, batch * d, (s_bar, 0, psi, 0))
@@ -279,13 +257,6 @@ def backward(
                         zero, Z + first * size, z_row, rows, W_x + j * x_panels, x_row, width, scratch,
                         x_bar + (n + j) * batch * m * size, m, m,
                     )  # fmt: skip
-        if fours and sum_x:
-            groups = -(-count // 4)
-            clear(zero, Z + count * batch * z_row * size, (4 * groups - count) * batch * z_row)
-            add_window_sums(
-                zero, x, n, groups, ticks, batch, m, fours, Z + first * size, z_row, x_row, width, windows, x_parts,
-                z_parts, totals,
-            )  # fmt: skip
         for begin in range(0, count * batch, most):
             rows = min(most, count * batch - begin)
             z_rows = Z + begin * z_row * size
@@ -294,7 +265,7 @@ def backward(
                 put_at(zero, scratch, 1.0)
                 add_outer_of_few(zero, scratch, 0, 0, 1, z_rows, z_row, gates * d, rows, width, sum_b)
             pack_stripes(zero, z_rows, z_row, g_row, rows, most, left)
-            for j in range(window if sum_x and not fours else 0):
+            for j in range(window if sum_x else 0):
                 some, x_rows = min(rows, (ticks - j) * batch - past), x + (past + j * batch) * m * size
                 if some > 0 and few:
                     out = sum_x + j * m * x_up * size
@@ -319,7 +290,5 @@ def backward(
                 pack_stripes(zero, chi + begin * d_v * size, d_v, d_v, rows, most, left)
                 pack_panels(zero, q + begin * d * size, d, d, rows, most, width, right)
                 add_outer_at(zero, left, 0, d_v, right, d, rows, most, width, sum_qdr)
-    if fours and sum_x:
-        put_window_sums(zero, totals, window, m, x_row, width, x_parts, sum_x, m_up)
     clear(zero, v_out, batch * d_v)
     add_product_at(zero, Z, z_row, batch, W_v, gates * d, width, scratch, v_out, d_v, d_v)

@@ -49,7 +49,6 @@ def pack_forward(
     d: int,
     d_v: int,
     window: int,
-    deep: int,
     peephole: int,
     width: int,
     W_x: int,
@@ -61,10 +60,10 @@ def pack_forward(
 ) -> None:
     """W_x, W_v, W_s of cu, cs and cx, W_scr and W_qdr for the forward pass; diagonals are left as they are.
 
-    The inputs of W_x are those of a whole window, one tick after the other, of ``deep`` ticks with zeros at the end.
+    The inputs of W_x are those of a whole window, one tick after the other.
     """
     size = width_of(zero)
-    clear(zero, W_x, -(-gates * d // width) * deep * m * width)
+    clear(zero, W_x, -(-gates * d // width) * window * m * width)
     clear(zero, W_v, -(-gates * d // width) * d_v * width)
     clear(zero, bias, (gates + 1) * d)
     if peephole == FULL:
@@ -76,7 +75,7 @@ def pack_forward(
             continue
         for j in range(window):
             to = W_x + j * m * width * size
-            columns(zero, letters[X + i] + j * d * m * size, d, m, at_x * d, width, deep * m, to)
+            columns(zero, letters[X + i] + j * d * m * size, d, m, at_x * d, width, window * m, to)
         columns(zero, letters[V + i], d, d_v, at * d, width, d_v, W_v)
         if letters[B + i]:
             copy(zero, 1, d, (letters[B + i], 0, bias + at * d * size, 0))

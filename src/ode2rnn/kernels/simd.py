@@ -144,15 +144,12 @@ class Stream:
         self.builder.store(value.value, self.pointer, align=self.size)
 
 
-def over_rows(names: Sequence[str | tuple[str, int]], body: Callable[[Any], None], most: int = VECTOR) -> Any:
+def over_rows(names: Sequence[str], body: Callable[[Any], None], most: int = VECTOR) -> Any:
     """A kernel's function (zero, rows, d, places) that runs ``body`` on the streams ``names``.
 
     ``places`` gives for each name the address of its first row and the step from row to row, in numbers; rows are d
-    long; ``zero`` gives the precision. At most ``most`` numbers are taken at a time. (name, count) is a list of as many
-    streams, and the third number of its place the step from one to the next.
+    long; ``zero`` gives the precision. At most ``most`` numbers are taken at a time.
     """
-    counts = [(name, 0) if isinstance(name, str) else name for name in names]
-    total = sum(3 if count else 2 for _, count in counts)
 
     @intrinsic
     def run(typing: Any, zero: Any, rows: Any, d: Any, places: Any) -> Any:
@@ -162,29 +159,22 @@ def over_rows(names: Sequence[str | tuple[str, int]], body: Callable[[Any], None
 
         def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
             _, rows, d, places = given
-            numbers = iter(cgutils.unpack_tuple(builder, places, total))
-            starts, strides = [], []
-            for _, count in counts:
-                address, stride = next(numbers), next(numbers)
-                first = builder.inttoptr(address, real.as_pointer())
-                apart = next(numbers) if count else None
-                parts = [builder.gep(first, [builder.mul(ir.Constant(LONG, i), apart)]) for i in range(count)]
-                starts.append(parts or [first])
-                strides.append(stride)
+            numbers = cgutils.unpack_tuple(builder, places, 2 * len(names))
+            starts = [builder.inttoptr(address, real.as_pointer()) for address in numbers[::2]]
 
-            def step(offsets: list[Any], index: Any, lanes: int) -> None:
+            def step(row_starts: list[Any], index: Any, lanes: int) -> None:
                 kind = ir.VectorType(real, lanes).as_pointer()
-                at = SimpleNamespace()
-                for (name, count), parts, offset in zip(counts, starts, offsets, strict=True):
-                    place = builder.add(offset, index)
-                    streams = [
-                        Stream(builder, builder.bitcast(builder.gep(start, [place]), kind), size) for start in parts
-                    ]
-                    setattr(at, name, streams if count else streams[0])
-                body(at)
+                streams = {
+                    name: Stream(builder, builder.bitcast(builder.gep(start, [index]), kind), size)
+                    for name, start in zip(names, row_starts, strict=True)
+                }
+                body(SimpleNamespace(**streams))
 
             with cgutils.for_range(builder, rows) as row:
-                here = [builder.mul(row.index, stride) for stride in strides]
+                here = [
+                    builder.gep(start, [builder.mul(row.index, stride)])
+                    for start, stride in zip(starts, numbers[1::2], strict=True)
+                ]
                 whole = builder.sdiv(d, ir.Constant(LONG, many))
                 with cgutils.for_range(builder, whole) as block:
                     step(here, builder.mul(block.index, ir.Constant(LONG, many)), many)
@@ -193,6 +183,6 @@ def over_rows(names: Sequence[str | tuple[str, int]], body: Callable[[Any], None
                     step(here, builder.add(done, left.index), 1)
             return context.get_dummy_value()
 
-        return types.void(zero, types.int64, types.int64, types.UniTuple(types.int64, total)), build
+        return types.void(zero, types.int64, types.int64, types.UniTuple(types.int64, 2 * len(names))), build
 
     return run

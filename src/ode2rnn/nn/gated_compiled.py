@@ -43,10 +43,10 @@ def forward(
     alive, letters = _table(weights)
     kept, work = POOL.take(plan.kept.total, x.dtype), POOL.take(plan.work.total, x.dtype)
     V, s_last, v_last = x.new_empty(size.ticks, *v.shape), torch.empty_like(s), torch.empty_like(v)
-    at = plan.work.of(work)
+    *packed, q, windows, scratch = plan.work.of(work)
     gated.forward(
-        *(kind(x.dtype).type(0), *size, plan.block, plan.ring, keep, letters, *map(_address, (x, s, v))),
-        *(*at[:7], *plan.kept.of(kept), *at[7:], *map(_address, (V, s_last, v_last))),
+        *(kind(x.dtype).type(0), *size, plan.block, plan.ring, keep, letters, *map(_address, (x, s, v)), *packed),
+        *(*plan.kept.of(kept), q, windows, scratch, *map(_address, (V, s_last, v_last))),
     )
     del alive
     return V, s_last, v_last, (kept,)

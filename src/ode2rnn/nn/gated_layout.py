@@ -1,4 +1,4 @@
-"""Where the compiled passes of an LSTM keep what they work on: sizes and places, and which way windows are taken."""
+"""Where the compiled passes of an LSTM keep what they work on: sizes and places only, no arithmetic."""
 
 from __future__ import annotations
 
@@ -9,23 +9,17 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ode2rnn.kernels.toom import PARTS, WIDE
 from ode2rnn.nn.gated_weights import EXTERNAL, INPUTS, LETTERS, PLAIN, Weights
 
 SUM_ROWS = 256  # of which the weight gradients are taken at once
 INPUT_ROWS = 32  # of which the input terms are taken at once
 BEGIN = 16  # whatever has a place of its own begins at a multiple of so many numbers
-LEAST_INPUTS = 16  # from which windows are taken four ticks at a time,
-GREATEST_INPUT = 100.0  # where no number is greater: it is felt, in rounding, by ticks whose windows it is not in
 GAP = 16  # numbers between rows of gradients: where rows are a power of two apart, few can be in the cache at once
 DIAGONAL, FULL = 1, 2  # kinds of peepholes
 
 
 class Sizes(NamedTuple):
-    """What says how large everything is, in the order of the kernels' arguments.
-
-    PANEL comes from the precision; ``fours`` is how many fours a window is taken in (kernels/windows.py), or 0.
-    """
+    """What says how large everything is, in the order of the kernels' arguments; PANEL comes from the precision."""
 
     ticks: int
     batch: int
@@ -37,7 +31,6 @@ class Sizes(NamedTuple):
     peephole: int
     projected: bool
     panel: int
-    fours: int
 
 
 class Layout(NamedTuple):
@@ -69,27 +62,7 @@ def sizes_of(x: Tensor, weights: Weights, panel: int) -> Sizes:
     window, peephole = len(W_x) if W_x.ndim == 3 else 1, 0 if W_s is None else W_s.ndim
     external, projected = weights["W_vcx"] is not None, weights["W_qdr"] is not None
     (ticks, batch, m), (d, d_v) = x.shape, W_v.shape
-    fours = -(-window // 4) if window > 2 and m >= LEAST_INPUTS and _moderate(x) else 0
-    return Sizes(ticks, batch, m, d, d_v, window, external, peephole, projected, panel, fours)
-
-
-def _moderate(x: Tensor) -> bool:
-    """Whether all inputs are finite and none is great."""
-    least, greatest = x.aminmax()
-    return bool(least >= -GREATEST_INPUT and greatest <= GREATEST_INPUT)
-
-
-def _block(size: Sizes, rows: int) -> int:
-    """How many ticks have about ``rows`` rows, at least one and at most all; of whole fours, if these are taken."""
-    if size.fours:
-        return 4 * min(-(-size.ticks // 4), max(1, rows // size.batch // 4))
-    return min(size.ticks, max(1, rows // size.batch))
-
-
-def _parts(size: Sizes, block: int) -> tuple[int, int, int]:
-    """Rows of one part of ``block`` ticks where windows are taken in fours, and the room for these inputs and parts."""
-    rows = block // 4 * size.batch if size.fours else 0
-    return rows, size.fours * (block + 4 * size.fours) * size.batch * size.m, PARTS * size.fours * rows * size.m
+    return Sizes(ticks, batch, m, d, d_v, window, external, peephole, projected, panel)
 
 
 def up(count: int, panel: int) -> int:
@@ -109,28 +82,25 @@ class Forward(NamedTuple):
     block: int
     ring: int
     kept: Layout  # S, G
-    work: Layout  # packed W_x, W_v, bias, W_s, W_scr, W_qdr, parts of W_x, then q, windows, x_parts, scratch
+    work: Layout  # packed W_x, W_v, bias, W_s, W_scr, W_qdr, then q, windows, scratch
 
 
 @lru_cache(maxsize=64)
 def forward_plan(size: Sizes, keep: bool) -> Forward:
     """How the forward pass of this size runs; ``keep`` where there will be a backward pass."""
-    ticks, batch, m, d, d_v, window, external, _, projected, panel, fours = size
+    ticks, batch, m, d, d_v, window, external, _, projected, panel = size
     gates = 5 if external else 4
-    block = _block(size, 4 * INPUT_ROWS if fours else INPUT_ROWS)
-    ring = block if not keep else up(ticks, 4) if fours else ticks
+    block = min(ticks, max(1, INPUT_ROWS // batch))
+    ring = ticks if keep else block
     row = gates * d + external * d
     outputs = up(gates * d, panel)
-    deep = 4 * fours or window
-    weights = [deep * outputs * m, outputs * d_v, (gates + 1) * d, *_peepholes(size), projected * up(d_v, panel) * d]
-    rows, windows, x_parts = _parts(size, block)
-    windows = windows if fours else block * batch * window * m if window > 1 else 0
-    scratch = max(PARTS * WIDE * rows, block * batch) * panel
+    weights = [window * outputs * m, outputs * d_v, (gates + 1) * d, *_peepholes(size), projected * up(d_v, panel) * d]
+    windows = block * batch * window * m if window > 1 else 0
     return Forward(
         block,
         ring,
         layout([(ticks + 1 if keep else 1) * batch * d, ring * batch * row]),
-        layout([*weights, PARTS * fours * outputs * m, projected * batch * d, windows, x_parts, scratch]),
+        layout([*weights, projected * batch * d, windows, block * batch * panel]),
     )
 
 
@@ -149,7 +119,7 @@ class Backward(NamedTuple):
     most: int
     few: bool
     z_row: int
-    work: Layout  # packed W_x .. W_qdr, then Z, chi, q, q_bar, left, right, windows, x_parts, z_parts, totals, scratch
+    work: Layout  # packed W_x, W_v, W_s, W_scr, W_qdr, then Z, chi, q, q_bar, left, right, scratch
     sums: Layout  # of W_x, W_v, b, W_s, W_scr, W_qdr
     parts: tuple[Part | None, ...]  # where the gradient of each letter is
 
@@ -157,10 +127,10 @@ class Backward(NamedTuple):
 @lru_cache(maxsize=64)
 def backward_plan(size: Sizes) -> Backward:
     """How the backward pass of this size runs."""
-    _, batch, m, d, d_v, window, external, peephole, projected, panel, fours = size
+    ticks, batch, m, d, d_v, window, external, peephole, projected, panel = size
     inputs = (5 if external else 4) * d
     row = inputs + external * d
-    block = _block(size, SUM_ROWS)
+    block = min(ticks, max(1, SUM_ROWS // batch))
     most, some = min(SUM_ROWS, block * batch), block if projected else 1
     weights = [
         window * up(m, panel) * inputs,
@@ -169,12 +139,9 @@ def backward_plan(size: Sizes) -> Backward:
         projected * up(d, panel) * d_v,
     ]
     values = [block * batch * (row + GAP) + panel, some * batch * d_v, some * batch * d, projected * batch * d]
-    packed = [up(max(row, d_v), BEGIN) * most, up(max(m, d, d_v), panel) * most]
-    few = m % panel != 0 and m < 2 * panel and not fours
+    packed = [up(max(row, d_v), BEGIN) * most, up(max(m, d, d_v), panel) * most, max(most, batch) * panel]
+    few = m % panel != 0 and m < 2 * panel
     d_up, v_up, m_up, i_up = (up(count, panel) for count in (d, d_v, m, inputs))
-    rows, windows, x_parts = _parts(size, block)
-    last = (4 * m + 1) * panel if fours else 0  # at the end of the pass four panels and a row take the place of x_parts
-    split = [windows, max(x_parts, last), PARTS * rows * panel, PARTS * fours * i_up * m]
     peepholes = ((0, 0), (inputs - 2 * d, d), ((inputs - 2 * d) * d_up, d * d_up))[peephole]
     sums = layout([window * (m * i_up if few else inputs * m_up), inputs * v_up, i_up, *peepholes, d_v * d_up])
     at_x, at_v, at_b, at_s, at_cr, at_q = sums.begins
@@ -192,5 +159,5 @@ def backward_plan(size: Sizes) -> Backward:
             parts[f"W_s{gate}"] = diagonal if peephole == DIAGONAL else Part((d, d), (d_up, 1), begin + j * d * d_up)
     if projected:
         parts["W_qdr"] = Part((d_v, d), (d_up, 1), at_q)
-    work = layout([*weights, *values, *packed, *split, block * batch * panel])
+    work = layout([*weights, *values, *packed])
     return Backward(block, most, few, row + GAP, work, sums, tuple(parts.get(letter) for letter in LETTERS))
