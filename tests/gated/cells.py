@@ -65,7 +65,7 @@ def cells() -> dict[str, Any]:
 
 def leaves(cell: Any) -> dict[str, Any]:
     """Every weight that is there, by letter."""
-    values = {f.name: getattr(cell, f.name) for f in fields(cell) if f.name != "dt"}
+    values = {f.name: getattr(cell, f.name) for f in fields(cell) if f.name not in ("dt", "behind")}
     return {name: value for name, value in values.items() if value is not None}
 
 

@@ -2,12 +2,13 @@
 
 Home of: X1, X2, X3.  Source: "Extensions to the Vanilla LSTM Network".
 
-X1  input context windows: every W_x? x[n] becomes xi_?[n] = sum_{l<L} W_x?(l) x[n+l]; x = 0 past the end
+X1  input context windows: every W_x? x[n] becomes xi_?[n] = sum_l W_x?(l) x[n+l] over l = -behind .. ahead;
+    x = 0 outside the sequence
 X2  external input gate: alpha_cx[n] = xi_cx[n] + W_scx s[n-1] + W_vcx v[n-1] + b_cx,   g_cx = G_c(alpha_cx),
     alpha_du[n] = g_cx[n] * xi_du[n] + W_vdu v[n-1] + b_du
 X3  recurrent projection: q[n] = g_cr[n] * r[n] (d),   v[n] = W_qdr q[n] (d_v)
 
-The rest is L1 to L6. With L = 1, no gate g_cx and no W_qdr it is the Vanilla LSTM, to the last digit.
+The rest is L1 to L6. With a window of x[n] alone, no gate g_cx and no W_qdr it is the Vanilla LSTM, to the last digit.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ode2rnn.core.arrays import Array, concatenate, stack
+from ode2rnn.core.arrays import Array, check_count, concatenate, stack
 from ode2rnn.gated.cell import G_c, G_d, GatedCell, Gates, LSTMState, check_weights, peephole
 from ode2rnn.gated.vanilla import LETTERS as VANILLA_LETTERS
 from ode2rnn.gated.vanilla import VanillaLSTM
@@ -29,19 +30,22 @@ class AugmentedLSTM(GatedCell):
     """The Vanilla LSTM that looks ahead (X1), gates its input (X2) and projects its readout (X3).
 
     Args:
-        W_xcu, W_xcs, W_xdu, W_xcr: input weights (L, d, m), L samples of x from n on; a matrix (d, m) means L = 1.
+        W_xcu, W_xcs, W_xdu, W_xcr: input weights (L, d, m), L = behind + 1 + ahead samples of x from n - behind on; a
+            matrix (d, m) means L = 1.
         W_scu, W_scs, W_scr: peepholes, (d, d); (d,) for diagonal ones; None for none.
         W_vcu, W_vcs, W_vdu, W_vcr: weights of the readout v[n-1], (d, d_v); d_v = d without projection.
         b_cu, b_cs, b_du, b_cr: biases, (d,).
         W_xcx, W_scx, W_vcx, b_cx: those of the external input gate, which is there if b_cx is; W_scx is a peephole.
         W_qdr: projection (d_v, d), or None.
         dt: sampling step dT, in the caller's unit of time.
+        behind: how many of the L samples come before x[n].
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
     its trajectory has s[n], and v[n] as r.
 
     Raises:
-        ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0.
+        ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0, behind
+            not below L.
 
     Example:
         >>> from ode2rnn import run
@@ -73,6 +77,7 @@ class AugmentedLSTM(GatedCell):
     b_cx: Array | None = None
     W_qdr: Array | None = None
     dt: float = 1.0
+    behind: int = 0
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in LETTERS}
@@ -80,6 +85,8 @@ class AugmentedLSTM(GatedCell):
         if any(given[name] is not None for name in EXTERNAL) and missing:
             raise ValueError(f"{missing[0]}: expected it with the other weights of the external gate, got None")
         self._settle(check_weights(given, (*EXTERNAL, "W_qdr"), windows=True))
+        if check_count("behind", self.behind, 0) >= self.context:
+            raise ValueError(f"behind: expected less than L = {self.context}, got {self.behind}")
 
     @staticmethod
     def of(cell: VanillaLSTM, **extensions: Any) -> AugmentedLSTM:
@@ -97,10 +104,10 @@ class AugmentedLSTM(GatedCell):
         return self.width if self.W_qdr is None else int(self.W_qdr.shape[0])
 
     def prepare(self, x: Array) -> Array:
-        """The windows x[n] .. x[n+L-1] as (N, ..., L, m), zero past the end; x itself where L = 1."""
+        """The windows x[n-behind] .. x[n+ahead] as (N, ..., L, m), 0 outside the sequence; x itself where L = 1."""
         if self.context == 1:
             return x
-        return stack([concatenate([x[lead:], 0 * x[:lead]]) for lead in range(self.context)], axis=-2)
+        return stack([shifted(x, place - self.behind) for place in range(self.context)], axis=-2)
 
     def tick(self, past: LSTMState, x: Array) -> Gates:
         """Everything at n, from s[n-1], v[n-1] and what `prepare` cut out of the input."""
@@ -118,6 +125,13 @@ class AugmentedLSTM(GatedCell):
         g_cr = G_c(xi(self.W_xcr, x) + peephole(self.W_scr, s) + v @ self.W_vcr.T + self.b_cr)
         q = g_cr * r
         return Gates(g_cu, g_cs, g_cr, u, s, r, q if self.W_qdr is None else q @ self.W_qdr.T, q, g_cx, xi_du)
+
+
+def shifted(x: Array, lead: int) -> Array:
+    """x[n + lead] for n = 0 .. N-1, 0 outside the sequence."""
+    if lead < 0:
+        return concatenate([0 * x[:-lead], x[:lead]])
+    return concatenate([x[lead:], 0 * x[:lead]])
 
 
 def xi(W: Array, x: Array) -> Array:

@@ -12,8 +12,8 @@ X7  dE/dW_x?(l) = sum_n dxi_?[n] x[n+l]^T
 
 from __future__ import annotations
 
-from ode2rnn.core.arrays import Array, concatenate, stack
-from ode2rnn.gated.augmented import AugmentedLSTM
+from ode2rnn.core.arrays import Array, stack
+from ode2rnn.gated.augmented import AugmentedLSTM, shifted
 from ode2rnn.gated.cell import Gates, LSTMState
 from ode2rnn.gated.vanilla_backward import Errors, gathered, outer, peephole_bar, through, total
 
@@ -74,7 +74,7 @@ def window_bar(cell: AugmentedLSTM, error: Array, x: Array) -> Array:
 
 
 def input_bar(cell: AugmentedLSTM, e: Errors) -> Array:
-    """dE/dx[n] (N, ..., m): x[n] is seen at n, n-1, ..., n-L+1."""
+    """dE/dx[n] (N, ..., m): x[n] is seen at n+behind, ..., n-ahead."""
     whole = 0 * e.psi[..., :1]
     for lead in range(cell.context):
         reached = 0 * whole
@@ -82,5 +82,5 @@ def input_bar(cell: AugmentedLSTM, e: Errors) -> Array:
             reached = reached + error @ (W if W.ndim == 2 else W[lead])
         if e.cx is not None and cell.W_xcx is not None:
             reached = reached + e.cx @ (cell.W_xcx if cell.W_xcx.ndim == 2 else cell.W_xcx[lead])
-        whole = whole + concatenate([0 * reached[:lead], reached[: max(0, len(reached) - lead)]])
+        whole = whole + shifted(reached, cell.behind - lead)
     return whole
