@@ -167,7 +167,7 @@ def _with_tensors(cell: Any, leaves: list[tuple[str, Any]], prefix: str = "") ->
         value = getattr(cell, field.name)
         if is_dataclass(value) and hasattr(value, "W_x"):  # a gate of T6: W_x of g_cu is W_xcu
             changed[field.name] = _with_tensors(value, leaves, field.name[2:])
-        elif field.name.startswith(("W_", "b", "theta", "g_")) and value is not None:
+        elif field.name.startswith(("W_", "b", "theta", "g_")) and hasattr(value, "shape"):
             # a positive number below 1, which is a good gate too
             changed[field.name] = torch.full(tuple(value.shape), 0.5, dtype=torch.float64, requires_grad=True)
             name = field.name if not prefix or field.name != "b" else "b_"
