@@ -15,6 +15,8 @@ KINDS: dict[str, tuple[type, dict[str, Any]]] = {
     "diagonal": (VanillaLSTM, {"peephole": "diagonal"}),
     "full": (VanillaLSTM, {}),
     "context": (AugmentedLSTM, OFF | {"context": 3}),
+    "behind": (AugmentedLSTM, OFF | {"context": (1, 0)}),
+    "behind and ahead": (AugmentedLSTM, {"context": (2, 3), "proj_size": V, "peephole": "diagonal"}),
     "external gate": (AugmentedLSTM, OFF | {"external_gate": True}),
     "projection": (AugmentedLSTM, OFF | {"proj_size": V}),
     "all extensions": (AugmentedLSTM, {"context": 4, "proj_size": V}),

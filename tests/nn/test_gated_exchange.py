@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.utils.prune
-from tests.nn.gated import KINDS, TORCH, B, D, M, T, V, close, make, numbers, parts, reference
+from tests.nn.gated import KINDS, TORCH, B, D, M, T, close, make, numbers, parts, reference
 
 import ode2rnn
 from ode2rnn import run
@@ -37,19 +37,21 @@ def test_the_same_seed_draws_the_weights_of_torch(name: str, bias: bool) -> None
 
 
 def test_what_torch_has_not_is_drawn_after_the_rest_and_alike() -> None:
-    layers = []
-    for name in ("plain", "full", "diagonal", "context", "external gate"):
+    layers, present = [], [0, 0, 0, 0, 0, 1]  # where x[n] stands in a window
+    for name in ("plain", "full", "diagonal", "context", "external gate", "behind"):
         torch.manual_seed(6)
         layers.append(make(name, num_layers=2))
-    for layer in layers[1:]:
+    for layer, at in zip(layers[1:], present[1:], strict=True):
         for letter in ("W_xcu", "W_vdu", "b_cr"):
             for end in ("_l0", "_l1"):
                 own, first = getattr(layer, letter + end), getattr(layers[0], letter + end)
-                assert torch.equal(own[0] if own.ndim == 3 else own, first)
-    for weight in (layers[1].W_scr, layers[2].W_scs_l1, layers[3].W_xcu[1:], layers[4].W_xcx, layers[4].W_vcx_l1):
+                assert torch.equal(own[at] if own.ndim == 3 else own, first)
+    gate, behind = layers[4:]
+    drawn = (layers[1].W_scr, layers[2].W_scs_l1, layers[3].W_xcu[1:], gate.W_xcx, gate.W_vcx_l1, behind.W_xcr_l1[0])
+    for weight in drawn:
         assert weight.abs().min() > 0
         assert weight.abs().max() <= 1 / np.sqrt(D)
-    assert 0 < layers[4].b_cx.abs().max() <= 2 / np.sqrt(D)
+    assert 0 < gate.b_cx.abs().max() <= 2 / np.sqrt(D)
 
 
 def test_the_state_gate_may_start_open() -> None:
@@ -120,23 +122,26 @@ def test_torch_to_layer_to_torch_keeps_the_function_and_every_argument(name: str
     assert back.weight_hh_l0.any()
 
 
-@pytest.mark.parametrize("name", ["full", "diagonal", "context", "all, diagonal"])
+@pytest.mark.parametrize("name", ["full", "diagonal", "context", "behind", "behind and ahead", "all, diagonal"])
 def test_what_torch_has_not_starts_from_zero_and_is_then_trained(name: str) -> None:
-    theirs = torch.nn.LSTM(M, D, dtype=torch.float64, proj_size=V if name == "all, diagonal" else 0)
+    theirs = torch.nn.LSTM(M, D, dtype=torch.float64, proj_size=KINDS[name][1].get("proj_size", 0))
     kind, own = KINDS[name]
     options = {key: own[key] for key in ("context", "peephole") if key in own} or {"peephole": "full"}
     layer = kind.from_torch(theirs, **options)
     x = numbers(T, B, M)
     close(layer(x)[0], theirs(x)[0])
     layer(x)[0].square().sum().backward()
-    new = layer.W_xcu.grad[1:] if layer.context > 1 else layer.W_scu.grad
-    assert new.any()
+    windows = {"context": [1, 2], "behind": [0], "behind and ahead": [0, 1, 3, 4, 5], "all, diagonal": [1]}
+    new = layer.W_xcu[windows[name]] if name in windows else layer.W_scu
+    assert not new.any()
+    assert (layer.W_xcu.grad[windows[name]] if name in windows else layer.W_scu.grad).any()
 
 
 REFUSED = [
     (lambda: make("full").to_torch(), "W_scu_l0: expected 0, since torch.nn.LSTM has no such weight, got another"),
     (lambda: make("diagonal").to_keras(), "W_scu_l0: expected 0, since Keras has no such weight"),
     (lambda: make("context").to_torch(), "context: expected 1, since torch.nn.LSTM looks at x[n] alone, got 3"),
+    (lambda: make("behind").to_torch(), "context: expected 1, since torch.nn.LSTM looks at x[n] alone, got (1, 0)"),
     (lambda: make("external gate").to_torch(), "external_gate: expected False, since torch.nn.LSTM has none, got True"),
     (
         lambda: make("projection", proj_size=D).to_torch(),
@@ -230,6 +235,7 @@ def test_layers_show_what_they_were_made_with() -> None:
         "VanillaLSTM(2, 3, num_layers=2, bias=False, peephole=None)"
     )
     assert repr(AugmentedLSTM(2, 3, context=4, proj_size=1)) == "AugmentedLSTM(2, 3, context=4, proj_size=1)"
+    assert repr(AugmentedLSTM(2, 3, context=[2, 1])) == "AugmentedLSTM(2, 3, context=(2, 1))"
     assert repr(GRU(2, 3, reset_after=False)) == "GRU(2, 3, reset_after=False)"
 
 
@@ -249,6 +255,11 @@ BAD_ARGUMENTS = [
     (VanillaLSTM, {"peephole": True}, "peephole: expected 'full', 'diagonal' or None, got bool True"),
     (VanillaLSTM, {"forget_bias": float("nan")}, "forget_bias: expected finite numbers"),
     (AugmentedLSTM, {"context": 0}, "context: expected a whole number >= 1, got 0"),
+    (AugmentedLSTM, {"context": True}, "context: expected a whole number >= 1, got True"),
+    (AugmentedLSTM, {"context": (-1, 2)}, "context: behind: expected a whole number >= 0, got -1"),
+    (AugmentedLSTM, {"context": (1, False)}, "context: ahead: expected a whole number >= 0, got False"),
+    (AugmentedLSTM, {"context": (1, 2.0)}, "context: ahead: expected a whole number >= 0, got 2.0"),
+    (AugmentedLSTM, {"context": (1, 2, 3)}, "context: expected a whole number or two, (behind, ahead), got (1, 2, 3)"),
     (AugmentedLSTM, {"external_gate": 1}, "external_gate: expected True or False, got int 1"),
     (AugmentedLSTM, {"proj_size": -1}, "proj_size: expected a whole number >= 0, got -1"),
     (GRU, {"reset_after": "yes"}, "reset_after: expected True or False, got str 'yes'"),

@@ -48,13 +48,13 @@ def loop(x: Tensor, s: Tensor, v: Tensor, weights: dict[str, Tensor | None]) -> 
     def xi(gate: str, n: int) -> Tensor:
         W = weights[f"W_x{gate}"]
         W = W if W.ndim == 3 else W[None]
-        return sum(x[n + j] @ W[j].T for j in range(len(W)) if n + j < len(x))
+        return sum(x[n + j] @ W[j].T for j in range(len(W)))
 
     def alpha(gate: str, n: int, s: Tensor) -> Tensor:
         return xi(gate, n) + term(f"W_s{gate}", s) + term(f"W_v{gate}", v) + bias(f"b_{gate}")
 
     V = []
-    for n in range(len(x)):
+    for n in range(len(x) - (len(weights["W_xcu"]) - 1 if weights["W_xcu"].ndim == 3 else 0)):
         g_cu, g_cs = torch.sigmoid(alpha("cu", n, s)), torch.sigmoid(alpha("cs", n, s))
         g_cx = 1.0 if weights["W_xcx"] is None else torch.sigmoid(alpha("cx", n, s))
         u = torch.tanh(g_cx * xi("du", n) + term("W_vdu", v) + bias("b_du"))
@@ -90,11 +90,12 @@ def test_the_plain_passes_are_those_of_automatic_differentiation(
 ) -> None:
     torch.manual_seed(1)
     ticks, batch, m, d = 7, 5, 3, 6
-    d_v = 4 if projected else d
-    weights = draw(m, d, peephole, bias, context, external, d_v, torch.float64)
-    x, s, v = (torch.randn(shape, dtype=torch.float64) for shape in ((ticks, batch, m), (batch, d), (batch, d_v)))
+    given = inputs(
+        (ticks, batch, m, d), peephole=peephole, bias=bias, context=context, external=external,
+        d_v=4 if projected else d,
+    )  # fmt: skip
     with plain():
-        assert difference(outcome(recur, x, s, v, weights), outcome(loop, x, s, v, weights)) < 1e-12
+        assert difference(outcome(recur, *given), outcome(loop, *given)) < 1e-12
 
 
 def test_peepholes_of_mixed_kinds() -> None:
@@ -108,19 +109,18 @@ def test_peepholes_of_mixed_kinds() -> None:
 
 def test_a_window_longer_than_the_sequence() -> None:
     torch.manual_seed(3)
-    weights = draw(3, 6, None, True, 4, True, 5, torch.float64)
-    x, s, v = (torch.randn(shape, dtype=torch.float64) for shape in ((2, 1, 3), (1, 6), (1, 5)))
-    assert difference(outcome(recur, x, s, v, weights), outcome(loop, x, s, v, weights)) < 1e-12
+    given = inputs((2, 1, 3, 6), peephole=None, context=4, external=True, d_v=5)
+    assert difference(outcome(recur, *given), outcome(loop, *given)) < 1e-12
 
 
 def inputs(
     size: tuple[int, int, int, int], dtype: torch.dtype = torch.float64, peephole: str | None = "full", **other: object
 ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor | None]]:
-    """x, s[-1], v[-1] and weights."""
+    """x with all that its windows see, s[-1], v[-1] and weights."""
     ticks, batch, m, d = size
     options = {"bias": True, "context": 0, "external": False, "d_v": d} | other
     weights = draw(m, d, peephole, dtype=dtype, **options)
-    shapes = ((ticks, batch, m), (batch, d), (batch, options["d_v"]))
+    shapes = ((ticks + max(options["context"] - 1, 0), batch, m), (batch, d), (batch, options["d_v"]))
     return *(torch.randn(shape, dtype=dtype) for shape in shapes), weights
 
 

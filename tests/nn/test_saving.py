@@ -21,7 +21,7 @@ LAYERS: list[tuple[type, dict[str, Any]]] = [
     (VanillaLSTM, {"forget_bias": 1.0}),
     (VanillaLSTM, {"peephole": None, "bias": False}),
     (AugmentedLSTM, {"context": 3, "proj_size": 2, "peephole": "diagonal"}),
-    (AugmentedLSTM, {"external_gate": False}),
+    (AugmentedLSTM, {"context": (2, 1), "external_gate": False}),
     (GRU, {"reset_after": False}),
 ]
 

@@ -2,8 +2,9 @@
 
 Uses: L1 to L11, X1 to X7.  The twin is nn/gated_plain.py.
 
-Everything is given by addresses. A row of gates G is du, cu, cs, cr, each d numbers, or du, cu, cs, cx, cr, xi with an
-external gate, where xi is the input term of du; Z, the gradients of the activations, stands like it.
+Everything is given by addresses. x (N + window - 1, batch, m) begins with the first input that the window of v[0] sees,
+so that W_x?[j] acts at the tick n on x[n+j] (X1). A row of gates G is du, cu, cs, cr, each d numbers, or du, cu, cs,
+cx, cr, xi with an external gate, where xi is the input term of du; Z, the gradients of the activations, stands like it.
 """
 
 from __future__ import annotations
@@ -30,18 +31,6 @@ from ode2rnn.kernels.gates import (
 )
 from ode2rnn.kernels.outer import add_outer_at, add_outer_of_few, pack_panels, pack_stripes
 from ode2rnn.kernels.tile import FREE, add_product_at, clear, put_at, width_of
-
-
-@njit(**FREE)
-def gather_windows(
-    zero: float, x: int, first: int, last: int, ticks: int, batch: int, m: int, window: int, to: int
-) -> None:
-    """x[n] ... x[n + window - 1] side by side for the ticks first .. last, zero past the end (X1)."""
-    size, row = width_of(zero), window * m
-    clear(zero, to, (last - first) * batch * row)
-    for j in range(window):
-        rows = (min(last, ticks - j) - first) * batch
-        copy(zero, max(rows, 0), m, (x + (first + j) * batch * m * size, m, to + j * m * size, row))
 
 
 @njit(**FREE)
@@ -95,14 +84,14 @@ def forward(
     copy(zero, 1, batch * d, (s, 0, S, 0))
     for n in range(ticks):
         if n % block == 0:
-            last = min(n + block, ticks)
+            rows, k = (min(n + block, ticks) - n) * batch, window * m
             g = G + (n % ring) * batch * g_row * size
-            copy(zero, (last - n) * batch, g_row, (bias, 0, g, g_row))
+            copy(zero, rows, g_row, (bias, 0, g, g_row))
             z = x + n * batch * m * size
             if window > 1:
+                for j in range(window):  # the inputs of a window side by side
+                    copy(zero, rows, m, (z + j * batch * m * size, m, windows + j * m * size, k))
                 z = windows
-                gather_windows(zero, x, n, last, ticks, batch, m, window, windows)
-            rows, k = (last - n) * batch, window * m
             add_product_at(zero, z, k, rows, W_x, k, width, scratch, g + first * size, g_row, x_row)
         g = G + (n % ring) * batch * g_row * size
         s_past, s_next = S + n * s_step, S + (n + 1) * s_step
@@ -251,12 +240,10 @@ def backward(
         count = min(block, ticks - n)  # L11, X7 for these ticks
         if x_bar:
             for j in range(window):
-                rows = (min(n + count, ticks - j) - n) * batch
-                if rows > 0:
-                    add_product_at(
-                        zero, Z + first * size, z_row, rows, W_x + j * x_panels, x_row, width, scratch,
-                        x_bar + (n + j) * batch * m * size, m, m,
-                    )  # fmt: skip
+                add_product_at(
+                    zero, Z + first * size, z_row, count * batch, W_x + j * x_panels, x_row, width, scratch,
+                    x_bar + (n + j) * batch * m * size, m, m,
+                )  # fmt: skip
         for begin in range(0, count * batch, most):
             rows = min(most, count * batch - begin)
             z_rows = Z + begin * z_row * size
@@ -266,14 +253,14 @@ def backward(
                 add_outer_of_few(zero, scratch, 0, 0, 1, z_rows, z_row, gates * d, rows, width, sum_b)
             pack_stripes(zero, z_rows, z_row, g_row, rows, most, left)
             for j in range(window if sum_x else 0):
-                some, x_rows = min(rows, (ticks - j) * batch - past), x + (past + j * batch) * m * size
-                if some > 0 and few:
+                x_rows = x + (past + j * batch) * m * size
+                if few:
                     out = sum_x + j * m * x_up * size
-                    add_outer_of_few(zero, x_rows, 1, m, m, z_rows + first * size, z_row, x_row, some, width, out)
-                elif some > 0:
-                    pack_panels(zero, x_rows, m, m, some, most, width, right)
+                    add_outer_of_few(zero, x_rows, 1, m, m, z_rows + first * size, z_row, x_row, rows, width, out)
+                else:
+                    pack_panels(zero, x_rows, m, m, rows, most, width, right)
                     out = sum_x + j * x_row * m_up * size
-                    add_outer_at(zero, left, first, first + x_row, right, m, some, most, width, out)
+                    add_outer_at(zero, left, first, first + x_row, right, m, rows, most, width, out)
             if sum_v:
                 some = max(0, min(rows, batch - past))  # whose v[n-1] is v[-1]
                 pack_panels(zero, v + past * d_v * size, d_v, d_v, some, most, width, right)

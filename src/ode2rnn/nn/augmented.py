@@ -14,8 +14,17 @@ from ode2rnn.gated.augmented import AugmentedLSTM as Cell
 from ode2rnn.nn.lstm import LSTMLayer
 
 
+def _check_context(value: Any) -> int | tuple[int, int]:
+    """A number of inputs, or a pair (behind, ahead), which a file gives as a list."""
+    if not isinstance(value, tuple | list):
+        return check_count("context", value)
+    if len(value) != 2:
+        raise ValueError(f"context: expected a whole number or two, (behind, ahead), got {value!r}")
+    return check_count("context: behind", value[0], 0), check_count("context: ahead", value[1], 0)
+
+
 class AugmentedLSTM(LSTMLayer):
-    """The Vanilla LSTM that looks ahead (X1), gates its input (X2) and projects its readout (X3).
+    """The Vanilla LSTM with a window of inputs (X1), a gate of the input (X2) and a projection of the readout (X3).
 
     With context=1, external_gate=False and proj_size=0 it is VanillaLSTM to the last digit; with peephole=None and
     proj_size alone it is the function of torch.nn.LSTM, W_qdr being its weight_hr.
@@ -23,10 +32,12 @@ class AugmentedLSTM(LSTMLayer):
     Args:
         input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype: as in
             torch.nn.LSTM.
-        context: L, how many inputs a tick sees: x[n] .. x[n+L-1], zero past the end of the sequence. The backward
-            direction looks into its own future, at x[n] .. x[n-L+1]; so does every layer of a stack at the readouts
-            of the one below. A sequence run in two parts is not the whole one then: the first sees zeros past its end.
-            With L > 1 the weights W_x? are (L, hidden_size, input_size).
+        context: which inputs a tick sees: (behind, ahead) for x[n-behind] .. x[n+ahead], or a number L for
+            x[n] .. x[n+L-1], which is (0, L - 1); x is zero outside the sequence. The backward direction runs the other
+            way and sees x[n+behind] .. x[n-ahead]; so does every layer of a stack, of the readouts of the one below. A
+            sequence run in two parts is not the whole one then: each part sees zeros in place of the other.
+            With L = behind + 1 + ahead > 1 the weights W_x? are (L, hidden_size, input_size), first that of
+            x[n-behind].
         external_gate: whether the input term of the candidate has its own gate g_cx.
         proj_size: d_v, the width of the readout v, which is then W_qdr q; 0 for none. As in torch, h and the output
             have this width.
@@ -51,17 +62,32 @@ class AugmentedLSTM(LSTMLayer):
     cell_type = Cell
 
     def __init__(
-        self, *args: Any, context: int = 1, external_gate: bool = True, proj_size: int = 0, **kwargs: Any
+        self,
+        *args: Any,
+        context: int | tuple[int, int] = 1,
+        external_gate: bool = True,
+        proj_size: int = 0,
+        **kwargs: Any,
     ) -> None:
-        self.context = check_count("context", context)
+        self.context = _check_context(context)
         self.external_gate = check_flag("external_gate", external_gate)
         self.proj_size = check_count("proj_size", proj_size, 0)
         super().__init__(*args, **kwargs)
 
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
+        return self.context if isinstance(self.context, tuple) else (0, self.context - 1)
+
+    def _of_cell(self) -> dict[str, Any]:
+        return {"behind": self.reach[0]}
+
     @classmethod
     def _from_cell(cls, cell: Cell) -> dict[str, Any]:
         proj_size = 0 if cell.W_qdr is None else cell.readout_width
-        own = {"context": cell.context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
+        window = 1 if cell.W_xcu.ndim == 2 else int(cell.W_xcu.shape[0])
+        context = (cell.behind, window - 1 - cell.behind) if cell.behind else window
+        own = {"context": context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
         return super()._from_cell(cell) | own
 
     @classmethod
@@ -74,7 +100,7 @@ class AugmentedLSTM(LSTMLayer):
         return super()._blank({"external_gate": False} | dict(options), **given)
 
     def _refuse(self, whose: str) -> None:
-        if self.context > 1:
+        if any(self.reach):
             raise ValueError(f"context: expected 1, since {whose} looks at x[n] alone, got {self.context}")
         if self.external_gate:
             raise ValueError(f"external_gate: expected False, since {whose} has none, got True")

@@ -25,7 +25,8 @@ SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dro
 def copy_into(layer: RecurrentLayer, suffix: str, values: Mapping[str, Any]) -> None:
     """Set the weights of one recursion, by letter; those that the layer has not are passed over.
 
-    A matrix becomes the first of a context window, of which the others are left; diagonals become matrices.
+    A matrix becomes that of x[n] in a context window, of which the others are left; a window of x[n] alone becomes a
+    matrix, and so do diagonals.
     """
     with torch.no_grad():
         for letter, value in values.items():
@@ -35,7 +36,8 @@ def copy_into(layer: RecurrentLayer, suffix: str, values: Mapping[str, Any]) -> 
             new = as_like(0.0 if value is None else value, parameter)
             if letter.startswith("W_s") and new.ndim == 1 and parameter.ndim == 2:
                 new = torch.diag(new)
-            (parameter[0] if parameter.ndim == 3 and new.ndim == 2 else parameter).copy_(new)
+            new = new[0] if new.ndim > parameter.ndim else new
+            (parameter[layer.reach[0]] if parameter.ndim == 3 and new.ndim == 2 else parameter).copy_(new)
 
 
 def fuse(layer: RecurrentLayer, suffix: str) -> dict[str, Tensor]:
@@ -97,8 +99,9 @@ def draw_rest(layer: RecurrentLayer) -> None:
                 parameter = getattr(layer, letter + suffix)
                 if letter not in known:
                     parameter.copy_(sum(even(layer, shape) for _ in range(2 if letter.startswith("b_") else 1)))
-                elif len(shape) == 3:  # torch's is the first of the window
-                    parameter[1:].copy_(even(layer, (shape[0] - 1, *shape[1:])))
+                elif len(shape) == 3:  # torch's acts on x[n]
+                    others = [j for j in range(shape[0]) if j != layer.reach[0]]
+                    parameter[others] = even(layer, (len(others), *shape[1:]))
 
 
 def from_torch(kind: type[PortableLayer], module: Any, options: Mapping[str, Any]) -> Any:

@@ -61,8 +61,8 @@ def sizes_of(x: Tensor, weights: Weights, panel: int) -> Sizes:
     W_x, W_v, W_s = weights["W_xcu"], weights["W_vcu"], weights["W_scu"]
     window, peephole = len(W_x) if W_x.ndim == 3 else 1, 0 if W_s is None else W_s.ndim
     external, projected = weights["W_vcx"] is not None, weights["W_qdr"] is not None
-    (ticks, batch, m), (d, d_v) = x.shape, W_v.shape
-    return Sizes(ticks, batch, m, d, d_v, window, external, peephole, projected, panel)
+    (seen, batch, m), (d, d_v) = x.shape, W_v.shape
+    return Sizes(seen - window + 1, batch, m, d, d_v, window, external, peephole, projected, panel)
 
 
 def up(count: int, panel: int) -> int:

@@ -98,7 +98,7 @@ def backward(
     gates, inputs = Z[..., :k], Z[..., d:] if external else Z
     past = torch.cat([v[None], V[:-1]])
     stacked = Gradients(
-        W_x=torch.stack([shifted(inputs, x, j) for j in range(len(W_x))]),  # X7
+        W_x=torch.stack([outer(inputs, x[j : j + ticks]) for j in range(len(W_x))]),  # X7
         W_v=outer(gates, past),  # L11
         b=gates.sum((0, 1)),
         W_s=None if W_s is None else peep_outer(W_s, gates[..., d : k - d], S[:-1]),
@@ -107,18 +107,19 @@ def backward(
     )
     x_bar = None
     if needs[0]:
-        x_bar = inputs @ W_x[0]
-        for j in range(1, min(len(W_x), ticks)):
-            x_bar[j:] += inputs[: ticks - j] @ W_x[j]
+        x_bar = torch.zeros_like(x)
+        for j, W in enumerate(W_x):
+            x_bar[j : j + ticks] += inputs @ W
     found = [x_bar, s_bar, v_bar, *by_letter(weights, stacked)]
     return [gradient if need else None for gradient, need in zip(found, needs, strict=True)]
 
 
 def windows(x: Tensor, W_x: Tensor) -> Tensor:
-    """xi[n] = sum over l of W_x(l) x[n+l], with x = 0 past the end (X1)."""
-    xi = x @ W_x[0].T
-    for j in range(1, min(len(W_x), len(x))):
-        xi[: len(x) - j] += x[j:] @ W_x[j].T
+    """xi[n] = sum over j of W_x[j] x[n+j], as many n as there are whole windows of x (X1)."""
+    ticks = len(x) - len(W_x) + 1
+    xi = x[:ticks] @ W_x[0].T
+    for j in range(1, len(W_x)):
+        xi += x[j : j + ticks] @ W_x[j].T
     return xi
 
 
@@ -142,8 +143,3 @@ def peep_outer(W: Tensor, Z: Tensor, S: Tensor) -> Tensor:
 def outer(Z: Tensor, values: Tensor) -> Tensor:
     """The sum over ticks and batch of Z[n] values[n]^T."""
     return Z.reshape(-1, Z.shape[-1]).T @ values.reshape(-1, values.shape[-1])
-
-
-def shifted(Z: Tensor, x: Tensor, j: int) -> Tensor:
-    """The sum over ticks and batch of Z[n] x[n+j]^T."""
-    return outer(Z[: len(x) - j], x[j:]) if j < len(x) else Z.new_zeros(Z.shape[-1], x.shape[-1])

@@ -21,12 +21,13 @@ def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None])
     """v[0 .. N-1] (N, batch, d_v), s[N-1] and v[N-1] from s[-1] = s and v[-1] = v.
 
     Args:
-        x: (N, batch, m).
+        x: (N, batch, m); (N + L - 1, batch, m) with windows of L inputs.
         s: (batch, d).
         v: (batch, d_v).
         weights: by letter, all of LETTERS. A peephole W_s? is None, a diagonal (d,) or a matrix (d, d); a bias is
-            None or (d,); W_x? is (d, m), or a window (L, d, m) that looks ahead; the letters of the gate cx are None
-            without it, and W_qdr (d_v, d) without a projection.
+            None or (d,); W_x? is (d, m), or (L, d, m), of which W_x?[j] acts at the tick n on x[n+j]: with x[0] the
+            first input that the first window sees, zeros that stand for inputs outside the sequence are part of x
+            (X1). The letters of the gate cx are None without it, and W_qdr (d_v, d) without a projection.
     """
     weights = uniform(weights)
     tensors = (x, s, v, *(weights[letter] for letter in LETTERS))

@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import PackedSequence
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
 from ode2rnn.nn import exchange
 from ode2rnn.nn.arguments import check_input, check_start, check_weights, merged
-from ode2rnn.nn.packed import Pass, State, run_backward, run_forward
+from ode2rnn.nn.packed import Pass, State, run_backward, run_forward, seen
 
 
 class RecurrentLayer(torch.nn.Module):
@@ -78,6 +78,11 @@ class RecurrentLayer(torch.nn.Module):
     def output_size(self) -> int:
         """Number of readouts of one recursion."""
         return self.hidden_size
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
+        return 0, 0
 
     def places(self) -> list[tuple[str, int]]:
         """Of every recursion, in torch's order: the end of the names of its weights, and the width of its input."""
@@ -147,10 +152,6 @@ class RecurrentLayer(torch.nn.Module):
         """The recursion whose weights end in ``suffix``."""
         raise NotImplementedError
 
-    def _packed(self, data: Tensor, sizes: Tensor, reverse: bool) -> Tensor:
-        """The packed inputs as a recursion takes them block by block."""
-        return data
-
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         """The readouts of the top layer at every tick, and what each recursion would go on from.
 
@@ -210,11 +211,9 @@ class RecurrentLayer(torch.nn.Module):
     def _along(self, run: Pass, x: Tensor, start: State, reverse: bool, sizes: Tensor | None) -> tuple[Tensor, State]:
         """One recursion through the sequence, in its direction."""
         if sizes is not None:
-            return (run_backward if reverse else run_forward)(run, self._packed(x, sizes, reverse), start, sizes)
-        if not reverse:
-            return run(x, start)
-        R, last = run(x.flip(0), start)
-        return R.flip(0), last
+            return (run_backward if reverse else run_forward)(run, x, start, sizes, self.reach)
+        R, last = run(seen(x.flip(0) if reverse else x, self.reach), start)
+        return R.flip(0) if reverse else R, last
 
     def arguments(self) -> dict[str, Any]:
         """What the layer was made with, but its device and dtype."""

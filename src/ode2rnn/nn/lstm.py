@@ -12,7 +12,7 @@ from ode2rnn.core.arrays import brief, check_number
 from ode2rnn.nn.exchange import copy_into, draw_rest
 from ode2rnn.nn.gated_recurrence import recur
 from ode2rnn.nn.gated_weights import LETTERS
-from ode2rnn.nn.packed import Pass, State, windows
+from ode2rnn.nn.packed import Pass, State
 from ode2rnn.nn.portable import PortableLayer
 
 
@@ -29,7 +29,8 @@ class LSTMLayer(PortableLayer):
         "bias_hh": (None, None, None, None),
     }
     keras_order = (0, 1, 2, 3)
-    context, external_gate, proj_size = 1, False, 0  # an LSTM without extensions
+    context: int | tuple[int, int] = 1  # an LSTM without extensions
+    external_gate, proj_size = False, 0
 
     def __init__(
         self,
@@ -61,9 +62,9 @@ class LSTMLayer(PortableLayer):
         return () if self.external_gate else tuple(letter for letter in self.letters if letter.endswith("cx"))
 
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
-        d, v = self.hidden_size, self.output_size
+        d, v, window = self.hidden_size, self.output_size, sum(self.reach) + 1
         shapes: dict[str, tuple[int, ...] | None] = {
-            "W_x": (d, width) if self.context == 1 else (self.context, d, width),
+            "W_x": (d, width) if window == 1 else (window, d, width),
             "W_s": None if self.peephole is None else (d, d) if self.peephole == "full" else (d,),
             "W_v": (d, v),
             "W_q": (v, d) if self.proj_size else None,
@@ -91,21 +92,12 @@ class LSTMLayer(PortableLayer):
     def _run(self, suffix: str) -> Pass:
         weights: dict[str, Tensor | None] = dict.fromkeys(LETTERS)
         weights |= {letter: getattr(self, letter + suffix) for letter in self.letters}
-        width = getattr(self, f"W_xcu{suffix}").shape[-1]
-        flat = dict(weights)
-        if self.context > 1:
-            wide = {letter: W for letter, W in weights.items() if W is not None and W.ndim == 3}
-            flat |= {letter: W.transpose(0, 1).flatten(1) for letter, W in wide.items()}
 
         def run(x: Tensor, start: State) -> tuple[Tensor, State]:
-            # packed sequences come with the windows side by side
-            V, s, v = recur(x, start[1], start[0], weights if x.shape[-1] == width else flat)
+            V, s, v = recur(x, start[1], start[0], weights)
             return V, (v, s)
 
         return run
-
-    def _packed(self, data: Tensor, sizes: Tensor, reverse: bool) -> Tensor:
-        return data if self.context == 1 else windows(data, sizes, self.context, reverse)
 
     @classmethod
     def _from_cell(cls, cell: Any) -> dict[str, Any]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import accumulate
 
 import torch
 from torch import Tensor
 
 State = tuple[Tensor, ...]  # what a recursion remembers, each (batch, width)
-Pass = Callable[[Tensor, State], tuple[Tensor, State]]  # inputs (N, batch, m) and start to readouts and end
+# from what is seen of the inputs, (N, batch, m) or more with windows, and the start, to N readouts and the end
+Pass = Callable[[Tensor, State], tuple[Tensor, State]]
 
 
 def equal_blocks(sizes: list[int]) -> list[tuple[int, int]]:
@@ -20,41 +22,48 @@ def equal_blocks(sizes: list[int]) -> list[tuple[int, int]]:
     return blocks
 
 
-def run_forward(run: Pass, data: Tensor, start: State, sizes: Tensor) -> tuple[Tensor, State]:
+def seen(x: Tensor, reach: tuple[int, int]) -> Tensor:
+    """x[-behind] .. x[N-1+ahead] for x (N, batch, m), which is 0 outside the sequence: what its windows see (X1)."""
+    return torch.nn.functional.pad(x, (0, 0, 0, 0, *reach)) if any(reach) else x
+
+
+def run_forward(
+    run: Pass, data: Tensor, start: State, sizes: Tensor, reach: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, State]:
     """From the first tick: sequences that have ended drop out of the batch."""
-    blocks = equal_blocks(sizes.tolist())
     state, outputs, ended = start, [], []
-    for (ticks, size), part in zip(blocks, data.split([t * b for t, b in blocks]), strict=True):
+    for part, size in parts(data, sizes, reach):
         ended.append(tuple(value[size:] for value in state))
-        R, state = run(part.reshape(ticks, size, -1), tuple(value[:size] for value in state))
-        outputs.append(R.reshape(ticks * size, -1))
+        R, state = run(part, tuple(value[:size] for value in state))
+        outputs.append(R.flatten(0, 1))
     return torch.cat(outputs), tuple(torch.cat(values) for values in zip(state, *reversed(ended), strict=True))
 
 
-def run_backward(run: Pass, data: Tensor, start: State, sizes: Tensor) -> tuple[Tensor, State]:
+def run_backward(
+    run: Pass, data: Tensor, start: State, sizes: Tensor, reach: tuple[int, int] = (0, 0)
+) -> tuple[Tensor, State]:
     """From the end: the longest sequence begins alone, the others join it at their own last tick."""
-    blocks = equal_blocks(sizes.tolist())
     state, outputs = tuple(value[:0] for value in start), []
-    parts = data.split([t * b for t, b in blocks])
-    for (ticks, size), part in zip(reversed(blocks), reversed(parts), strict=True):
+    for part, size in reversed(parts(data, sizes, (reach[1], reach[0]))):  # what lies ahead comes first
         state = tuple(torch.cat([value, first[len(value) : size]]) for value, first in zip(state, start, strict=True))
-        R, state = run(part.reshape(ticks, size, -1).flip(0), state)
-        outputs.append(R.flip(0).reshape(ticks * size, -1))
+        R, state = run(part.flip(0), state)
+        outputs.append(R.flip(0).flatten(0, 1))
     return torch.cat(outputs[::-1]), state
 
 
-def windows(data: Tensor, sizes: Tensor, context: int, reverse: bool) -> Tensor:
-    """x[n], x[n+1] .. x[n+context-1] side by side, (entries, context * m), zero past the end of each sequence itself.
-
-    In ``reverse`` x[n-1], x[n-2] .., what lies ahead of a recursion that comes from the end.
-    """
+def parts(data: Tensor, sizes: Tensor, reach: tuple[int, int]) -> list[tuple[Tensor, int]]:
+    """The inputs of each block, with those that its windows see before and after it, and its number of sequences."""
+    blocks = equal_blocks(sizes.tolist())
+    if not any(reach):
+        pieces = data.split([ticks * size for ticks, size in blocks])
+        return [(part.unflatten(0, block), block[1]) for part, block in zip(pieces, blocks, strict=True)]
     ticks, batch, counts = len(sizes), int(sizes[0]), sizes.to(data.device)
     held = torch.arange(batch, device=data.device) < counts[:, None]  # which entries of (ticks, batch) there are
     padded = data.new_zeros(ticks, batch, data.shape[-1])
     padded[held] = data
-    parts = []
-    for lead in range(context):
-        near, far = padded[: ticks - min(lead, ticks)], padded[min(lead, ticks) :]
-        empty = padded.new_zeros(min(lead, ticks), batch, data.shape[-1])
-        parts.append(torch.cat([empty, near] if reverse else [far, empty])[held])
-    return torch.cat(parts, -1)
+    whole = seen(padded, reach)
+    firsts = accumulate((ticks for ticks, _ in blocks), initial=0)
+    return [
+        (whole[first : first + ticks + sum(reach), :size], size)
+        for first, (ticks, size) in zip(firsts, blocks, strict=False)
+    ]
