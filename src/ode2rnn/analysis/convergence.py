@@ -211,7 +211,7 @@ def tied_model(model: AdditiveModel, dt: float) -> AdditiveModel:
 def divided(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
     """The number of steps in the range; dt must divide it and every delay."""
     for delay in (*model.delays, *model.input_delays):
-        check_divides(dt, delay)
+        check_divides(dt, abs(delay))
     return count_steps(dt, span)
 
 

@@ -6,6 +6,8 @@ C1  ds/dt = f(t) + phi                     C4  a(t) = sum_k a_k(s(t - tau_s(k)))
 C2  f(t) = h(s(t), x(t))                   C5  b(t) = sum_k b_k(r(t - tau_r(k))),  r = G(s)
 C3  f(t) = a(t) + b(t) + c(t)              C6  c(t) = sum_k c_k(x(t - tau_x(k)))
 C7  with a_k, b_k, c_k linear the model is the delay differential equation that `AdditiveModel` holds.
+
+An input is known ahead of time, states and readouts are not: tau_x(k) may be negative, tau_s(k) and tau_r(k) may not.
 """
 
 from __future__ import annotations
@@ -19,7 +21,17 @@ import numpy as np
 
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.activations import Activation, as_activation
-from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_nonnegative, check_shape, is_torch, to_numpy
+from ode2rnn.core.arrays import (
+    Array,
+    as_like,
+    brief,
+    check_array,
+    check_nonnegative,
+    check_number,
+    check_shape,
+    is_torch,
+    to_numpy,
+)
 
 
 class Term(NamedTuple):
@@ -55,20 +67,21 @@ class AdditiveModel:
     Args:
         state: terms (A_k, tau_k), A_k of shape (d, d), or a Circulant (C8).
         readout: terms (B_k, tau_k), B_k of shape (d, d), or a Circulant.
-        input: terms (C_k, tau_k), C_k of shape (d, m).
+        input: terms (C_k, tau_k), C_k of shape (d, m); tau_k < 0 looks ahead, at x(t + |tau_k|).
         phi: bias (d,); zero by default.
         activation: G, a registered name or an Activation.
 
     For d = 1 numbers stand for matrices and vectors. If any array is a torch tensor all become tensors of its
-    dtype, and gradients flow through a simulation. The delays of one kind are distinct and not negative.
+    dtype, and gradients flow through a simulation. The delays of one kind are distinct; those of states and readouts
+    are not negative.
 
     Attributes:
         state, readout, input: tuples of Term (matrix, delay).
         phi, activation, width (d), input_width (m; 0 without input).
 
     Raises:
-        ValueError: no term at all, shapes that do not fit, NaN, a negative or repeated delay, an unknown
-            activation.
+        ValueError: no term at all, shapes that do not fit, NaN, a repeated delay, a negative one of a state or
+            readout, an unknown activation.
 
     Example:
         >>> model = AdditiveModel(state=[(-1.0, 0.0)], readout=[(0.5, 1.0), (0.25, 2.0)], phi=[0.1])
@@ -144,7 +157,7 @@ class AdditiveModel:
 
     @cached_property
     def input_delays(self) -> tuple[float, ...]:
-        """The delays of the input terms, increasing."""
+        """The delays of the input terms, increasing; a negative one looks ahead."""
         return tuple(sorted({t.delay for t in self.input}))
 
     def undelayed(self, kind: str) -> Term | None:
@@ -210,7 +223,8 @@ def _terms(kind: str, terms: Any) -> list[Term]:
             matrix = check_array(f"{kind}[{k}]", matrix)
             matrix = matrix.reshape((1, 1)) if matrix.ndim == 0 else matrix
             check_shape(f"{kind}[{k}]", matrix, ("d", "m" if kind == "input" else "d"))
-        checked.append(Term(matrix, check_nonnegative(f"{kind}[{k}] delay", delay)))
+        check = check_number if kind == "input" else check_nonnegative
+        checked.append(Term(matrix, check(f"{kind}[{k}] delay", delay)))
     delays = [term.delay for term in checked]
     if len(set(delays)) < len(delays):
         raise ValueError(f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay")

@@ -66,7 +66,7 @@ class Sampled:
     equation itself, so it shows what sampling alone does, at any accuracy.
 
     Args:
-        model: an AdditiveModel whose input terms have no delay.
+        model: an AdditiveModel whose input terms have no delay, neither back nor ahead.
         dt: length of a tick, in the model's unit of time.
         method: as `integrate` takes it; "backward_euler" (the default) with tau = dt and one substep is the
             canonical RNN.
@@ -96,8 +96,11 @@ class Sampled:
     ) -> None:
         if not isinstance(model, AdditiveModel):
             raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
-        if any(delay > 0 for delay in model.input_delays):
-            raise ValueError(f"model: expected input terms without delay, got delays {model.input_delays}")
+        if any(model.input_delays):
+            raise ValueError(
+                f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
+                f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
+            )
         substeps = check_count("substeps", substeps)
         self.model, self.dt = model, check_positive("dt", dt)
         self.method, self.substeps = method, substeps

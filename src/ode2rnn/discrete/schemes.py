@@ -72,8 +72,8 @@ def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: flo
         its own VanillaLSTM at that cell's step, else a SampledLSTM.
 
     Raises:
-        ValueError: dt <= 0, a dt that does not divide a delay (the message names the nearest that does), an
-            unknown scheme, a missing alpha, a singular I - dT A, weights that overflow.
+        ValueError: dt <= 0, a dt that does not divide a delay (the message names the nearest that does), an input
+            delay < 0, an unknown scheme, a missing alpha, a singular I - dT A, weights that overflow.
 
     Example:
         >>> cell = discretize(ContinuousRNN(A=-1.0, B=2.0, C=4.0, phi=6.0, tau=1.0), dt=1.0)
@@ -238,6 +238,12 @@ def _check_alpha(name: str, alpha: Any) -> float:
 
 
 def _delays_in_ticks(model: AdditiveModel, dt: float) -> dict[float, int]:
+    ahead = -min(model.input_delays, default=0.0)
+    if ahead > 0:
+        raise ValueError(
+            f"model: expected input delays >= 0, since a tick knows no later input, got {-ahead:g}; add {ahead:g} to"
+            f" every input delay, and shift the input series: x(t + {ahead:g}) in place of x(t)"
+        )
     terms: tuple[Term, ...] = (*model.state, *model.readout, *model.input)
     delays = sorted({term.delay for term in terms})
     try:

@@ -93,8 +93,8 @@ def _input(model: AdditiveModel, x: Any, span: tuple[float, float]) -> tuple[Sig
         return None, None
     if not model.input:
         raise ValueError("x: the model has no input term (C is None), expected None")
-    earliest = span[0] - max(model.input_delays)
-    return probed_signal("x", x, model.input_width, (earliest, span[1]))
+    delays = (0.0, *model.input_delays)  # 0: the trajectory keeps x(t) itself, too
+    return probed_signal("x", x, model.input_width, (span[0] - max(delays), span[1] - min(delays)))
 
 
 class _Past(Signal):

@@ -62,10 +62,10 @@ def integrate(
             tau > 0, "tsit5" and scipy's methods; its trajectory has v as r, and v between the nodes as
             ``traj.readout(t)``.
         x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
-            cover the range, and the longest input delay before it. A function of your own is called at every
-            step, outside the compiled methods: without delays some hundred times slower than the same signal at
-            d = 10, ten times at d = 100. For a delay equation it is called at known times, many at
-            once, and the method stays compiled.
+            cover the range, the longest input delay before it, and after it as far as a negative one looks ahead. A
+            function of your own is called at every step, outside the compiled methods: without delays some hundred
+            times slower than the same signal at d = 10, ten times at d = 100. For a delay equation it is called at
+            known times, many at once, and the method stays compiled.
         t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
         history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
             Only its value at t0 matters to a model without delays. Of a ContinuousLSTM, a pair of these for s and v;
