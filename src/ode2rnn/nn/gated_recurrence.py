@@ -25,9 +25,9 @@ def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None])
         s: (batch, d).
         v: (batch, d_v).
         weights: by letter, all of LETTERS. A peephole W_s? is None, a diagonal (d,) or a matrix (d, d); a bias is
-            None or (d,); W_x? is (d, m), or (L, d, m), of which W_x?[j] acts at the tick n on x[n+j]: with x[0] the
-            first input that the first window sees, zeros that stand for inputs outside the sequence are part of x
-            (X1). The letters of the gate cx are None without it, and W_qdr (d_v, d) without a projection.
+            None or (d,); W_x? is (d, m), or (L, d, m), of which W_x?[j] acts at the tick n on x[n+j]: x[0] is the
+            first input that the first window sees, and zeros stand for those outside the sequence (X1). The letters of
+            the gate cx are None without it, and W_qdr (d_v, d) without a projection.
     """
     weights = uniform(weights)
     tensors = (x, s, v, *(weights[letter] for letter in LETTERS))
