@@ -95,7 +95,7 @@ def _step(
     normal += (damping[active] * scale)[:, None, None] * np.eye(s.shape[1])
     good = np.isfinite(normal).all((1, 2))
     normal = np.where(good[:, None, None], normal, np.eye(s.shape[1]))
-    trial = s - np.linalg.solve(normal, slope[..., None])[..., 0]
+    trial = s - _newton_step(normal, slope)  # a damping that rounding swallows leaves it singular
     after = residual(trial)
     before_cost, cost = (now**2).sum(1), (after**2).sum(1)
     better = good & (cost < before_cost)
