@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from tests.nn.gated import close, gradients, numbers, parts, start
@@ -12,21 +10,13 @@ from torch.nn.utils.rnn import pack_sequence, unpack_sequence
 
 from ode2rnn import AugmentedLSTM as Cell
 from ode2rnn import run
-from ode2rnn.kernels import plain
 from ode2rnn.nn import AugmentedLSTM
 
 CONTEXTS = {2: (0, 1), (1, 0): (1, 0), (0, 2): (0, 2), (2, 3): (2, 3), (0, 0): (0, 0), (11, 9): (11, 9)}  # of 7 inputs
 TICKS, BATCH, M, D = 7, 3, 4, 5
 
 
-@pytest.fixture(params=["compiled", "plain"], autouse=True)
-def engine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test here holds for the kernels and for their plain twins."""
-    if request.param == "compiled":
-        yield
-        return
-    with plain():
-        yield
+pytestmark = pytest.mark.usefixtures("engine")  # the kernels, and their plain twins
 
 
 def make(context: object, **options: object) -> AugmentedLSTM:

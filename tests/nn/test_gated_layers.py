@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
@@ -12,7 +11,6 @@ from tests.nn.gated import KINDS, LSTMS, TORCH, B, D, M, T, V, close, gradients,
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence, unpack_sequence
 
 from ode2rnn import LSTMState, run
-from ode2rnn.kernels import plain
 from ode2rnn.nn import AugmentedLSTM, VanillaLSTM
 
 SHAPES = [
@@ -21,14 +19,7 @@ SHAPES = [
 ]
 
 
-@pytest.fixture(params=["compiled", "plain"], autouse=True)
-def engine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test here holds for the kernels and for their plain twins."""
-    if request.param == "compiled":
-        yield
-        return
-    with plain():
-        yield
+pytestmark = pytest.mark.usefixtures("engine")  # the kernels, and their plain twins
 
 
 @pytest.mark.parametrize("arguments", SHAPES, ids=lambda a: "-".join(str(v) for v in a.values()))

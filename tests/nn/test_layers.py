@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import copy
 import itertools
-from collections.abc import Iterator
 
 import pytest
 import torch
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pack_sequence
 
 from ode2rnn import ACTIVATIONS, Activation, run
-from ode2rnn.kernels import plain
 from ode2rnn.nn import CanonicalRNN, StandardRNN
 
 T, B, M, D = 9, 4, 3, 5
@@ -23,14 +21,7 @@ SHAPES = [
 ]
 
 
-@pytest.fixture(params=["compiled", "plain"], autouse=True)
-def engine(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test here holds for the kernels and for their plain twins."""
-    if request.param == "compiled":
-        yield
-        return
-    with plain():
-        yield
+pytestmark = pytest.mark.usefixtures("engine")  # the kernels, and their plain twins
 
 
 def numbers(*shape: int, seed: int = 0, dtype: torch.dtype = torch.float64) -> torch.Tensor:

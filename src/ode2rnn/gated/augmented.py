@@ -41,7 +41,8 @@ class AugmentedLSTM(GatedCell):
         behind: how many of the L samples come before x[n].
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
-    its trajectory has s[n], and v[n] as r.
+    its trajectory has s[n], and v[n] as r. A run that goes on from the state of another sees zeros in place of the inputs
+    before it, and so does the end of a run of those after it.
 
     Raises:
         ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0, behind
@@ -97,6 +98,11 @@ class AugmentedLSTM(GatedCell):
     def context(self) -> int:
         """L, the samples of the input that a tick sees."""
         return 1 if self.W_xcu.ndim == 2 else int(self.W_xcu.shape[0])
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
+        return self.behind, self.context - 1 - self.behind
 
     @property
     def readout_width(self) -> int:

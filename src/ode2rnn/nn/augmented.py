@@ -85,8 +85,7 @@ class AugmentedLSTM(LSTMLayer):
     @classmethod
     def _from_cell(cls, cell: Cell) -> dict[str, Any]:
         proj_size = 0 if cell.W_qdr is None else cell.readout_width
-        window = 1 if cell.W_xcu.ndim == 2 else int(cell.W_xcu.shape[0])
-        context = (cell.behind, window - 1 - cell.behind) if cell.behind else window
+        context = cell.reach if cell.behind else cell.context
         own = {"context": context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
         return super()._from_cell(cell) | own
 
