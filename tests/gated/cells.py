@@ -60,6 +60,7 @@ def cells() -> dict[str, Any]:
     found: dict[str, Any] = {f"vanilla, {p} peepholes": vanilla_cell(p) for p in PEEPHOLES}
     found |= {f"augmented, {name}": augmented_cell(name) for name in EXTENSIONS}
     found |= {f"augmented, all, {p} peepholes": augmented_cell("all", p) for p in PEEPHOLES[1:]}
+    found["augmented, all, behind"] = replace(augmented_cell("all"), behind=2)
     return found
 
 

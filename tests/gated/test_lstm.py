@@ -46,7 +46,8 @@ def by_hand(cell: Any, x: np.ndarray, s: np.ndarray, v: np.ndarray) -> tuple[lis
 
     def xi(g: str, n: int) -> Any:
         taps = W[f"W_x{g}"] if np.ndim(W[f"W_x{g}"]) == 3 else [W[f"W_x{g}"]]
-        return sum(tap @ x[n + k] for k, tap in enumerate(taps) if n + k < len(x))
+        places = enumerate(taps, n - getattr(cell, "behind", 0))
+        return sum(tap @ x[k] for k, tap in places if 0 <= k < len(x))
 
     for n in range(len(x)):
         alpha = {
@@ -216,7 +217,7 @@ def test_a_batch_is_its_members_one_by_one(name: str) -> None:
         np.testing.assert_allclose(together.r[:, *k], alone.r, rtol=0, atol=1e-14)
 
 
-@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("name", [name for name in CELLS if "behind" not in name])
 def test_a_run_goes_on_from_the_state_of_another(name: str) -> None:
     cell = CELLS[name]
     x, s0, _, _ = numbers(cell)

@@ -119,6 +119,11 @@ class Unrolled:
         own = getattr(self.cell, "resume", None)
         return state if own is None else Position(state.tick, own(state.memory, batch))
 
+    def prepare(self, x: Array) -> Array:
+        """What each tick sees of the inputs; a window (X1) looks past its segment, whose neighbours are known."""
+        own = getattr(self.cell, "prepare", None)
+        return x if own is None else own(x)
+
     def step(self, state: Position, x: Array | None) -> Position:
         """Through one cell; after the K-th the next segment starts from zero."""
         if state.tick == self.length:
@@ -132,8 +137,8 @@ class Unrolled:
 
     def scan(self, state: Position, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
         """All segments side by side as one batch, s[-1 .. N-1] and r[0 .. N-1]; None where a loop must do it."""
-        if state.tick != 0 or ticks <= self.length or is_torch(self.like):
-            return None
+        if state.tick != 0 or ticks <= self.length or is_torch(self.like) or any(getattr(self.cell, "reach", ())):
+            return None  # a segment alone would cut the windows off
         K, first = self.length, self.cell.readout(state.memory)[0]
         whole, rest = divmod(ticks - K, K)
         try:
@@ -169,7 +174,7 @@ def unroll(cell: System, length: int) -> Unrolled:
     """The unrolled network of ``length`` = K steps of ``cell`` (U3).
 
     Args:
-        cell: any System, for instance a CanonicalRNN.
+        cell: any System, for instance a CanonicalRNN. One with windows of inputs (X1) sees those beyond its segment.
         length: K, the samples of a segment.
 
     Raises:
@@ -183,9 +188,6 @@ def unroll(cell: System, length: int) -> Unrolled:
     missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
     if missing:
         raise ValueError(f"cell: expected a System, got {brief(cell)}, which has no {missing[0]}")
-    context = getattr(cell, "context", 1)
-    if context > 1:
-        raise ValueError(f"cell: expected one that sees x[n] alone, got one that looks ahead over {context} samples")
     return Unrolled(cell, check_count("length", length))
 
 
