@@ -179,6 +179,7 @@ class CellRule(Rule):
 
     def __init__(self, cell: Any) -> None:
         self._cell = _with_tensors(cell)
+        self._windowed = any(getattr(cell, "reach", ()))
         self.dt, self.input_width = float(cell.dt), int(cell.input_width)
         state = self._cell.init(torch.zeros(cell.width, dtype=torch.float64))
         parts = list(state) if isinstance(state, tuple) else [state]
@@ -193,14 +194,22 @@ class CellRule(Rule):
         self.names = tuple(zip(letters, self._sizes, strict=True))
 
     def drive(self, x: np.ndarray | None) -> np.ndarray:
-        return np.zeros((1, self.input_width)) if x is None else x
+        """The inputs x (N, m) as the ticks see them, with a window (X1) (N, L, m), 0 outside the sequence."""
+        x = np.zeros((1, self.input_width)) if x is None else x
+        return to_numpy(self._cell.prepare(torch.as_tensor(x))) if self._windowed else x
+
+    def constant(self, x: Any) -> np.ndarray:
+        """The drive of an input that is ``x`` (m,) for ever: every place of the window has it."""
+        held = super().constant(x)
+        return np.broadcast_to(held[self._cell.behind], held.shape) if self._windowed else held
 
     def _step(self, S: torch.Tensor, u: np.ndarray) -> torch.Tensor:
         parts = S.split(self._sizes, dim=-1)
         state = parts[0] if self._build is None else self._build(parts)
         x = None
         if self.input_width:
-            x = torch.as_tensor(np.array(u)).expand((*S.shape[:-1], self.input_width))
+            seen = torch.as_tensor(np.array(u))
+            x = seen.expand((*S.shape[:-1], *seen.shape))
         after = self._cell.step(state, x)
         return after if self._build is None else torch.cat(list(after), dim=-1)
 
