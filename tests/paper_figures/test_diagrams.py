@@ -96,6 +96,10 @@ def test_the_augmented_lstm_has_what_the_vanilla_lstm_has_and_its_extensions():
     assert {("g_cr[n]", "", "q[n]"), ("r[n]", "", "q[n]"), ("q[n]", "W_qdr", "v[n]")} <= triples(graph)  # X3
     own = {f.name for f in fields(augmented_cell()) if f.name.startswith(("W_", "b_"))}
     assert graph.letters == own == graph.bundled().letters
+    seen = replace(augmented_cell(context=3), behind=1)
+    terms = {(e.source, e.label) for e in cell_graph(seen).edges if e.label.startswith("W_xcu")}
+    assert terms == {("x[n-1]", "W_xcu(-1)"), ("x[n]", "W_xcu(0)"), ("x[n+1]", "W_xcu(1)")}
+    assert "x[n-1] .. x[n+1]" in cell_graph(seen).bundled().nodes
 
 
 def test_with_its_extensions_off_the_augmented_lstm_is_the_graph_of_the_vanilla_lstm():

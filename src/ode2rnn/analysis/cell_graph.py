@@ -74,7 +74,7 @@ class CellGraph:
         inputs = [name for name in self.nodes if name.startswith("x[")]
         if len(inputs) == 1:
             return self
-        window = f"x[n] .. {inputs[-1]}"
+        window = f"{inputs[0]} .. {inputs[-1]}"
         edges = {Edge(name, window): None for name in inputs}
         for edge in self.edges:
             bundle = Edge(window, edge.target, edge.label.split("(")[0] + "(l)")
@@ -147,7 +147,7 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
         named += zip(outputs[-2:], shown, strict=True)
         if isinstance(values, Gates):
             named += [(f"{name}[{now}]", getattr(values, name)) for name in _shown(values)]
-    nodes, edges, biases = Record(leaves, named).read()
+    nodes, edges, biases = Record(leaves, named, getattr(own, "behind", 0)).read()
     return CellGraph(nodes, tuple(Edge(*edge) for edge in edges), tuple(biases), tuple(outputs))
 
 

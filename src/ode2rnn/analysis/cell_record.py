@@ -20,9 +20,11 @@ class Record:
         leaves: (name, tensor) of what the computation starts from; W_... are weights, b_... and theta... biases, g_...
             gates that are numbers.
         named: (name, tensor) of the results that have a name.
+        behind: how many places of a window of inputs come before x[n], so that place 0 is l = -behind (X1).
     """
 
-    def __init__(self, leaves: Sequence[tuple[str, Any]], named: Sequence[tuple[str, Any]]) -> None:
+    def __init__(self, leaves: Sequence[tuple[str, Any]], named: Sequence[tuple[str, Any]], behind: int = 0) -> None:
+        self.behind = behind
         self.leaves = {id(tensor): name for name, tensor in leaves}
         self.kept = [value for _, value in (*leaves, *named)]  # identities hold while the objects live
         self.names: dict[Any, str] = {}
@@ -46,8 +48,8 @@ class Record:
         kind = _kind(step)
         if kind == "AccumulateGrad":
             name = self.leaves[id(step.variable)]
-            if lead and name.startswith("x["):
-                name = f"{name[:-1]}+{lead}]"
+            if lead is not None and lead != self.behind and name.startswith("x["):
+                name = f"{name[:-1]}{lead - self.behind:+d}]"
             self.nodes.setdefault(name, "constant" if name.startswith("g_") else "given")
             return name
         inputs = _inputs(step)
@@ -95,7 +97,7 @@ class Record:
         if _kind(step) != "AccumulateGrad" or not self.leaves[id(step.variable)].startswith("W_"):
             return ""
         name = self.leaves[id(step.variable)]
-        return name if lead is None else f"{name}({lead})"
+        return name if lead is None else f"{name}({lead - self.behind})"
 
     def enter(self, step: Any, target: str) -> None:
         source, label = self.term(step)
