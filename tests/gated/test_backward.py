@@ -11,7 +11,7 @@ import torch
 from tests.gated.cells import BATCH, D, M, N, augmented_cell, cells, in_torch, leaves, numbers, vanilla_cell
 
 from ode2rnn import bptt, run
-from ode2rnn.discrete.unroll import segments, unroll
+from ode2rnn.discrete.unroll import Position, segments, unroll
 
 CELLS = cells()
 
@@ -187,7 +187,7 @@ def test_windows_of_an_unrolled_network_see_the_inputs_beyond_their_segment(behi
         total = total + (of_v[n] * state.v).sum() + (of_s[n] * state.s).sum()
     expected = torch.autograd.grad(total, [x, *leaves(cell).values()])
     plain = replace(augmented_cell("all"), behind=behind)
-    in_numpy = run(unroll(plain, 4), x.detach().numpy(), plain.State(*(np.array(value) for value in s0)))
+    in_numpy = run(unroll(plain, 4), x.detach().numpy(), Position(0, s0))
     close(in_numpy.s, torch.stack(states), "s in NumPy")
     for back in (
         bptt(unroll(cell, 4), x, of_v, cell.State(*map(torch.tensor, s0)), s_bar=of_s),

@@ -41,8 +41,8 @@ class AugmentedLSTM(GatedCell):
         behind: how many of the L samples come before x[n].
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
-    its trajectory has s[n], and v[n] as r. A run that goes on from the state of another sees zeros in place of the inputs
-    before it, and so does the end of a run of those after it.
+    its trajectory has s[n], and v[n] as r. A run that goes on from the state of another sees zeros in place of the
+    inputs before it, and the end of a run zeros in place of those after it.
 
     Raises:
         ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0, behind
