@@ -13,7 +13,8 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
-from ode2rnn.core.system import System, run
+from ode2rnn.core.run import run
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.discrete.limits import quasi_static

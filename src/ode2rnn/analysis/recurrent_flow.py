@@ -11,7 +11,7 @@ import numpy as np
 from ode2rnn.analysis.products import Linearized
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.training.bptt import sweep
 

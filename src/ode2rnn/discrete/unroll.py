@@ -27,7 +27,8 @@ from ode2rnn.core.arrays import (
     concatenate,
     is_torch,
 )
-from ode2rnn.core.system import System, run
+from ode2rnn.core.run import run
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 

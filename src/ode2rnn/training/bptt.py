@@ -31,7 +31,7 @@ from ode2rnn.core.arrays import (
     is_torch,
     stack,
 )
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.unroll import Position, Unrolled, spread, unroll

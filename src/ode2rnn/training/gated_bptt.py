@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.arrays import Array, brief, check_count, check_flag
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.discrete.unroll import Position, spread, unroll
 from ode2rnn.gated import augmented_backward, vanilla_backward
 from ode2rnn.gated.augmented import AugmentedLSTM
