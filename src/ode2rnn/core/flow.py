@@ -243,7 +243,7 @@ class Flow:
             given = self._jacobians(0.0, s, past, None)[0]
             if not np.allclose(to_numpy(given).T, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
                 raise ValueError(
-                    f"jacobian: expected df/ds, (..., {self.width}, {self.width}) with df_i/ds_j at [i, j]; differences"
+                    f"jacobian: expected df/ds, (.., {self.width}, {self.width}), df_i/ds_j at [i, j]; differences"
                     f" of f give {numbers.T.ravel()[:3].round(4)}, .., it gave {to_numpy(given).ravel()[:3].round(4)}, .."
                 )
 
