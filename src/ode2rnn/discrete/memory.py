@@ -6,7 +6,17 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from ode2rnn.core.activations import Activation, as_activation
-from ode2rnn.core.arrays import MOST_STEPS, Array, check_array, check_count, check_positive, check_shape, is_torch
+from ode2rnn.core.arrays import (
+    MOST_STEPS,
+    Array,
+    broadcast_to,
+    check_array,
+    check_count,
+    check_positive,
+    check_shape,
+    is_torch,
+)
+from ode2rnn.core.system import System
 
 
 class Memory(NamedTuple):
@@ -17,7 +27,7 @@ class Memory(NamedTuple):
     x: tuple[Array | None, ...]
 
 
-class MemoryCell:
+class MemoryCell(System):
     """A System whose state is a Memory."""
 
     theta_s: Array
@@ -100,3 +110,11 @@ def check_lag(name: str, value: Any, least: int) -> int:
     if lag > MOST_STEPS:
         raise ValueError(f"{name}: expected at most {MOST_STEPS:g} ticks, got {lag}")
     return lag
+
+
+def outer(psi: Array, past: Array) -> Array:
+    """The sum over the batch of psi past^T (B3), (d, n) from (..., d) and (..., n), whose batch may be smaller."""
+    if psi.ndim == 1:
+        return psi[:, None] * past
+    past = broadcast_to(past, (*psi.shape[:-1], past.shape[-1]))
+    return psi.reshape((-1, psi.shape[-1])).T @ past.reshape((-1, past.shape[-1]))
