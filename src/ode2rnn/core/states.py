@@ -59,8 +59,13 @@ def joined(state: object) -> Array:
 
 
 def added(state: Any, other: Any) -> Any:
-    """The sum of two states of one form."""
-    return mapped(lambda a, b: a + b, state, other)
+    """The sum of two states of one form, or of two cotangents, where None stands for zero."""
+    if state is None or other is None:
+        return state if other is None else other
+    if isinstance(state, tuple):
+        parts = [added(one, two) for one, two in zip(state, other, strict=True)]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
+    return state + other if is_array(state) else state
 
 
 def weights_of(cell: object, prefix: str = "") -> dict[str, Array]:

@@ -172,8 +172,10 @@ class System:
             bars.append(stack(columns, axis=-1))
         return states.rebuilt(state, iter(bars))
 
-    def errors(self, state: Any, x: Array | None, bar: Any) -> tuple[Array, Array]:
+    def errors(self, state: Any, x: Array | None, bar: Any) -> tuple[Array, Array | None]:
         """psi[n] = dE/ds[n] and chi[n] = dE/dr[n] (B1, B2; L7, L9), from the state before tick n and the bar after it.
+
+        chi[n] is None of a cell whose state holds no readout: then E alone reads r[n].
 
         Raises:
             ValueError: a cell whose readout returns no arrays of its state, and that does not say this itself.
@@ -189,6 +191,21 @@ class System:
                 )
             found.append(bars[places[0]])
         return found[0], found[1]
+
+    def init_vjp(self, s0: Array, bar: Any) -> Array:
+        """The cotangent of s0 (..., d) from that of the state that ``init`` makes of it."""
+        state = self.init(s0)
+        places, bars = states.arrays_of(state), states.arrays_of(bar)
+        if places and all(array is s0 for array in places):
+            return sum(bars[1:], bars[0])
+        eye = as_like(np.eye(s0.shape[-1]), s0)
+        moved = pushed(lambda *a: states.arrays_of(self.init(a[0])), [s0[..., None, :]], [eye + 0 * s0[..., None, :]])
+        # the last axis but one of what moved says along which number of s0
+        return sum((along * own[..., None, :]).sum(-1) for along, own in zip(moved, bars, strict=True))
+
+    def prepared_vjp(self, bar: Array) -> Array:
+        """The cotangent of the inputs x (N, ..., m) from that of what ``prepare`` makes of them."""
+        return bar
 
     # -- the weights
 

@@ -34,9 +34,8 @@ from ode2rnn.core.arrays import (
     to_numpy,
 )
 from ode2rnn.core.resolvent import WORST_ERROR, inverse_error, solve
-from ode2rnn.discrete.canonical import CanonicalRNN
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.rules import ALIASES, SCHEMES
-from ode2rnn.discrete.tapped import TappedRNN
 
 Taps = dict[int, Array]
 
