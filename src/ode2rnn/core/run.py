@@ -5,7 +5,7 @@ Uses: D5.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -41,18 +41,49 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
         ValueError: wrong shapes, NaN.
         SimulationError: the state overflowed, or a step found no solution; its ``trajectory`` is the part before that.
     """
+    return _ran(cell, x, s0, None)[0]
+
+
+class Remembered(NamedTuple):
+    """A run with all that it passed through.
+
+    Attributes:
+        trajectory: the run.
+        states: the states before the first tick and after each, N + 1 of them.
+        seen: what the ticks saw of the inputs, one row a tick; None without input.
+        start: s[-1] (..., d) with its batch; None where s0 was a state of the cell's own.
+    """
+
+    trajectory: Trajectory
+    states: list[Any]
+    seen: Array | None
+    start: Array | None
+
+
+def remembered(cell: System, x: Any, s0: Any = None) -> Remembered:
+    """:func:`run` tick by tick, with every state kept, for a pass back through it."""
+    kept: list[Any] = []
+    trajectory, seen, start = _ran(cell, x, s0, kept)
+    return Remembered(trajectory, kept, seen, start)
+
+
+def _ran(cell: System, x: Any, s0: Any, kept: list[Any] | None) -> tuple[Trajectory, Array | None, Array | None]:
+    """The run, what its ticks saw and s[-1]; every state goes into ``kept`` where that is a list."""
     check_system(cell)
     inputs, ticks = _check_inputs(cell, x)
+    start = None
     if isinstance(s0, cell.State):
         state = cell.resume(s0, () if inputs is None else tuple(inputs.shape[1:-1]))
     else:
         # (h, c) and (c, h) look the same, and like a batch of two; so does another cell's state
         if isinstance(s0, tuple) and (issubclass(cell.State, tuple) or hasattr(s0, "_fields")):
             raise ValueError(f"s0: expected s[-1], or the whole state as {cell.State.__name__}(...), got a tuple")
-        state = cell.init(_check_start(cell, s0, inputs))
+        start = _check_start(cell, s0, inputs)
+        state = cell.init(start)
     seen = None if inputs is None else cell.prepare(inputs)
     with np.errstate(all="ignore"):  # overflow is told below, with the valid part
-        states, readouts, failure = _scan(cell, state, seen, ticks) or _loop(cell, state, seen, ticks)
+        found = _scan(cell, state, seen, ticks) if kept is None else None
+        states, readouts, failure = found or _loop(cell, state, seen, ticks, kept)
     done = len(readouts)
     if done == 0:
         raise SimulationError(failure)
@@ -70,7 +101,7 @@ def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
     )
     if failure:
         raise SimulationError(failure, trajectory.failed(failure))
-    return trajectory
+    return trajectory, seen, start
 
 
 def check_system(cell: Any) -> System:
@@ -87,9 +118,13 @@ def check_system(cell: Any) -> System:
     raise ValueError(f"cell: expected a System, got {brief_cell(cell)}; {hint}")
 
 
-def _loop(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str]:
+def _loop(
+    cell: System, state: Any, inputs: Array | None, ticks: int, kept: list[Any] | None = None
+) -> tuple[Array, Array, str]:
     """s[-1 .. n-1] and r[0 .. n-1] of the ticks up to the first that fails, and why that one failed."""
     states, readouts = [cell.readout(state)[0]], []
+    kept = [] if kept is None else kept
+    kept.append(state)
     failure = ""
     for n in range(ticks):
         try:
@@ -103,6 +138,7 @@ def _loop(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[A
             break
         states.append(s)
         readouts.append(r)
+        kept.append(state)
     return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
 
 
