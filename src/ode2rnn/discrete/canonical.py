@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class CanonicalRNN(MemoryCell):
         """The standard RNN (D8): the same cell without W_s s[n-1]."""
         return replace(self, W_s=as_like(np.zeros((self.width, self.width)), self.W_s))
 
+    @cached_property
     def taps(self) -> Taps:
         """The matrices by lag: one of each kind."""
         return Taps({1: self.W_s}, {self.lag: self.W_r}, {} if self.W_x is None else {0: self.W_x})
@@ -90,7 +92,7 @@ class CanonicalRNN(MemoryCell):
         if type(self) is not CanonicalRNN:
             return None
         self._check(state)
-        return scan(self, *self.taps(), state, x, ticks)
+        return scan(self, *self.taps, state, x, ticks)
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,6 +140,7 @@ class TappedRNN(MemoryCell):
                 by_lag[lag] = as_like(check_shape(f"{name}[{lag}]", matrix, (d, columns[name])), like)
         self._settle(theta_s=as_like(theta, like), **taps)
 
+    @cached_property
     def taps(self) -> Taps:
         """The matrices by lag."""
         return Taps(self.W_s, self.W_r, self.W_x)
@@ -157,7 +160,7 @@ class TappedRNN(MemoryCell):
         if type(self) is not TappedRNN or 0 in self.W_r:
             return None
         self._check(state)
-        return scan(self, *self.taps(), state, x, ticks)
+        return scan(self, *self.taps, state, x, ticks)
 
 
 def as_tapped(cell: CanonicalRNN | TappedRNN) -> TappedRNN:

@@ -10,8 +10,8 @@ derivatives are those of the implicit function theorem.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -21,7 +21,6 @@ from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import (
     MOST_STEPS,
     Array,
-    as_like,
     broadcast_to,
     check_array,
     check_count,
@@ -32,6 +31,7 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.system import Parts, System
+from ode2rnn.discrete.algebra import delayed, eye_like, outer, solve, solve_each
 
 
 class Memory(NamedTuple):
@@ -60,6 +60,7 @@ class MemoryCell(System):
     dt: float
     activation: str | Activation
 
+    @cached_property
     def taps(self) -> Taps:
         """The matrices by lag."""
         raise NotImplementedError
@@ -85,7 +86,7 @@ class MemoryCell(System):
     @property
     def input_width(self) -> int:  # type: ignore[override]
         """Number of inputs m; 0 without input."""
-        return next((int(W.shape[1]) for W in self.taps().x.values()), 0)
+        return next((int(W.shape[1]) for W in self.taps.x.values()), 0)
 
     @property
     def like(self) -> Array:
@@ -97,18 +98,30 @@ class MemoryCell(System):
         """The type of the states that init and step return."""
         return Memory
 
+    @property
+    def _transposed(self) -> Taps:
+        """The matrices as rows of states are multiplied by them."""
+        if is_torch(self.theta_s):  # never kept: a view that was taken without gradients has none later
+            return Taps(*({lag: W.T for lag, W in by_lag.items()} for by_lag in self.taps))
+        return self._contiguous
+
+    @cached_property
+    def _contiguous(self) -> Taps:
+        """The same side by side in memory, which is faster."""
+        return Taps(*({lag: np.ascontiguousarray(W.T) for lag, W in by_lag.items()} for by_lag in self.taps))
+
+    @cached_property
     def _depth(self) -> tuple[int, int, int]:
         """How many past states, readouts and inputs the cell remembers; at least one state and one readout.
 
         The states reach as far back as the readouts, so that they alone say all but the inputs.
         """
-        taps = self.taps()
-        readouts = max(1, *taps.r, 1)
-        return max(readouts, *taps.s, 1), readouts, max(taps.x, default=0)
+        readouts = max(1, *self.taps.r, 1)
+        return max(readouts, *self.taps.s, 1), readouts, max(self.taps.x, default=0)
 
     def init(self, s0: Array) -> Memory:
         """The memory of a cell that has been at s0 (..., d) for ever, without input."""
-        before, readouts, inputs = self._depth()
+        before, readouts, inputs = self._depth
         return Memory((s0,) * before, (self._warp(s0),) * readouts, (None,) * inputs)
 
     def init_vjp(self, s0: Array, bar: Memory) -> Array:
@@ -121,7 +134,7 @@ class MemoryCell(System):
 
     def remember(self, s: Callable[[int], Array], x: Callable[[int], Array] | None) -> Memory:
         """The memory of a cell whose past is known: s(n) and x(n) for n = -1, -2, ... as far back as it reaches."""
-        before, readouts, inputs = self._depth()
+        before, readouts, inputs = self._depth
         past = tuple(s(-k) for k in range(1, before + 1))
         return Memory(
             past,
@@ -143,35 +156,36 @@ class MemoryCell(System):
 
     def _next(self, state: Memory, x: Array | None) -> Array:
         """s[n] (..., d)."""
-        taps, total = self.taps(), self.theta_s
+        taps, total = self._transposed, self.theta_s
         for lag, W in taps.s.items():
-            total = total + state.s[lag - 1] @ W.T
+            total = total + state.s[lag - 1] @ W
         for lag, W in taps.r.items():
             if lag > 0:
-                total = total + state.r[lag - 1] @ W.T
+                total = total + state.r[lag - 1] @ W
         for lag, W in taps.x.items():
             value = x if lag == 0 else state.x[lag - 1]
             if value is not None:
-                total = total + value @ W.T
-        total = broadcast_to(total, np.broadcast_shapes(tuple(total.shape), tuple(state.s[0].shape)))
+                total = total + value @ W
+        if total.shape != state.s[0].shape:  # nothing of the state went in, or what is wider than it
+            total = broadcast_to(total, np.broadcast_shapes(tuple(total.shape), tuple(state.s[0].shape)))
         if 0 in taps.r:
-            total = solve_readout(total, taps.r[0], as_activation(self.activation), guess=state.s[0])
+            total = solve_readout(total, self.taps.r[0], as_activation(self.activation), guess=state.s[0])
         return total
 
     def step_jvp(self, state: Memory, x: Array | None, d_state: Memory, d_x: Array | None = None) -> Memory:
         """The tangent of a tick: the taps on the deviations, and G' * ds[n] for the readout."""
-        taps, now = self.taps(), self._next(state, x)
+        taps, now = self.taps, self._next(state, x)
         total: Any = None
-        for by_lag, values, latest in zip(taps, d_state, (None, None, d_x), strict=True):
+        for by_lag, values, latest in zip(self._transposed, d_state, (None, None, d_x), strict=True):
             for lag, W in by_lag.items():
                 value = latest if lag == 0 else values[lag - 1]
                 if value is not None:
-                    total = value @ W.T if total is None else total + value @ W.T
+                    total = _added(total, value @ W)
         if total is None:
             total = 0 * now
         slope = as_activation(self.activation).slope(now)
         if 0 in taps.r:  # (I - W_r[0] G'(s[n])) ds[n] = what the other taps make
-            total = _solve_each(_eye(self.like) - taps.r[0] * slope[..., None, :], slope, total)
+            total = solve_each(eye_like(self.like) - taps.r[0] * slope[..., None, :], slope, total)
         return _shifted(d_state, total, slope * total, d_x)
 
     def errors(self, state: Memory, x: Array | None, bar: Memory) -> tuple[Array, Array]:
@@ -182,9 +196,9 @@ class MemoryCell(System):
         psi = slope * chi
         if bar.s[0] is not None:
             psi = psi + bar.s[0]
-        W = self.taps().r.get(0)
+        W = self.taps.r.get(0)
         if W is not None:  # psi = right + G' * (W_r[0]^T psi)
-            psi = _solve(_eye(self.like) - slope[..., :, None] * W.T, psi)
+            psi = solve(eye_like(self.like) - slope[..., :, None] * W.T, psi)
             chi = chi + psi @ W
         return psi, chi
 
@@ -194,10 +208,10 @@ class MemoryCell(System):
         sums = {"theta_s": psi.reshape((-1, self.width)).sum(0)}
         older: list[tuple[Array | None, ...]] = []
         now = [None, None, x]
-        if 0 in self.taps().r:
+        if 0 in self.taps.r:
             now[1] = self._warp(self._next(state, x))
         latest: list[Any] = [None, None, None]
-        for k, (kind, by_lag) in enumerate(zip("srx", self.taps(), strict=True)):
+        for k, (kind, by_lag) in enumerate(zip("srx", self.taps, strict=True)):
             # what the tick only moved one place on, and after that what it read
             found = [*bar[k][1:], None] if bar[k] else []
             if kind == "x" and bar[k]:
@@ -235,12 +249,12 @@ class MemoryCell(System):
     @property
     def depth(self) -> int:
         """L, how many states the vector holds."""
-        return self._depth()[0]
+        return self._depth[0]
 
     @property
     def window(self) -> tuple[int, int]:
         """A tick sees the inputs back to the largest lag of W_x."""
-        return self._depth()[2], 0
+        return self._depth[2], 0
 
     def parts(self) -> Parts:
         """s[n-1] .. s[n-L], each of d numbers."""
@@ -249,7 +263,7 @@ class MemoryCell(System):
 
     def flatten(self, state: Memory) -> Array:
         """The states of a memory, or of a tangent, side by side, (..., L d)."""
-        return states.joined(state.s)
+        return state.s[0] if len(state.s) == 1 else states.joined(state.s)
 
     def unflatten(
         self, vector: Array, direction: Array | None, x: Array | None
@@ -258,26 +272,30 @@ class MemoryCell(System):
 
         Readouts that no tick reads before they are dropped are None.
         """
-        d, (L, readouts, inputs) = self.width, self._depth()
-        read = {1, *self.taps().r}
-        G = as_activation(self.activation)
+        L, readouts, inputs = self._depth
+        G, read = as_activation(self.activation), self._read
+        d = vector.shape[-1] // L
         s = tuple(vector[..., k * d : (k + 1) * d] for k in range(L)) if L > 1 else (vector,)
-        r = tuple(G.value(s[k]) if k + 1 in read else None for k in range(readouts))
-        past = tuple(None if x is None else x[k] for k in range(1, inputs + 1))
-        seen = None if x is None else x[0]
-        state = Memory(s, r, past)
+        r = tuple(G.value(s[k]) if k in read else None for k in range(readouts))
+        past = () if not inputs else (None,) * inputs if x is None else tuple(x[1:])
+        state, seen = Memory(s, r, past), None if x is None else x[0]
         if direction is None:
             return state, None, seen
         ds = tuple(direction[..., k * d : (k + 1) * d] for k in range(L)) if L > 1 else (direction,)
-        dr = tuple(G.slope(s[k]) * ds[k] if k + 1 in read else None for k in range(readouts))
+        dr = tuple(G.slope(s[k]) * ds[k] if k in read else None for k in range(readouts))
         return state, Memory(ds, dr, (None,) * inputs), seen
+
+    @cached_property
+    def _read(self) -> frozenset[int]:
+        """The readouts that a tick reads or shows, counted from the latest, 0."""
+        return frozenset({0, *(lag - 1 for lag in self.taps.r if lag > 0)})
 
     def driven(self, x: Array) -> Array:
         """The rows x[n], x[n-1], .. as far back as W_x reaches, (N, lags + 1, m), zero before the first."""
-        inputs = self._depth()[2]
+        inputs = self._depth[2]
         if inputs == 0:
             return x[:, None]
-        return stack([x if lag == 0 else _delayed(x, lag) for lag in range(inputs + 1)], axis=1)
+        return stack([x if lag == 0 else delayed(x, lag) for lag in range(inputs + 1)], axis=1)
 
     # -- checks
 
@@ -285,19 +303,11 @@ class MemoryCell(System):
         return as_activation(self.activation).value(s)
 
     def _check(self, memory: Memory) -> None:
-        got, want = (len(memory.s), len(memory.r), len(memory.x)), self._depth()
+        got, want = (len(memory.s), len(memory.r), len(memory.x)), self._depth
         if got != want:
             raise ValueError(
                 f"s0: expected a memory of {want} states, readouts and inputs, got one of {got}, another cell's"
             )
-
-
-def outer(psi: Array, past: Array) -> Array:
-    """The sum over the batch of psi past^T (B3), (d, n) from (..., d) and (..., n), whose batch may be smaller."""
-    if psi.ndim == 1:
-        return psi[:, None] * past
-    past = broadcast_to(past, (*psi.shape[:-1], past.shape[-1]))
-    return psi.reshape((-1, psi.shape[-1])).T @ past.reshape((-1, past.shape[-1]))
 
 
 def _shifted(memory: Memory, s: Array, r: Array, x: Array | None) -> Memory:
@@ -307,29 +317,6 @@ def _shifted(memory: Memory, s: Array, r: Array, x: Array | None) -> Memory:
 
 def _added(total: Array | None, part: Array) -> Array:
     return part if total is None else total + part
-
-
-def _delayed(x: Array, lag: int) -> Array:
-    """x[n - lag] for every n, zero before the first."""
-    return stack([x[n - lag] if n >= lag else 0 * x[0] for n in range(len(x))])
-
-
-def _eye(like: Array) -> Array:
-    return as_like(np.eye(like.shape[0]), like)
-
-
-def _solve(matrix: Array, right: Array) -> Array:
-    """matrix^-1 right for vectors (..., d)."""
-    linalg: Any = sys.modules["torch"].linalg if is_torch(matrix) else np.linalg
-    return linalg.solve(matrix, right[..., None])[..., 0]
-
-
-def _solve_each(matrix: Array, slope: Array, right: Array) -> Array:
-    """The same; where one state (.., 1, d) has many directions (.., k, d), they are solved for together."""
-    if slope.ndim < 2 or slope.shape[-2] != 1 or right.ndim < 2:
-        return _solve(matrix, right)
-    linalg: Any = sys.modules["torch"].linalg if is_torch(matrix) else np.linalg
-    return linalg.solve(matrix[..., 0, :, :], right.swapaxes(-1, -2)).swapaxes(-1, -2)
 
 
 def check_matrix(name: str, value: Any) -> Array:
