@@ -178,18 +178,18 @@ class System:
         chi[n] is None of a cell whose state holds no readout: then E alone reads r[n].
 
         Raises:
-            ValueError: a cell whose readout returns no arrays of its state, and that does not say this itself.
+            ValueError: a cell whose readout s is no array of its state, and that does not say this itself.
         """
         after = self.step(state, x)
         arrays, bars = states.arrays_of(after), states.arrays_of(bar)
-        found = []
+        found: list[Array | None] = []
         for shown in self.readout(after):
             places = [k for k, array in enumerate(arrays) if array is shown]
-            if not places:
-                raise ValueError(
-                    f"cell: expected a readout of arrays of the state, or `errors` of its own, of {type(self).__name__}"
-                )
-            found.append(bars[places[0]])
+            found.append(bars[places[0]] if places else None)
+        if found[0] is None:
+            raise ValueError(
+                f"cell: expected a readout s of an array of the state, or `errors` of its own, of {type(self).__name__}"
+            )
         return found[0], found[1]
 
     def init_vjp(self, s0: Array, bar: Any) -> Array:

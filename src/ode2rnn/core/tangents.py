@@ -39,7 +39,8 @@ def pulled(function: Function, values: Sequence[Array], bars: Sequence[Array]) -
     torch = sys.modules["torch"]
     again = torch.is_grad_enabled() and any(v.requires_grad for v in (*values, *bars))
     with torch.enable_grad():
-        leaves = [value if value.requires_grad else value.detach().requires_grad_() for value in values]
+        # names of their own: a value may have been made of another one, whose gradient it must not add to
+        leaves = [v.view_as(v) if again and v.requires_grad else v.detach().requires_grad_() for v in values]
         results = function(*leaves)
         total: Any = sum((bar * result).sum() for bar, result in zip(bars, results, strict=True))
         found = torch.autograd.grad(total, leaves, create_graph=again, allow_unused=True, materialize_grads=True)

@@ -151,16 +151,17 @@ class Unrolled(System):
 
     def step_jvp(self, state: Position, x: Array | None, d_state: Position, d_x: Array | None = None) -> Position:
         """The tangent of the cell's tick; no deviation of the state passes into the next segment."""
-        along = d_state.memory
+        before, along = self._before(state), d_state.memory
         if state.tick == self.length:
-            along = states.mapped(lambda a: 0 * a, along)
-        return Position(state.tick % self.length + 1, self.cell.step_jvp(self._before(state), x, along, d_x))
+            each = 0 * states.arrays_of(along)[0][..., :1]  # the batch of directions
+            along = states.mapped(lambda a: 0 * a + each, before)
+        return Position(state.tick % self.length + 1, self.cell.step_jvp(before, x, along, d_x))
 
     def step_vjp(self, state: Position, x: Array | None, bar: Position) -> tuple[Position, Array | None, Unrolled]:
         """The cotangent of the cell's tick; no error passes back out of a segment (U3)."""
         before, x_bar, record = self.cell.step_vjp(self._before(state), x, bar.memory)
         if state.tick == self.length:
-            before = states.mapped(lambda a: 0 * a, before)
+            before = states.mapped(lambda a: 0 * a, state.memory)
         return Position(state.tick, before), x_bar, replace(self, cell=record)
 
     def errors(self, state: Position, x: Array | None, bar: Position) -> tuple[Array, Array | None]:
