@@ -32,7 +32,7 @@ from ode2rnn.core.system import Parts, System
 from ode2rnn.core.tangents import pulled, pushed
 from ode2rnn.discrete.flow_weights import rebuilt_flow, weights_of_flow
 from ode2rnn.discrete.past import History, Past, Tick
-from ode2rnn.discrete.schemes import discretize, rule_name, sampled_of
+from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
@@ -316,3 +316,11 @@ def _sampled_flow(model: Flow, dt: Any, scheme: Any, alpha: Any) -> Sampled:
             " part of an AdditiveModel; or use Sampled(model, dt, method)"
         )
     return Sampled(model, dt, METHOD_OF[name])
+
+
+@continuous_of.register
+def _equation(cell: Sampled) -> Any:
+    raise ValueError(
+        "cell: expected a CanonicalRNN or VanillaLSTM, got Sampled, which knows its equation, cell.model; for another"
+        " step say Sampled(cell.model, dt)"
+    )
