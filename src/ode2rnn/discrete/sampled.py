@@ -46,7 +46,7 @@ class Sampled(System):
     equation itself, so it shows what sampling alone does, at any accuracy.
 
     Args:
-        model: a Flow whose input has no delay and whose rate depends on time by its input alone: an AdditiveModel, or
+        model: a Flow whose input has no delay, neither back nor ahead, and whose rate depends on time by its input alone: an AdditiveModel, or
             a right-hand side of your own.
         dt: length of a tick, in the model's unit of time.
         method: as `integrate` takes it; "backward_euler" (the default) with tau = dt and one substep is the
@@ -78,8 +78,11 @@ class Sampled(System):
         if not isinstance(model, AdditiveModel | Flow):
             raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or another Flow, got {brief(model)}")
         if isinstance(model, AdditiveModel):
-            if any(delay > 0 for delay in model.input_delays):
-                raise ValueError(f"model: expected input terms without delay, got delays {model.input_delays}")
+            if any(model.input_delays):
+                raise ValueError(
+                    f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
+                    f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
+                )
         elif model.feedback_width:
             raise ValueError(f"model: expected a flow of s alone, got {brief(model)}; use discretize(model, dt)")
         elif model.depends_on_time:

@@ -48,7 +48,7 @@ def bptt(
         s0: s[-1], or the cell's own state, as `run` takes it.
         s_bar: partial E / partial s[n], (N, ..., d), where E depends on the states themselves.
         segment: truncated BPTT, the errors flow back within segments of this many samples; the whole sequence by
-            default. What a segment sees of the inputs before it is no error of its own.
+            default. An input that a cell remembers gets no error from a later segment.
         carry: with ``segment``: the forward state goes on from segment to segment (True), or is set to zero at the
             start of each, which is the unrolled network (False).
 
