@@ -46,8 +46,8 @@ class Sampled(System):
     equation itself, so it shows what sampling alone does, at any accuracy.
 
     Args:
-        model: a Flow whose input has no delay, neither back nor ahead, and whose rate depends on time by its input alone: an AdditiveModel, or
-            a right-hand side of your own.
+        model: a Flow whose input has no delay, neither back nor ahead, and whose rate depends on time by its input
+            alone: an AdditiveModel, or a right-hand side of your own.
         dt: length of a tick, in the model's unit of time.
         method: as `integrate` takes it; "backward_euler" (the default) with tau = dt and one substep is the
             canonical RNN.
