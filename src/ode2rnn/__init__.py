@@ -13,14 +13,14 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
-from ode2rnn.core.system import System, run
+from ode2rnn.core.run import run
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError, Trajectory
-from ode2rnn.discrete.canonical import CanonicalRNN
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.limits import quasi_static
 from ode2rnn.discrete.rules import ALIASES, SCHEMES
 from ode2rnn.discrete.sampled import Sampled
 from ode2rnn.discrete.schemes import discretize, retime, undiscretize
-from ode2rnn.discrete.tapped import TappedRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState

@@ -114,7 +114,7 @@ def test_a_known_past_is_what_the_first_ticks_read() -> None:
 
 
 def test_the_memory_of_another_cell_is_refused() -> None:
-    with pytest.raises(ValueError, match=r"s0: expected a memory of \(1, 2, 0\) states.* got one of \(1, 1, 0\)"):
+    with pytest.raises(ValueError, match=r"s0: expected a memory of \(2, 2, 0\) states.* got one of \(1, 1, 0\)"):
         run(random_cell(0, 2), np.zeros((3, 2)), random_cell(0, 1).init(np.zeros(3)))
 
 

@@ -9,7 +9,9 @@ import pytest
 import torch
 from tests.discrete.networks import random_network
 
-from ode2rnn import AdditiveModel, CanonicalRNN, ContinuousRNN, discretize, retime, run, undiscretize
+from ode2rnn import AdditiveModel, CanonicalRNN, ContinuousRNN, Sampled, discretize, retime, run, undiscretize, unroll
+from ode2rnn.core.system import System
+from ode2rnn.discrete.standard import StandardRNN
 
 MODEL = ("A", "B", "C", "phi")
 CELL = ("W_s", "W_r", "W_x", "theta_s")
@@ -157,3 +159,19 @@ def test_a_step_at_which_the_equation_is_singular_is_refused() -> None:
     assert isinstance(growing, ContinuousRNN)
     with pytest.raises(ValueError, match="singular"):
         retime(CanonicalRNN(-1.0, 1.0, None, 0.0, dt=2.0), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("cell", "why"),
+    [
+        (StandardRNN(0.5, 1.0, 0.0), "a standard RNN has no W_s to invert"),
+        (Sampled(ContinuousRNN(-1.0, 1.0, None, None), 0.5, "rk4"), "which knows its equation, cell.model"),
+        (unroll(CanonicalRNN(0.5, 0.5, 1.0, 0.0), 3), "no other recursion is known to be the samples"),
+    ],
+)
+def test_what_has_no_inverse_says_why(cell: System, why: str) -> None:
+    for refused in (lambda: undiscretize(cell), lambda: retime(cell, 0.25)):
+        with pytest.raises(ValueError, match=f"cell: expected a CanonicalRNN or VanillaLSTM, got .*{why}"):
+            refused()
+    with pytest.raises(ValueError, match=r"model: expected an AdditiveModel.*, which has ticks already"):
+        discretize(cell, 0.5)

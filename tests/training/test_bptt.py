@@ -301,7 +301,7 @@ def test_bad_arguments_are_refused_by_name() -> None:
         bptt(cell, x, of_r, s0, segment=0)
     with pytest.raises(ValueError, match="carry: expected True or False"):
         bptt(cell, x, of_r, s0, segment=2, carry="no")
-    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN or TappedRNN"):
+    with pytest.raises(ValueError, match="cell: expected a System, got str"):
         bptt("cell", x, of_r)
     with pytest.raises(ValueError, match="x: expected shape"):
         bptt(cell, x[:, :1], of_r)

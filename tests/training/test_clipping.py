@@ -99,5 +99,5 @@ def test_norms_do_not_overflow_and_zero_stays_zero() -> None:
 def test_bad_arguments_are_refused_by_name() -> None:
     with pytest.raises(ValueError, match="most: expected a number > 0"):
         clip(CanonicalRNN(0.0, 0.0, 0.0, 0.0), 0.0)
-    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN or TappedRNN"):
+    with pytest.raises(ValueError, match="cell: expected a System, got list"):
         clip([1.0], 1.0)

@@ -22,7 +22,7 @@ import numpy as np
 
 from ode2rnn.analysis.products import Linearized
 from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.gated.cell import GatedCell
 from ode2rnn.gated.gru import GRU, GRUGates
 from ode2rnn.training.bptt import bptt

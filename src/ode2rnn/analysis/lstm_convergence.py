@@ -17,7 +17,7 @@ import numpy as np
 from ode2rnn.analysis.convergence import Convergence, check_steps, count_steps
 from ode2rnn.analysis.order import fit_order
 from ode2rnn.core.arrays import brief, check_choice, is_torch, to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.gated.cell import LSTMState

@@ -10,10 +10,9 @@ import numpy as np
 
 from ode2rnn.analysis.products import Linearized
 from ode2rnn.core.activations import as_activation
-from ode2rnn.core.arrays import to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.arrays import Array, as_like, stack, to_numpy
+from ode2rnn.core.run import run
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
-from ode2rnn.training.bptt import sweep
 
 # sup |G'|; for an activation of the user's own the largest slope on the run stands in
 STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "softplus": 1.0, "identity": 1.0}
@@ -93,3 +92,35 @@ def _jacobians(cell: TappedRNN, slopes: np.ndarray) -> Callable[[int], dict[int,
         return blocks
 
     return at
+
+
+def sweep(cell: TappedRNN, s: Array, K: int, r_bar: Array, s_bar: Array | None = None) -> tuple[Array, Array]:
+    """psi and chi (N, ..., d) by B1 and B2 over states s (N, ..., d), the errors cut at the end of every K samples."""
+    slopes = as_activation(cell.activation).slope(s)
+    N = len(s)
+    psi: list[Any] = [None] * N
+    chi: list[Any] = [None] * N
+    delayed = [(lag, W) for lag, W in cell.W_r.items() if lag > 0]
+    now = cell.W_r.get(0)
+    for n in range(N - 1, -1, -1):
+        end = min(N, (n // K + 1) * K)
+        total = r_bar[n]
+        for lag, W in delayed:
+            if n + lag < end:
+                total = total + psi[n + lag] @ W
+        past: Any = 0.0 if s_bar is None else s_bar[n]
+        for lag, W in cell.W_s.items():
+            if n + lag < end:
+                past = past + psi[n + lag] @ W
+        psi[n] = total * slopes[n] + past
+        if now is not None:
+            psi[n] = _implicit(psi[n], now, slopes[n])
+            total = total + psi[n] @ now
+        chi[n] = total
+    return stack(psi), stack(chi)
+
+
+def _implicit(right: Array, W: Array, slope: Array) -> Array:
+    """psi with psi = right + slope * (W^T psi)."""
+    matrix = as_like(np.eye(W.shape[0]), W) - slope[..., :, None] * W.T
+    return np.linalg.solve(matrix, right[..., None])[..., 0]

@@ -17,7 +17,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import check_array, check_shape, to_numpy
 from ode2rnn.core.newton import solve_readout
-from ode2rnn.discrete.tapped import TappedRNN
+from ode2rnn.discrete.canonical import TappedRNN
 
 Moved = tuple[np.ndarray, np.ndarray | None]
 

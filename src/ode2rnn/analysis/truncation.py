@@ -22,7 +22,7 @@ import numpy as np
 from ode2rnn.analysis.recurrent_flow import plain_taps
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.training.bptt import bptt

@@ -1,193 +1,282 @@
-"""A system with a tick, and the one forward loop over ticks.
+"""A system with a tick, which carries its own tangent and cotangent.
 
-Uses: D5.  Anything that steps from one sample to the next is a System: the canonical RNN, a tapped cell, a
-delay equation sampled by its own solver.
+Uses: D5, B1, B2, B4.  Anything that steps from one sample to the next is a System: the canonical RNN, a cell with taps,
+a delay equation sampled by its own solver, an LSTM, a layer of torch, a cell of the user's own.  Its state is an array,
+or nested tuples of arrays, each (..., its width).
 """
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, all_finite, brief, broadcast_to, check_array, is_torch, stack, times_like
-from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.core import states
+from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
+from ode2rnn.core.parameters import changed_weights
+from ode2rnn.core.tangents import pulled, pushed
+
+Parts = tuple[tuple[str, int], ...]
 
 
-class System(Protocol):
-    """What :func:`run` steps.
+class System:
+    """What :func:`run` steps, ``bptt`` goes back through and every analysis asks; a base class for cells.
 
-    Where a system has them, run also calls ``prepare(x)``, which makes of the inputs (N, ..., m) what each tick sees of
-    them (for a cell that looks ahead), ``resume(state, batch)``, which checks a state of its own that a caller hands
-    in, and ``scan(state, x, ticks)``, a kernel for all ticks.
+    A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default. The tangents of a
+    cell that writes none are those of torch where the cell holds tensors, else central differences; its cotangents are
+    those of torch.
+
+    Attributes:
+        dt: length of a tick, in the unit of time of the model.
+        width: number of states d.
+        input_width: number of inputs m; 0 without input.
+        discrete: True; of a Flow False.
+        depth: how many ticks the vector of :meth:`flatten` remembers, the latest first, each alike.
+        window: how many inputs before and after its own a tick sees.
+
+    Example:
+        >>> from typing import NamedTuple
+        >>> class Leaky(System):  # s[n] = s[n-1] / 2 + x[n]
+        ...     dt, width, input_width = 1.0, 1, 1
+        ...     def init(self, s0): return s0
+        ...     def step(self, state, x): return 0.5 * state + x
+        ...     def readout(self, state): return state, state
+        >>> from ode2rnn import run
+        >>> run(Leaky(), [1.0, 0.0, 0.0]).s.ravel()
+        array([1.  , 0.5 , 0.25])
     """
 
-    @property
-    def dt(self) -> float:
-        """Length of a tick, in the unit of time of the model."""
+    dt: float
+    width: int
+    input_width: int = 0
+    discrete: ClassVar[bool] = True
 
-    @property
-    def width(self) -> int:
-        """Number of states d."""
-
-    @property
-    def input_width(self) -> int:
-        """Number of inputs m; 0 without input."""
+    # -- the forward pass
 
     @property
     def like(self) -> Array:
         """An array of the system's kind: NumPy, or torch."""
+        return np.zeros(self.width)
 
     @property
     def State(self) -> type:
         """The type of the states that ``init`` and ``step`` return."""
+        return type(self.init(as_like(np.zeros(self.width), self.like)))
+
+    @property
+    def readout_width(self) -> int:
+        """The width of the readout."""
+        return int(self.readout(self.init(as_like(np.zeros(self.width), self.like)))[1].shape[-1])
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """How many inputs before and after its own a tick sees."""
+        return 0, 0
 
     def init(self, s0: Array) -> Any:
         """The system's own state, where s has been s0 (..., d) for ever."""
+        raise NotImplementedError(f"{type(self).__name__} does not say `init`")
 
     def step(self, state: Any, x: Array | None) -> Any:
         """The state a tick later, with the input x[n] (..., m), or None without input."""
+        raise NotImplementedError(f"{type(self).__name__} does not say `step`")
 
     def readout(self, state: Any) -> tuple[Array, Array]:
         """(s[n], r[n]), each (..., d); an LSTM's readout has a width of its own."""
+        raise NotImplementedError(f"{type(self).__name__} does not say `readout`")
 
+    def prepare(self, x: Array) -> Array:
+        """What each tick sees of the inputs x (N, ..., m), one row a tick; for a cell that looks ahead or behind."""
+        return x
 
-def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
-    """Step ``cell`` through the inputs x[0 .. N-1], from s[-1] to s[0 .. N-1] (D5).
+    def resume(self, state: Any, batch: tuple[int, ...]) -> Any:
+        """A state that a caller hands in, checked and seen with the batch of the inputs."""
+        return state
 
-    Args:
-        cell: a CanonicalRNN, a TappedRNN, a Sampled model, or any other System.
-        x: inputs (N, ..., m); x[n] holds on (t[n-1], t[n]]. For a cell without input, zeros of shape (N, 0),
-            or the number of ticks.
-        s0: s[-1], of shape (..., d); zero by default. Cells that reach further back hold it for all n < 0. Or a
-            state of the cell's own, to go on from what it remembers.
-
-    Returns:
-        A Trajectory with t[n] = n dT; between ticks its dense output is linear.
-
-    Raises:
-        ValueError: wrong shapes, NaN.
-        SimulationError: the state overflowed, or a step found no solution; its ``trajectory`` is the part before that.
-    """
-    missing = [name for name in ("step", "init", "readout", "State") if not hasattr(cell, name)]
-    if missing:
-        raise ValueError(
-            f"cell: expected a System, got {brief(cell)}, which has no {missing[0]}; make one of a continuous model by"
-            " discretize(model, dt) or Sampled(model, dt)"
-        )
-    inputs, ticks = _check_inputs(cell, x)
-    if isinstance(s0, cell.State):
-        resume = getattr(cell, "resume", None)
-        state = s0 if resume is None else resume(s0, () if inputs is None else tuple(inputs.shape[1:-1]))
-    else:
-        # (h, c) and (c, h) look the same, and like a batch of two; so does another cell's state
-        if isinstance(s0, tuple) and (hasattr(cell, "resume") or hasattr(s0, "_fields")):
-            raise ValueError(f"s0: expected s[-1], or the whole state as {cell.State.__name__}(...), got a tuple")
-        state = cell.init(_check_start(cell, s0, inputs))
-    prepare = getattr(cell, "prepare", None)  # a cell that looks ahead
-    seen = inputs if prepare is None else prepare(inputs)
-    with np.errstate(all="ignore"):  # overflow is told below, with the valid part
-        states, readouts, failure = _scan(cell, state, seen, ticks) or _loop(cell, state, seen, ticks)
-    done = len(readouts)
-    if done == 0:
-        raise SimulationError(failure)
-    stats = Stats(method=type(cell).__name__, evaluations=done, steps=done)
-    times = np.arange(done) * cell.dt
-    edges = np.arange(-1, done) * cell.dt
-    trajectory = Trajectory(
-        times_like(times, states),
-        states[1:],
-        readouts,
-        None if inputs is None else inputs[:done],
-        stats,
-        dense=Piecewise(edges, np.array([0.0, 1.0]), _pairs(states)),
-        span=(float(edges[0]), float(edges[-1])),
-    )
-    if failure:
-        raise SimulationError(failure, trajectory.failed(failure))
-    return trajectory
-
-
-def _loop(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str]:
-    """s[-1 .. n-1] and r[0 .. n-1] of the ticks up to the first that fails, and why that one failed."""
-    states, readouts = [cell.readout(state)[0]], []
-    failure = ""
-    for n in range(ticks):
-        try:
-            state = cell.step(state, None if inputs is None else inputs[n])
-        except SimulationError as error:
-            failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
-            break
-        s, r = cell.readout(state)
-        if not (all_finite(s) and all_finite(r)):
-            failure = _overflow(cell, n, ticks)
-            break
-        states.append(s)
-        readouts.append(r)
-    return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
-
-
-def _scan(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
-    """The same by the cell's own kernel for all ticks; None where it has none."""
-    scan = getattr(cell, "scan", None)
-    found = None if scan is None else scan(state, inputs, ticks)
-    if found is None:
+    def scan(self, state: Any, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
+        """All ticks at once, s[-1 .. N-1] and r[0 .. N-1], where a fast path exists; else None."""
         return None
-    states, readouts = found
-    if np.isfinite(states.min()) and np.isfinite(states.max()):  # then the readouts are finite too
-        return states, readouts, ""
-    finite = np.isfinite(states[1:]).reshape(ticks, -1).all(axis=1)
-    if finite.all():
-        return states, readouts, ""
-    n = int(np.argmin(finite))
-    return states[: n + 1], readouts[:n], _overflow(cell, n, ticks)
 
+    # -- tangent and cotangent of a tick
 
-def _overflow(cell: System, n: int, ticks: int) -> str:
-    if n == 0:
-        return "the state is not finite after the first tick; s0 or the weights are too large"
-    return f"the state overflowed at tick {n} of {ticks} (t = {n * cell.dt:g}): the recursion diverges"
+    def step_jvp(self, state: Any, x: Array | None, d_state: Any, d_x: Array | None = None) -> Any:
+        """The tangent of a tick: what it makes of deviations of the state, and of the input.
 
+        The arrays of ``d_state`` broadcast with those of ``state``: one state (1, d) takes many directions (k, d).
+        """
+        values, directions = states.arrays_of(state), states.arrays_of(d_state)
+        if d_x is not None:
+            values, directions = [*values, x], [*directions, d_x]
 
-def _pairs(states: Array) -> Array:
-    """s[n-1] and s[n] for every tick, (N, 2, ..., d)."""
-    if is_torch(states):
-        return stack([states[:-1], states[1:]], axis=1)
-    return np.moveaxis(np.lib.stride_tricks.sliding_window_view(states, 2, axis=0), -1, 1)  # no copy
+        def tick(*arrays: Array) -> list[Array]:
+            given = iter(arrays)
+            before = states.rebuilt(state, given)
+            return states.arrays_of(self.step(before, x if d_x is None else next(given)))
 
+        return states.rebuilt(state, iter(pushed(tick, values, directions)))
 
-def _check_like(cell: System, name: str, value: Any) -> Array:
-    array = check_array(name, value, like=cell.like)
-    if is_torch(array) and not is_torch(cell.like):
-        raise ValueError(f"{name}: expected NumPy, as the cell's arrays, got a tensor; build the cell from tensors")
-    return array
+    def step_vjp(self, state: Any, x: Array | None, bar: Any) -> tuple[Any, Array | None, Any]:
+        """The cotangent of a tick: of dE/d(state after it) those of the state before, of the input and of the weights.
 
+        The last are a record of the cell's own type, summed over the batch.
 
-def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
-    if cell.input_width == 0 and isinstance(x, int | np.integer) and not isinstance(x, bool):
-        if x < 1:
-            raise ValueError(f"x: expected at least one tick, got {x}")
-        return None, int(x)
-    inputs = _check_like(cell, "x", x)
-    if inputs.ndim == 1 and cell.input_width == 1:
-        inputs = inputs[:, None]
-    if inputs.ndim < 2 or inputs.shape[-1] != cell.input_width or inputs.shape[0] < 1:
-        raise ValueError(f"x: expected shape (N, ..., {cell.input_width}), got {tuple(inputs.shape)}")
-    return (inputs if cell.input_width else None), int(inputs.shape[0])
+        Raises:
+            ValueError: a cell of NumPy whose step does not run on tensors and that writes no cotangent of its own.
+        """
+        names = list(self.weights())
+        own = self if is_torch(self.like) else self._with_tensors()
+        arrays = [states.as_tensor(a) for a in states.arrays_of(state)]
+        weights = [own.weights()[name] for name in names]
+        inputs = [] if x is None else [states.as_tensor(x)]
 
+        def tick(*given: Array) -> list[Array]:
+            rest = iter(given)
+            before = states.rebuilt(state, rest)
+            seen = None if x is None else next(rest)
+            cell = own.with_weights(dict(zip(names, rest, strict=True)))
+            return states.arrays_of(cell.step(before, seen))
 
-def _check_start(cell: System, s0: Any, inputs: Array | None) -> Array:
-    batch = () if inputs is None else tuple(inputs.shape[1:-1])
-    start = _check_like(cell, "s0", np.zeros(cell.width) if s0 is None else s0)
-    if start.ndim == 0 and cell.width == 1:
-        start = start.reshape((1,))
-    if start.ndim == 0 or start.shape[-1] != cell.width:
-        raise ValueError(f"s0: expected shape (..., {cell.width}), got {tuple(start.shape)}")
-    try:
-        shape = np.broadcast_shapes((*batch, cell.width), tuple(start.shape))
-    except ValueError:
-        raise ValueError(
-            f"s0: expected a batch shape that fits that of x, {batch}, got {tuple(start.shape[:-1])}"
-        ) from None
-    return broadcast_to(start, shape)
+        bars = [states.as_tensor(a) for a in states.arrays_of(bar)]
+        try:
+            found = pulled(tick, [*arrays, *inputs, *weights], bars)
+        except (TypeError, RuntimeError, AttributeError) as error:
+            raise ValueError(
+                f"cell: expected a step that runs on tensors, or a step_vjp of its own; {type(self).__name__}.step"
+                f" raised {error!r:.200}"
+            ) from error
+        found = found if is_torch(self.like) else [to_numpy(value) for value in found]
+        back = iter(found)
+        before = states.rebuilt(state, back)
+        x_bar = None if x is None else next(back)
+        return before, x_bar, self.with_weights(dict(zip(names, back, strict=True)))
+
+    def readout_jvp(self, state: Any, d_state: Any) -> tuple[Array, Array]:
+        """The tangents of s[n] and r[n]."""
+        values, directions = states.arrays_of(state), states.arrays_of(d_state)
+        moved = pushed(lambda *a: self.readout(states.rebuilt(state, iter(a))), values, directions)
+        return moved[0], moved[1]
+
+    def readout_vjp(self, state: Any, s_bar: Array | None, r_bar: Array) -> Any:
+        """The cotangent of the state from those of s[n] (None for zero) and r[n]."""
+        # the readout is a small function of one tick: its Jacobian, one direction at a time
+        arrays = states.arrays_of(state)
+        bars, first = [], [0 * a for a in arrays]
+        for k, array in enumerate(arrays):
+            columns = []
+            for i in range(array.shape[-1]):
+                unit = as_like(np.eye(array.shape[-1])[i], array) + 0 * array
+                ds, dr = self.readout_jvp(state, states.rebuilt(state, iter([*first[:k], unit, *first[k + 1 :]])))
+                column = (dr * r_bar).sum(-1)
+                columns.append(column if s_bar is None else column + (ds * s_bar).sum(-1))
+            bars.append(stack(columns, axis=-1))
+        return states.rebuilt(state, iter(bars))
+
+    def errors(self, state: Any, x: Array | None, bar: Any) -> tuple[Array, Array | None]:
+        """psi[n] = dE/ds[n] and chi[n] = dE/dr[n] (B1, B2; L7, L9), from the state before tick n and the bar after it.
+
+        chi[n] is None of a cell whose state holds no readout: then E alone reads r[n].
+
+        Raises:
+            ValueError: a cell whose readout s is no array of its state, and that does not say this itself.
+        """
+        after = self.step(state, x)
+        arrays, bars = states.arrays_of(after), states.arrays_of(bar)
+        found: list[Array | None] = []
+        for shown in self.readout(after):
+            places = [k for k, array in enumerate(arrays) if array is shown]
+            found.append(bars[places[0]] if places else None)
+        if found[0] is None:
+            raise ValueError(
+                f"cell: expected a readout s of an array of the state, or `errors` of its own, of {type(self).__name__}"
+            )
+        return found[0], found[1]
+
+    def init_vjp(self, s0: Array, bar: Any) -> Array:
+        """The cotangent of s0 (..., d) from that of the state that ``init`` makes of it."""
+        state = self.init(s0)
+        places, bars = states.arrays_of(state), states.arrays_of(bar)
+        if places and all(array is s0 for array in places):
+            return sum(bars[1:], bars[0])
+        eye = as_like(np.eye(s0.shape[-1]), s0)
+        moved = pushed(lambda *a: states.arrays_of(self.init(a[0])), [s0[..., None, :]], [eye + 0 * s0[..., None, :]])
+        # the last axis but one of what moved says along which number of s0
+        return sum((along * own[..., None, :]).sum(-1) for along, own in zip(moved, bars, strict=True))
+
+    def prepared_vjp(self, bar: Array) -> Array:
+        """The cotangent of the inputs x (N, ..., m) from that of what ``prepare`` makes of them."""
+        return bar
+
+    # -- the weights
+
+    def weights(self) -> dict[str, Array]:
+        """The arrays that are learned, by name."""
+        return states.weights_of(self)
+
+    def with_weights(self, values: dict[str, Array]) -> Self:
+        """A copy with these arrays in place of its own, unchecked: a record of gradients is one."""
+        return states.with_weights(self, values)
+
+    def plain(self) -> Self:
+        """The same system in NumPy, float64, where it can be had."""
+        return states.plain(self) if is_torch(self.like) else self
+
+    def _with_tensors(self) -> Self:
+        return self.with_weights({name: states.as_tensor(value) for name, value in self.weights().items()})
+
+    def parameter(self, name: str) -> Callable[[float], System]:
+        """The function that takes a value to the system in which the number ``name`` has it.
+
+        "gain", a factor on what feeds the readout back (weights W_r, W_v?), or an entry as "W_r[0, 1]".
+
+        Raises:
+            ValueError: no such number.
+        """
+        return changed_weights(self, name)
+
+    # -- as a map on vectors
+
+    def parts(self) -> Parts:
+        """What the parts of the vector of :meth:`flatten` are, with their lengths.
+
+        Raises:
+            ValueError: a system that is no map on vectors.
+        """
+        state = self.init(as_like(np.zeros(self.width), self.like))
+        arrays = states.arrays_of(state)
+        named = getattr(type(state), "_fields", ()) if isinstance(state, tuple) else ("s",)
+        letters = named if len(named) == len(arrays) else [f"s_{k}" for k in range(len(arrays))]
+        return tuple((letter, int(array.shape[-1])) for letter, array in zip(letters, arrays, strict=True))
+
+    @property
+    def depth(self) -> int:
+        """How many ticks the vector remembers, the latest first, each alike."""
+        return 1
+
+    def flatten(self, state: Any) -> Array:
+        """The state as a vector (..., n)."""
+        return states.joined(state)
+
+    def unflatten(self, vector: Array, direction: Array | None, x: Array | None) -> tuple[Any, Any, Array | None]:
+        """The state of a vector (..., n), the deviation of it along a direction or None, and what ``step`` gets of x.
+
+        ``x`` is a row of :meth:`driven`.
+        """
+        form = self.init(as_like(np.zeros(self.width), self.like))
+        ends = np.cumsum([length for _, length in self.parts()])[:-1].tolist()
+        edges = list(zip([0, *ends], [*ends, vector.shape[-1]], strict=True))
+        state = states.rebuilt(form, (vector[..., a:b] for a, b in edges))
+        moved = None if direction is None else states.rebuilt(form, (direction[..., a:b] for a, b in edges))
+        return state, moved, x
+
+    def driven(self, x: Array) -> Array:
+        """What of the inputs x (N, m) each tick of the map sees, one row a tick."""
+        return self.prepare(x)
+
+    def settled(self) -> Any:
+        """A System or Flow that rests where this one does, and remembers one state alone."""
+        return self
+
+    def inner(self) -> tuple[Any, float]:
+        """The system that its ticks are made of, and how many ticks of that, or how much time, each takes."""
+        return self, 1.0

@@ -7,7 +7,7 @@ import numpy as np
 from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.spectrum import equilibrium, pole_image
 from ode2rnn.continuous.rnn import ContinuousRNN
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.discrete.canonical import CanonicalRNN

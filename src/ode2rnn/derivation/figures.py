@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Experiment
 from ode2rnn.derivation.discretization import fixed_study, limit_distances, standard_distances, tied_study
 from ode2rnn.discrete.schemes import discretize, retime

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.arrays import to_numpy
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, within
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated import augmented, gru, vanilla

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Experiment
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.derivation.figures import Picture

@@ -9,7 +9,7 @@ import numpy as np
 
 from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
 from ode2rnn.continuous.rnn import ContinuousRNN
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.discrete.canonical import CanonicalRNN

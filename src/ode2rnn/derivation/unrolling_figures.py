@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Experiment
 from ode2rnn.derivation.figures import SHOWN, Picture
 from ode2rnn.derivation.unrolling import fading, latch_study, noise_study, series_study

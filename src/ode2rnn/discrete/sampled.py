@@ -1,72 +1,53 @@
 """A continuous model seen through its own solver, one tick at a time.
 
-Uses: D2, D5.  The state of a delay equation is a segment of its past. With tau = dt and one backward-Euler
+Uses: D2, D5, B6.  The state of a delay equation is a segment of its past. With tau = dt and one backward-Euler
 substep that segment shrinks to one vector, and `Sampled` is the canonical RNN, to rounding.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_divides, check_positive, stack
+from ode2rnn.core import states
+from ode2rnn.core.arrays import (
+    Array,
+    as_like,
+    brief,
+    check_count,
+    check_divides,
+    check_positive,
+    concatenate,
+    is_torch,
+    to_numpy,
+)
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant
+from ode2rnn.core.system import Parts, System
+from ode2rnn.core.tangents import pulled, pushed
+from ode2rnn.discrete.flow_weights import rebuilt_flow, weights_of_flow
+from ode2rnn.discrete.past import History, Past, Tick
+from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
-
-@dataclass(frozen=True)
-class Past(Signal):
-    """The segment of the past that determines the future: the last ticks, on local time [-n dt, 0].
-
-    Attributes:
-        first: the state before all of them, (..., d).
-        ticks: the dense output of each tick on [0, dt], the last one the latest.
-        dt: length of a tick.
-    """
-
-    first: Array
-    ticks: tuple[Piecewise, ...]
-    dt: float
-    order: int = 1  # the input may jump from tick to tick: the slope of s does
-
-    end: float = 0.0
-
-    @property
-    def knots(self) -> np.ndarray:  # type: ignore[override]
-        """Local times at which a tick began."""
-        return -self.dt * np.arange(len(self.ticks), 0, -1)
-
-    @property
-    def state(self) -> Array:
-        """s now, (..., d)."""
-        return self.ticks[-1].values[-1, -1] if self.ticks else self.first
-
-    def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
-        back = int(np.floor(-0.5 * (a + b) / self.dt)) + 1  # 1: the latest tick
-        if back > len(self.ticks):
-            return lambda t: broadcast_to(self.first, (len(t), *self.first.shape))
-        tick = self.ticks[-back]
-        return lambda t: tick(t + back * self.dt)
-
-    def _values(self, t: np.ndarray) -> Array:
-        return stack([self.piece(s, s)(np.array([s]))[0] if s < 0 else self.state for s in t])
+NUMPY_ALONE = ("taylor", "RK45", "DOP853", "Radau", "BDF", "LSODA")  # methods without gradients
 
 
-class Sampled:
+class Sampled(System):
     """The differential equation, stepped by its solver from sample to sample: a System for `run`.
 
     During tick n the input is held at x[n], the convention of D1. Unlike a discretized cell it solves the
     equation itself, so it shows what sampling alone does, at any accuracy.
 
     Args:
-        model: an AdditiveModel whose input terms have no delay, neither back nor ahead.
+        model: a Flow whose input has no delay, neither back nor ahead, and whose rate depends on time by its input
+            alone: an AdditiveModel, or a right-hand side of your own.
         dt: length of a tick, in the model's unit of time.
         method: as `integrate` takes it; "backward_euler" (the default) with tau = dt and one substep is the
             canonical RNN.
@@ -74,7 +55,7 @@ class Sampled:
         rtol, atol: tolerances of an adaptive method.
 
     Raises:
-        ValueError: dt <= 0, a delayed input, substeps < 1.
+        ValueError: dt <= 0, a delayed input, a rate that depends on time, substeps < 1.
 
     Example:
         >>> from ode2rnn import ContinuousRNN, discretize, run
@@ -87,45 +68,53 @@ class Sampled:
 
     def __init__(
         self,
-        model: AdditiveModel,
+        model: AdditiveModel | Flow,
         dt: float,
         method: str = "backward_euler",
         substeps: int = 1,
         rtol: float = 1e-9,
         atol: float = 1e-12,
     ) -> None:
-        if not isinstance(model, AdditiveModel):
-            raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
-        if any(model.input_delays):
+        if not isinstance(model, AdditiveModel | Flow):
+            raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or another Flow, got {brief(model)}")
+        if isinstance(model, AdditiveModel):
+            if any(model.input_delays):
+                raise ValueError(
+                    f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
+                    f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
+                )
+        elif model.feedback_width:
+            raise ValueError(f"model: expected a flow of s alone, got {brief(model)}; use discretize(model, dt)")
+        elif model.depends_on_time:
             raise ValueError(
-                f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
-                f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
+                "model: expected a rate that depends on time by its input alone, since all ticks of a System are alike,"
+                " got one that depends on t; give what changes as the input x"
             )
         substeps = check_count("substeps", substeps)
         self.model, self.dt = model, check_positive("dt", dt)
         self.method, self.substeps = method, substeps
-        fixed = method in METHODS and not METHODS[method].adaptive
+        self.adaptive = method not in METHODS or METHODS[method].adaptive
         self._options: dict[str, Any] = {"method": method, "rtol": rtol, "atol": atol}
-        if fixed:
+        if not self.adaptive:
             self._options["dt"] = self.dt / substeps
             for delay in model.delays:
                 check_divides(self._options["dt"], delay)
         self._kept = int(np.ceil(max(model.delays, default=0.0) / self.dt - 1e-9))
 
     @property
-    def width(self) -> int:
+    def width(self) -> int:  # type: ignore[override]
         """Number of states d."""
         return self.model.width
 
     @property
-    def input_width(self) -> int:
+    def input_width(self) -> int:  # type: ignore[override]
         """Number of inputs m."""
         return self.model.input_width
 
     @property
     def like(self) -> Array:
         """An array of the model's kind."""
-        return self.model.phi
+        return as_like(np.zeros(self.width), next(iter(self.weights().values()), np.zeros(0)))
 
     @property
     def State(self) -> type:
@@ -139,13 +128,202 @@ class Sampled:
     def step(self, state: Past, x: Array | None) -> Past:
         """The past one tick later, with the input held at ``x`` (..., m)."""
         signal = None if x is None else Constant(x)
-        tick = integrate(self.model, signal, t=(0.0, self.dt), history=state, s0=state.state, **self._options)
-        dense = tick.dense
-        if not isinstance(dense, Piecewise):  # a method for models without delays, of which only the end is needed
-            ends = np.array([0.0, self.dt])
-            dense = Piecewise(ends, np.array([0.0, 1.0]), tick(ends)[None])
-        return Past(state.first, (*state.ticks, dense)[-max(1, self._kept) :], self.dt)
+        if not self._kept:  # what comes depends on the state now alone
+            ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
+            return Past(ran.s[-1], (), self.dt)
+        ran = integrate(self.model, signal, t=(0.0, self.dt), history=History(state), s0=state.state, **self._options)
+        dense = ran.dense
+        assert isinstance(dense, Piecewise)  # every method that takes delays gives one
+        return Past(state.first, (*state.ticks, Tick.of(dense))[-self._kept :], self.dt)
 
     def readout(self, state: Past) -> tuple[Array, Array]:
         """s and r = G(s) at the end of the tick."""
-        return state.state, self.model.activation.value(state.state)
+        return state.state, self._shown(state.state)
+
+    def _shown(self, s: Array) -> Array:
+        model = self.model
+        return model.activation.value(s) if isinstance(model, AdditiveModel) else model.readout(s)
+
+    # -- tangent and cotangent
+
+    def step_jvp(self, state: Past, x: Array | None, d_state: Past, d_x: Array | None = None) -> Past:
+        """The tangent of a tick: the variational equation by the same method and step, the method's own derivative.
+
+        With an input that deviates, or by a method of no fixed step, that of System.
+
+        Raises:
+            ValueError: a model with delays, whose state is no vector.
+        """
+        self.parts()
+        model = self.model
+        if d_x is not None or self.adaptive or not isinstance(model, Flow) or self.method == "backward_euler":
+            return super().step_jvp(Past(state.state, (), self.dt), x, Past(d_state.state, (), self.dt), d_x)
+        s, along = state.state, d_state.state
+        shape = np.broadcast_shapes(tuple(s.shape), tuple(along.shape))
+        zero = as_like(np.zeros(shape), s)
+        signal = None if x is None else Constant(x)
+        both = concatenate([s + zero, along + zero], axis=-1)
+        ran = integrate(Variation(model), signal, t=(0.0, self.dt), history=both, **self._options)
+        return Past(ran.s[-1][..., self.width :], (), self.dt)
+
+    def step_vjp(self, state: Past, x: Array | None, bar: Past) -> tuple[Past, Array | None, Sampled]:
+        """The cotangent of a tick, by automatic differentiation of the method in torch (B6).
+
+        A method that runs in NumPy alone is replaced by "tsit5" of the same tolerances.
+
+        Raises:
+            ValueError: a rate that does not run on tensors.
+        """
+        names, own = list(self.weights()), self
+        if not is_torch(self.like):
+            own = copy.copy(self._with_tensors())
+            own._options = dict(self._options)
+            if self.method in NUMPY_ALONE:
+                own._options["method"] = "tsit5"
+        weights = own.weights()
+        values = [states.as_tensor(a) for a in states.arrays_of(state)]
+        inputs = [] if x is None else [states.as_tensor(x)]
+
+        def tick(*given: Array) -> list[Array]:
+            rest = iter(given)
+            before = states.rebuilt(state, rest)
+            seen = None if x is None else next(rest)
+            after = own.with_weights(dict(zip(names, rest, strict=True))).step(before, seen)
+            # the nodes of an adaptive method may be others now: the values are wanted at the nodes of the run
+            return states.arrays_of(after.at_nodes_of(bar))
+
+        bars = [states.as_tensor(a) for a in states.arrays_of(bar)]
+        try:
+            found = pulled(tick, [*values, *inputs, *(weights[name] for name in names)], bars)
+        except (TypeError, RuntimeError, AttributeError) as error:
+            raise ValueError(f"model: expected a rate that runs on tensors; it raised {error!r:.200}") from error
+        back = iter(found if is_torch(self.like) else [to_numpy(value) for value in found])
+        before = states.rebuilt(state, back)
+        x_bar = None if x is None else next(back)
+        return before, x_bar, self.with_weights(dict(zip(names, back, strict=True)))
+
+    def errors(self, state: Past, x: Array | None, bar: Past) -> tuple[Array, None]:
+        """psi[n], the cotangent of s at the end of the tick; nothing later reads r[n], since it is made of s again."""
+        return bar.state, None
+
+    def readout_jvp(self, state: Past, d_state: Past) -> tuple[Array, Array]:
+        """The tangents of s and r."""
+        s, along, model = state.state, d_state.state, self.model
+        if isinstance(model, AdditiveModel):
+            return along, model.activation.slope(s) * along
+        return along, pushed(lambda a: [model.readout(a)], [s], [along])[0]
+
+    def readout_vjp(self, state: Past, s_bar: Array | None, r_bar: Array) -> Past:
+        """The cotangent of the past: of its last value."""
+        s, model = state.state, self.model
+        if isinstance(model, AdditiveModel):
+            total = model.activation.slope(s) * r_bar
+        elif type(model).readout is Flow.readout:
+            total = r_bar
+        else:
+            eye = as_like(np.eye(self.width), s)
+            total = (pushed(lambda a: [model.readout(a)], [s[..., None, :]], [eye])[0] * r_bar[..., None, :]).sum(-1)
+        return state.ending(total if s_bar is None else total + s_bar)
+
+    # -- the weights
+
+    def weights(self) -> dict[str, Array]:
+        """The arrays of an AdditiveModel, "state[k]", "readout[k]", "input[k]" and "phi"; a flow's parameters."""
+        return weights_of_flow(self.model)
+
+    def with_weights(self, values: Mapping[str, Array]) -> Sampled:
+        """The same samples of the model with these arrays."""
+        twin = copy.copy(self)
+        twin.model = rebuilt_flow(self.model, values)
+        return twin
+
+    def plain(self) -> Sampled:
+        """The same samples in NumPy."""
+        if not is_torch(self.like):
+            return self
+        return self.with_weights({name: to_numpy(value) for name, value in self.weights().items()})
+
+    def parameter(self, name: str) -> Callable[[float], Sampled]:
+        """The function that takes a value to the samples of the model whose number ``name`` has it."""
+        change, rest = self.model.parameter(name), {k: self._options[k] for k in ("rtol", "atol")}
+        return lambda p: Sampled(change(p), self.dt, self.method, self.substeps, **rest)
+
+    # -- as a map on vectors
+
+    def parts(self) -> Parts:
+        """s, of a model without delays.
+
+        Raises:
+            ValueError: a model with delays, whose state is its past.
+        """
+        if self.model.delays:
+            raise ValueError(
+                f"system: expected a model without delays, since the state of a delay equation is its past, no vector;"
+                f" got delays {self.model.delays} and the method {self.method!r}; discretize(model, dt) is a map"
+            )
+        return (("s", self.width),)
+
+    def flatten(self, state: Past) -> Array:
+        """The state now."""
+        return state.state
+
+    def unflatten(self, vector: Array, direction: Array | None, x: Array | None) -> tuple[Past, Past | None, Any]:
+        """The past that ends at a vector, and the deviation of it."""
+        return Past(vector, (), self.dt), None if direction is None else Past(direction, (), self.dt), x
+
+    def settled(self) -> Any:
+        """What rests where the samples do: by backward Euler the cell, by an adaptive method the flow."""
+        own = self.inner()[0]
+        return self if own is self else own.settled()
+
+    def inner(self) -> tuple[Any, float]:
+        """By backward Euler of an AdditiveModel the recursion and how many ticks of it one takes; by an adaptive method
+        the flow and dt; else itself and 1.
+        """
+        if isinstance(self.model, AdditiveModel) and self.method == "backward_euler":
+            return discretize(self.model, self.dt / self.substeps), float(self.substeps)
+        return (self.model, self.dt) if self.adaptive else (self, 1.0)
+
+
+class Variation(Flow):
+    """A flow without delays with its deviation v beside s: ds/dt = f(s), dv/dt = f'(s) v; the states are (s, v)."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow, self.width, self.input_width = flow, 2 * flow.width, flow.input_width
+        self.delays, self.parameters, self._on_time = (), {}, False
+
+    def rate(self, t: float, s: Array, past: Any = (), x: Array | None = None) -> Array:
+        """The rates of both."""
+        d = self.flow.width
+        own, along = s[..., :d], s[..., d:]
+        return concatenate([self.flow.rate(t, own, (), x), self.flow.rate_jvp(t, own, (), x, along)], axis=-1)
+
+    def like(self, array: Array) -> Variation:
+        """The same for arrays of another kind."""
+        return Variation(self.flow.like(array))
+
+    def tensors(self) -> tuple[Array, ...]:
+        """Those of the flow."""
+        return self.flow.tensors()
+
+
+METHOD_OF = {"backward_euler": "backward_euler", "forward_euler": "euler"}
+
+
+@sampled_of.register
+def _sampled_flow(model: Flow, dt: Any, scheme: Any, alpha: Any) -> Sampled:
+    name, _ = rule_name(scheme, alpha)
+    if name not in METHOD_OF:
+        raise ValueError(
+            f"scheme: expected {' or '.join(METHOD_OF)} of a flow of your own, got {name!r}, which needs the linear"
+            " part of an AdditiveModel; or use Sampled(model, dt, method)"
+        )
+    return Sampled(model, dt, METHOD_OF[name])
+
+
+@continuous_of.register
+def _equation(cell: Sampled) -> Any:
+    raise ValueError(
+        "cell: expected a CanonicalRNN or VanillaLSTM, got Sampled, which knows its equation, cell.model; for another"
+        " step say Sampled(cell.model, dt)"
+    )

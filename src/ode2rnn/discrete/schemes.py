@@ -34,9 +34,10 @@ from ode2rnn.core.arrays import (
     to_numpy,
 )
 from ode2rnn.core.resolvent import WORST_ERROR, inverse_error, solve
-from ode2rnn.discrete.canonical import CanonicalRNN
+from ode2rnn.core.system import System
+from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.rules import ALIASES, SCHEMES
-from ode2rnn.discrete.tapped import TappedRNN
+from ode2rnn.discrete.standard import StandardRNN
 
 Taps = dict[int, Array]
 
@@ -55,8 +56,8 @@ def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: flo
     """The recursion that samples ``model`` with step dt (D4; D10 for the other schemes; K2 and K3 for an LSTM).
 
     Args:
-        model: a ContinuousRNN or any AdditiveModel; or a ContinuousLSTM, which takes "backward_euler", "exponential"
-            and, where tau = 0, "implicit_linear".
+        model: a ContinuousRNN or any AdditiveModel; a ContinuousLSTM, which takes "backward_euler", "exponential" and,
+            where tau = 0, "implicit_linear"; or a Flow of your own, which takes "backward_euler" and "forward_euler".
         dt: sampling step, in the model's unit of time; it must divide every delay.
         scheme: "backward_euler" (the paper's), "implicit_linear", "forward_euler", "gbt" (with alpha), "tustin",
             "exponential", "foh"; scipy.signal's names "backward_diff", "euler", "forward_diff", "bilinear", "zoh".
@@ -69,7 +70,7 @@ def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: flo
 
     Returns:
         A CanonicalRNN where there is one tap of each kind, else a TappedRNN with matrices by lag. Of a ContinuousLSTM
-        its own VanillaLSTM at that cell's step, else a SampledLSTM.
+        its own VanillaLSTM at that cell's step, else a SampledLSTM. Of another Flow a Sampled, whose ticks hold x[n].
 
     Raises:
         ValueError: dt <= 0, a dt that does not divide a delay (the message names the nearest that does), an input
@@ -86,7 +87,12 @@ def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: flo
 @singledispatch
 def sampled_of(model: Any, dt: Any, scheme: Any, alpha: Any) -> Any:
     """What `discretize` does with a model, by its type; later packages register theirs."""
-    raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or ContinuousLSTM, got {brief(model)}")
+    hint = ""
+    if isinstance(model, System):
+        hint = ", which has ticks already; retime(cell, dt) gives it other ones"
+    elif callable(model) and not isinstance(model, type):
+        hint = "; of a right-hand side of your own say Flow(f, width)"
+    raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or ContinuousLSTM, got {brief(model)}{hint}")
 
 
 @sampled_of.register
@@ -148,11 +154,15 @@ def undiscretize(cell: Any) -> Any:
 @singledispatch
 def continuous_of(cell: Any) -> Any:
     """What `undiscretize` does with a cell, by its type; later packages register theirs."""
-    taps = "; of the recursions with taps only the one-tap form of D4 has the inverse D11"
     got = brief_cell(cell) if callable(getattr(cell, "cell", None)) else type(cell).__name__
-    raise ValueError(
-        f"cell: expected a CanonicalRNN or VanillaLSTM, got {got}{taps if isinstance(cell, TappedRNN) else ''}"
-    )
+    hint = ""
+    if isinstance(cell, TappedRNN):
+        hint = "; of the recursions with taps only the one-tap form of D4 has the inverse D11"
+    elif isinstance(cell, StandardRNN):
+        hint = "; a standard RNN has no W_s to invert: it is the limit of long steps (D7)"
+    elif isinstance(cell, System) and got == type(cell).__name__:
+        hint = "; no other recursion is known to be the samples of a differential equation"
+    raise ValueError(f"cell: expected a CanonicalRNN or VanillaLSTM, got {got}{hint}")
 
 
 @continuous_of.register

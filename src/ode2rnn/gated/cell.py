@@ -24,7 +24,7 @@ from ode2rnn.core.arrays import (
     concatenate,
     is_torch,
 )
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.unroll import spread
 

@@ -28,7 +28,7 @@ from ode2rnn.core.arrays import (
     concatenate,
     is_torch,
 )
-from ode2rnn.core.system import run
+from ode2rnn.core.run import run
 from ode2rnn.discrete.unroll import spread
 from ode2rnn.gated.cell import G_c, G_d, check_state
 

@@ -18,7 +18,8 @@ class Backward:
         gradients: dE / d parameter, as a record of the cell's own type: gradients.W_r is dE/dW_r, and so on.
         x_bar: dE/dx[n], of the shape of x; None for a cell without input.
         psi: dE/ds[n], (N, ..., d).
-        chi: dE/dr[n], (N, ..., d); for a gated cell dE/dv[n], (N, ..., d_v).
+        chi: dE/dr[n], (N, ..., d); for a gated cell dE/dv[n], (N, ..., d_v). The r_bar that was given, of a cell that
+            makes r[n] of its state again wherever it is needed, such as a Sampled model.
         s0_bar: dE/ds[-1], of the shape of s0; a state of the cell's own (Memory, LSTMState) where s0 was one.
         trajectory: the forward run.
     """

@@ -9,30 +9,34 @@ because what has vanished is the share of early samples in the sum B3, which a c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from typing import Any, TypeVar
+import re
+from typing import TypeVar
 
 import numpy as np
 
 from ode2rnn.core.arrays import check_positive, to_numpy
-from ode2rnn.gated.count import weights
+from ode2rnn.core.run import check_system
+from ode2rnn.core.system import System
 
-Record = TypeVar("Record", bound=Any)
+Record = TypeVar("Record", bound=System)
+LAG = re.compile(r"\[(\d+)\]")
 
 
-def parameters(record: Any) -> np.ndarray:
+def parameters(record: System) -> np.ndarray:
     """All weights of a cell or of a record of gradients in one vector, float64, by name and rising lag."""
-    arrays: list[Any] = []
-    for value in weights(record).values():
-        arrays += [value[lag] for lag in sorted(value)] if isinstance(value, Mapping) else [value]
-    return np.concatenate([to_numpy(array).ravel() for array in arrays])
+    weights = check_system(record).weights()
+    letters = list(dict.fromkeys(LAG.sub("[]", name) for name in weights))
+
+    def place(name: str) -> tuple[int, list[int]]:
+        return letters.index(LAG.sub("[]", name)), [int(lag) for lag in LAG.findall(name)]
+
+    return np.concatenate([to_numpy(weights[name]).ravel() for name in sorted(weights, key=place)])
 
 
-def norm(record: Any) -> float:
+def norm(record: System) -> float:
     """The Euclidean norm of all parameters together; it overflows only where a number does."""
     values = parameters(record)
-    largest = float(np.abs(values).max())
+    largest = float(np.abs(values).max(initial=0.0))
     return largest * float(np.linalg.norm(values / largest)) if largest else 0.0
 
 
@@ -56,9 +60,5 @@ def clip(gradients: Record, most: float) -> tuple[Record, float]:
     most, before = check_positive("most", most), norm(gradients)
     if before <= most:
         return gradients, before
-    factor = most / before
-
-    def shorter(value: Any) -> Any:
-        return {lag: factor * W for lag, W in value.items()} if isinstance(value, Mapping) else factor * value
-
-    return replace(gradients, **{name: shorter(value) for name, value in weights(gradients).items()}), before
+    shorter = {name: most / before * value for name, value in gradients.weights().items()}
+    return gradients.with_weights(shorter), before

@@ -1,0 +1,142 @@
+"""A system, or a flow, as a map or a rate on vectors of numbers: the one adaptor that every analysis uses.
+
+Uses: C2, D5, B4.
+"""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, check_array, check_shape, is_torch, to_numpy
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.system import Parts, System
+from ode2rnn.core.trajectory import SimulationError
+
+
+class Flat:
+    """A System or Flow on vectors (..., n) in NumPy.
+
+    Attributes:
+        system: it, in double precision.
+        size: n.
+        discrete: whether :meth:`advance` gives the next state; else the rate.
+        dt: length of a step; of a flow 1.
+        input_width: m.
+        depth: of a map, how many ticks the vector remembers, the latest first, each of size / depth numbers.
+        names: what the parts of the vector are, with their lengths.
+
+    Raises:
+        ValueError: a system that is no map on vectors, or a flow with delays, whose state is its past.
+
+    Example:
+        >>> from ode2rnn import CanonicalRNN
+        >>> flat = Flat(CanonicalRNN(W_s=0.5, W_r=0.25, W_x=1.0, theta_s=0.0))
+        >>> u = flat.constant([1.0])
+        >>> flat.advance(np.zeros(1), u), flat.jacobian(np.zeros(1), u)
+        (array([1.]), array([[0.75]]))
+    """
+
+    def __init__(self, system: System | Flow) -> None:
+        self.discrete, self.input_width = system.discrete, system.input_width
+        self.system = system
+        if isinstance(system, Flow):
+            if system.delays:
+                raise ValueError(
+                    f"system: expected a flow without delays, whose state is a vector, got {system.delays}"
+                )
+            self.system = system.like(np.zeros(1))
+            self.names: Parts = (("s", system.width),)
+            self.dt, self.depth = 1.0, 1
+        else:
+            self.system = own = system.plain()
+            self.names, self.depth, self.dt = own.parts(), own.depth, float(own.dt)
+        self.size = sum(length for _, length in self.names)
+
+    def drive(self, x: np.ndarray | None) -> np.ndarray:
+        """What the inputs x (N, m) say at every step, (N, ...); zeros (1, ...) without input."""
+        if x is None:
+            return self.constant(None)[None]
+        if isinstance(self.system, Flow):
+            return x
+        return to_numpy(self.system.driven(self._kind(x)))
+
+    def constant(self, x: object) -> np.ndarray:
+        """What the constant input ``x`` (m,), by default zero, says at every step.
+
+        Raises:
+            ValueError: an x of the wrong shape.
+        """
+        m = self.input_width
+        held = np.zeros(m) if x is None else check_shape("x", to_numpy(check_array("x", x)), (m,))
+        if isinstance(self.system, Flow) or not m:
+            return held
+        behind, ahead = self.system.window
+        # x has been there for ever: no window sees the ends
+        return to_numpy(self.system.driven(self._kind(np.tile(held, (behind + ahead + 1, 1)))))[behind]
+
+    def advance(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """The next states, or the rates, for states (..., n) and a row u of :meth:`drive`."""
+        if isinstance(self.system, Flow):
+            return to_numpy(self.system.rate(0.0, S, (), u if self.input_width else None))
+        own, x = self.system, self._kind(u) if self.input_width else None
+        with _NoGradient(own.like):
+            state, _, seen = own.unflatten(self._kind(S), None, x)
+            return to_numpy(own.flatten(own.step(state, seen)))
+
+    def push(self, S: np.ndarray, V: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """What the derivative at the states (..., n) makes of directions (..., k, n)."""
+        if isinstance(self.system, Flow):
+            return to_numpy(self.system.rate_jvp(0.0, S[..., None, :], (), u if self.input_width else None, V))
+        own, x = self.system, self._kind(u) if self.input_width else None
+        with _NoGradient(own.like):
+            state, along, seen = own.unflatten(self._kind(S[..., None, :]), self._kind(V), x)
+            return to_numpy(own.flatten(own.step_jvp(state, seen, along)))
+
+    def jacobian(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """The derivative at the states (..., n), (..., n, n)."""
+        eye = np.broadcast_to(np.eye(self.size), (*S.shape, self.size))
+        moved = self.push(S, eye, u)
+        return np.broadcast_to(moved, eye.shape).swapaxes(-1, -2)
+
+    def residual(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """What is 0 where the system rests: the rate, or how far a step takes the state; NaN where no step is found."""
+        try:
+            after = self.advance(S, u)
+        except SimulationError:  # an implicit equation without solution, of one state of them
+            if S.ndim == 1:
+                return np.full(S.shape, np.nan)
+            return np.array([self.residual(row, u) for row in S])
+        return after - S if self.discrete else after
+
+    def slope(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """The derivative of :meth:`residual`, (..., n, n)."""
+        J = self.jacobian(S, u)
+        return J - np.eye(self.size) if self.discrete else J
+
+    def start(self, s: np.ndarray) -> np.ndarray:
+        """The vector of a past that has been at ``s`` (size / depth,) for ever; a whole vector as it is."""
+        return np.tile(s, self.depth) if s.shape[-1] * self.depth == self.size else s
+
+    def _kind(self, array: np.ndarray) -> Array:
+        """``array`` of the kind that the system steps."""
+        like = self.system.like if isinstance(self.system, System) else array
+        if not is_torch(like):
+            return array
+        return sys.modules["torch"].as_tensor(np.ascontiguousarray(array), dtype=like.dtype)
+
+
+class _NoGradient:
+    """Nothing is recorded for gradients, where torch is at work."""
+
+    def __init__(self, like: Array) -> None:
+        self._guard = sys.modules["torch"].no_grad() if is_torch(like) else None
+
+    def __enter__(self) -> None:
+        if self._guard is not None:
+            self._guard.__enter__()
+
+    def __exit__(self, *error: object) -> None:
+        if self._guard is not None:
+            self._guard.__exit__(*error)

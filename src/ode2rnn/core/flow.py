@@ -1,0 +1,286 @@
+"""A flow, which carries its own tangent and cotangent: anything with a rate.
+
+Uses: C1, B6.  The equation with its own id, C2, is at home in the additive model; a Flow is any other function h.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
+from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.tangents import pushed
+
+TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
+
+
+class Flow:
+    """ds/dt = f(t, s(t), s(t - tau_1), .., x(t))   (C2), a right-hand side of the user's own, and what all flows share.
+
+    It goes wherever a model goes: `integrate`, `Sampled`, `analysis`.
+
+    Args:
+        f: f(t, s); with an input f(t, s, x); with delays f(t, s, x, past), where x is None without input and past[k] is
+            s(t - delays[k]). Arrays (..., width), NumPy or torch; a function of one state alone is called once a state.
+            Parameters come by keyword: f(t, s, *, mu).
+        width: number of states d.
+        input_width: number of inputs m.
+        delays: positive and distinct, in the unit of time of the rate.
+        parameters: numbers by name, which an analysis can vary.
+        jacobian: df/ds (..., d, d), of the arguments of f; with delays a list of it and of df/ds(t - tau_k). By default
+            torch's derivative of tensors, central differences of order 4 of arrays.
+
+    Attributes:
+        feedback_width: how many numbers v(t) beside s(t) are seen by later times, then past[k] is (s, v) side by side;
+            0 but for the LSTM.
+
+    Raises:
+        ValueError: no such function, or one that does not return (..., width); delays that are not positive.
+
+    Example:
+        >>> def rate(t, s, *, rho):
+        ...     return [10 * (s[1] - s[0]), s[0] * (rho - s[2]) - s[1], s[0] * s[1] - 8 / 3 * s[2]]
+        >>> lorenz = Flow(rate, width=3, parameters={"rho": 28.0})
+        >>> lorenz.rate(0.0, np.ones(3)).round(3)
+        array([ 0.   , 26.   , -1.667])
+    """
+
+    width: int
+    input_width: int
+    delays: tuple[float, ...]
+    parameters: Mapping[str, float]
+    discrete: ClassVar[bool] = False
+    feedback_width: int = 0
+    _jacobian: Callable[..., Any] | None = None
+    _on_time: bool | None = None
+
+    def __init__(
+        self,
+        f: Callable[..., Any],
+        width: int,
+        *,
+        input_width: int = 0,
+        delays: Sequence[float] = (),
+        parameters: Mapping[str, float] | None = None,
+        jacobian: Callable[..., Any] | None = None,
+    ) -> None:
+        self.width, self.input_width = check_count("width", width), check_count("input_width", input_width, 0)
+        if isinstance(delays, str) or not isinstance(delays, Sequence | np.ndarray):
+            raise ValueError(f"delays: expected a list of numbers, got {brief(delays)}")
+        self.delays = tuple(check_positive(f"delays[{k}]", delay) for k, delay in enumerate(delays))
+        if len(set(self.delays)) < len(self.delays):
+            raise ValueError(f"delays: expected distinct delays, got {self.delays}")
+        self.parameters = check_parameters(parameters)
+        self._f = UserFunction("f", f, self.width, self.parameters)
+        self._f.probe(lambda own, rows: self._called(own, 0.0, rows, (rows,) * len(self.delays), None), self.width)
+        self._jacobian = jacobian
+        if jacobian is not None:
+            if not callable(jacobian):
+                raise ValueError(f"jacobian: expected a function, got {brief(jacobian)}")
+            self._check_jacobian()
+
+    def __repr__(self) -> str:
+        extra = "".join(f", {n}={v!r}" for n, v in (("delays", self.delays), ("parameters", self.parameters)) if v)
+        return f"{type(self).__name__}(width={self.width}, input_width={self.input_width}{extra})"
+
+    # -- the rate, its tangent and its cotangent
+
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
+        """ds/dt (..., d) at s (..., d), past[k] (..., d + feedback_width) and x (..., m), None for zero input."""
+        return self._called(self._f, t, s, past, x)
+
+    def rate_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """The tangent of the rate: what it makes of deviations of s and of the past (none for zero).
+
+        The shapes of the deviations broadcast with those of what deviates: s (1, d) takes directions (k, d).
+        """
+        if self._jacobian is not None:
+            J, *J_past = self._jacobians(t, s, past, x)
+            total = _applied(J, ds)
+            for matrix, direction in zip(J_past if d_past else (), d_past, strict=False):
+                total = total + _applied(matrix, direction)
+            return total
+        count = len(d_past)
+
+        def moved(*arrays: Array) -> list[Array]:
+            return [self.rate(t, arrays[0], arrays[1 : count + 1] if count else past, x)]
+
+        return pushed(moved, [s, *list(past)[:count]], [ds, *d_past])[0]
+
+    def rate_vjp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, bar: Array
+    ) -> tuple[Array, list[Array]]:
+        """The cotangents of s and of the past from that of the rate."""
+
+        def matrix(k: int, width: int) -> Array:
+            eye = as_like(np.eye(width), s)
+            zero = 0 * s[..., None, :]
+            several = [p[..., None, :] for p in past]
+            along = [eye if i == k else 0 * p for i, p in enumerate(several)]
+            seen = None if x is None else x[..., None, :]
+            return self.rate_jvp(t, s[..., None, :], several, seen, eye if k < 0 else zero, along)
+
+        bars = [
+            (bar[..., None, :] * matrix(k, s.shape[-1] if k < 0 else past[k].shape[-1])).sum(-1)
+            for k in range(-1, len(past))
+        ]
+        return bars[0], bars[1:]
+
+    def feedback(self, t: float, s: Array, past: Sequence[Array], x: Array | None) -> Array:
+        """v(t) (..., feedback_width), what later times see beside s."""
+        raise NotImplementedError(f"{type(self).__name__} has no feedback beside s")
+
+    def feedback_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """The tangent of the feedback."""
+        raise NotImplementedError(f"{type(self).__name__} has no feedback beside s")
+
+    # -- what a fast path, an analysis or a picture wants to know
+
+    def readout(self, s: Array) -> Array:
+        """What is shown of the state; the state itself, of a network G(s)."""
+        return s
+
+    @property
+    def linear(self) -> np.ndarray | None:
+        """d rate / d s where it is one matrix (d, d) for all states and times; else None."""
+        return None
+
+    @property
+    def depends_on_time(self) -> bool:
+        """Whether the rate changes with t, s and x being as they are; seen at some times and states."""
+        if self._on_time is None:
+            rows = np.resize(ROWS, (5, self.width))
+            past = tuple(np.resize(rows, (5, self.width + self.feedback_width)) for _ in self.delays)
+            with np.errstate(all="ignore"):
+                values = [to_numpy(self.rate(t, rows, past, None)) for t in TIMES]
+            self._on_time = not all(np.array_equal(v, values[0], equal_nan=True) for v in values)
+        return self._on_time
+
+    def like(self, array: Array) -> Flow:
+        """The same flow for arrays of the kind of ``array``; a function of the user's own takes either."""
+        return self
+
+    def tensors(self) -> tuple[Array, ...]:
+        """The torch tensors that the rate depends on, as far as they are known."""
+        found = [value for value in self.parameters.values() if is_torch(value)]
+        named = getattr(getattr(self, "_f", None), "function", None)
+        return (*found, *(named.parameters() if hasattr(named, "parameters") and callable(named.parameters) else ()))
+
+    def parameter(self, name: str) -> Callable[[float], Flow]:
+        """The function that takes a value to the flow in which the number ``name`` has it.
+
+        One of ``parameters`` by its name; "tau", the only delay, or "tau[k]".
+
+        Raises:
+            ValueError: no such number.
+        """
+        place = re.fullmatch(r"tau(?:\[(\d+)\])?", name)
+        if name in self.parameters:
+            return lambda p: self._changed(parameters={**self.parameters, name: p})
+        k = int(place[1] or 0) if place else -1
+        if place is None or k >= len(self.delays) or (place[1] is None and len(self.delays) > 1):
+            known = [*self.parameters, *(f"tau[{i}]" for i in range(len(self.delays)))]
+            raise ValueError(f"name: expected one of {', '.join(known) or 'no parameter'} or 'x[k]', got {name!r}")
+        return lambda p: self._changed(delays=[*self.delays[:k], p, *self.delays[k + 1 :]])
+
+    def value_of(self, name: str) -> float:
+        """The number ``name`` as it is, named as for :meth:`parameter`."""
+        if name in self.parameters:
+            return float(self.parameters[name])
+        return self.delays[int(name[4:-1]) if name != "tau" else 0]
+
+    def settled(self) -> Flow:
+        """A flow without delays that rests where this one does: every delay forgotten."""
+        return Settled(self) if self.delays else self
+
+    def inner(self) -> tuple[Flow, float]:
+        """Itself; of samples the flow that they are samples of (see System)."""
+        return self, 1.0
+
+    # -- the user's own function
+
+    def _called(self, function: UserFunction, t: float, s: Array, past: Sequence[Array], x: Array | None) -> Array:
+        if self.input_width and x is None:
+            x = as_like(np.zeros(self.input_width), s)
+        arrays: list[Any] = [s]
+        if self.input_width or self.delays:
+            arrays.append(x if self.input_width else None)
+        if self.delays:
+            arrays.append(tuple(past))
+        shapes = [tuple(a.shape[:-1]) for a in (s, *past, *(() if x is None else (x,)))]
+        return function((t,), tuple(arrays), np.broadcast_shapes(*shapes))
+
+    def _jacobians(self, t: float, s: Array, past: Sequence[Array], x: Array | None) -> list[Array]:
+        d, delays = self.width, len(self.delays)
+
+        def flat(*arguments: Any, **parameters: float) -> Any:
+            found = self._jacobian(*arguments, **parameters)  # type: ignore[misc]
+            found = list(found) if delays and isinstance(found, list | tuple) and len(found) == delays + 1 else [found]
+            parts = [m if is_torch(m) else np.asarray(m, dtype=float) for m in found]
+            wide = [m.reshape((*m.shape[:-2], d * d)) for m in parts]
+            return np.concatenate(wide, axis=-1) if not is_torch(wide[0]) else _cat(wide)
+
+        own = UserFunction("jacobian", flat, d * d * (delays + 1), self.parameters)
+        own.batched, own.dtype = self._f.batched, self._f.dtype
+        values = self._called(own, t, s, past, x)
+        return [values[..., k * d * d : (k + 1) * d * d].reshape((*values.shape[:-1], d, d)) for k in range(delays + 1)]
+
+    def _check_jacobian(self) -> None:
+        """Refuse a Jacobian that is not the derivative of f."""
+        rows = np.resize(ROWS, (3, self.width))
+        for s in rows:
+            past = (s,) * len(self.delays)
+            eye = np.eye(self.width)
+            numbers = pushed(lambda v, past=past: [self.rate(0.0, v, past, None)], [s[None]], [eye])[0]
+            given = self._jacobians(0.0, s, past, None)[0]
+            if not np.allclose(to_numpy(given).T, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
+                raise ValueError(
+                    f"jacobian: expected df/ds, (.., {self.width}, {self.width}), df_i/ds_j at [i, j]; differences"
+                    f" of f give {numbers.T.ravel()[:3].round(4)}, .., it gave {to_numpy(given).ravel()[:3].round(4)}, .."
+                )
+
+    def _changed(self, **new: Any) -> Flow:
+        given = {"input_width": self.input_width, "delays": self.delays, "parameters": self.parameters}
+        return Flow(self._f.function, self.width, **{**given, "jacobian": self._jacobian, **new})
+
+
+class Settled(Flow):
+    """A flow whose past is its present, for where it rests."""
+
+    def __init__(self, flow: Flow) -> None:
+        self.flow, self.width, self.input_width = flow, flow.width, flow.input_width
+        self.delays, self.parameters, self._on_time = (), flow.parameters, flow.depends_on_time
+
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
+        """ds/dt with s(t - tau_k) = s."""
+        return self.flow.rate(t, s, (s,) * len(self.flow.delays), x)
+
+    def rate_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """Its tangent: the sum of those along s and along every s(t - tau_k)."""
+        count = len(self.flow.delays)
+        return self.flow.rate_jvp(t, s, (s,) * count, x, ds, (ds,) * count)
+
+    def readout(self, s: Array) -> Array:
+        """As the flow's."""
+        return self.flow.readout(s)
+
+
+def _applied(J: Array, direction: Array) -> Array:
+    """J v for J (..., d, d) and v (..., d), where J may have an axis of length 1 for many directions."""
+    return (J @ direction[..., None])[..., 0]
+
+
+def _cat(parts: Sequence[Array]) -> Array:
+    import torch
+
+    return torch.cat(list(parts), dim=-1)

@@ -1,0 +1,140 @@
+"""A function of the user's own as a Flow or a Map calls it: probed once, so that each state gets its own value."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from ode2rnn.core.arrays import Array, brief, check_number, is_torch, to_numpy
+
+# where a function is tried: inside (0, 1), so that one which is defined for positive states alone is not refused
+ROWS = np.random.default_rng(20).uniform(0.1, 0.9, (5, 64))
+
+
+class UserFunction:
+    """f(*heads, *arrays, **parameters), an array (..., columns) from arrays (..., n) with any batch axes.
+
+    A function that takes one state alone, as one that writes s[0] for its first number, is called once a state. One
+    that takes tensors alone, as a torch module, gets tensors.
+
+    Args:
+        name: of the argument, for messages.
+        function: the function.
+        columns: the length of what it returns.
+        parameters: what it takes by keyword.
+
+    Raises:
+        ValueError: it cannot be called so, or returns no numbers of that shape.
+    """
+
+    def __init__(self, name: str, function: Callable[..., Any], columns: int, parameters: Mapping[str, float]) -> None:
+        if not callable(function) or isinstance(function, type):
+            raise ValueError(f"{name}: expected a function, got {brief(function)}")
+        self.name, self.function, self.columns, self.parameters = name, function, columns, dict(parameters)
+        self.batched, self.dtype = True, None  # dtype: of the tensors that it wants, None for NumPy
+
+    def probe(self, call: Callable[[UserFunction, np.ndarray], Any], width: int) -> None:
+        """Find out how it is called; ``call(self, rows)`` calls it with states (..., width) made of the rows."""
+        rows = np.resize(ROWS, (5, width)) if width > 64 else ROWS[:, :width]
+        failure: Exception | None = None
+        for dtype in (None, "float64", "float32") if "torch" in sys.modules else (None,):
+            self.dtype = dtype
+            try:
+                self.batched = False
+                each = np.array([to_numpy(call(self, row)) for row in rows])
+                failure = None
+                break
+            except ValueError:
+                raise
+            except Exception as error:  # whatever the function itself raises
+                failure = failure or error
+        if failure is not None:
+            raise ValueError(
+                f"{self.name}: expected a function of arrays, but it raised {failure!r:.200} at {rows[0][:4].round(3)}"
+            ) from failure
+        try:
+            self.batched = True
+            together = to_numpy(call(self, rows))
+            deep = to_numpy(call(self, rows[None, :, None]))
+            self.batched = _same(together, each) and _same(deep[0, :, 0], each)
+        except Exception:  # one that takes one state alone fails here, or mixes the rows
+            self.batched = False
+
+    def __call__(self, heads: tuple[Any, ...], arrays: tuple[Any, ...], batch: tuple[int, ...]) -> Array:
+        """The values (*batch, columns); ``arrays`` may hold None, and tuples of arrays."""
+        tensors = any(is_torch(a) for a in _flat(arrays))
+        if self.dtype is not None and not tensors:
+            torch = sys.modules["torch"]
+            kind = getattr(torch, self.dtype)
+            with torch.no_grad():
+                moved = _each(lambda a: torch.as_tensor(np.array(a), dtype=kind), arrays)
+                return to_numpy(self._values(heads, moved, batch))
+        return self._values(heads, arrays, batch)
+
+    def _values(self, heads: tuple[Any, ...], arrays: tuple[Any, ...], batch: tuple[int, ...]) -> Array:
+        if self.batched or not batch:
+            return self._checked(self.function(*heads, *arrays, **self.parameters), batch)
+        full = _each(lambda a: _broadcast(a, batch).reshape((-1, a.shape[-1])), arrays)
+        count = int(np.prod(batch))
+        rows = [
+            self._checked(self.function(*heads, *_each(lambda a, k=k: a[k], full), **self.parameters), ())
+            for k in range(count)
+        ]
+        values: Any = sys.modules["torch"].stack(rows) if is_torch(rows[0]) else np.stack(rows)
+        return values.reshape((*batch, self.columns))
+
+    def _checked(self, value: Any, batch: tuple[int, ...]) -> Array:
+        if isinstance(value, list | tuple) and any(is_torch(v) for v in value):
+            value = sys.modules["torch"].stack([*value], dim=-1)
+        try:
+            array = value if is_torch(value) else np.asarray(value, dtype=float)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{self.name}: expected numbers back, got {brief(value)} ({error})") from None
+        want = (*batch, self.columns)
+        if tuple(array.shape) == want:
+            return array
+        if array.ndim == 0 and want == (1,):
+            return array.reshape((1,))
+        # a constant part has no batch; what mixes the axes is no value of these states
+        if array.ndim < len(want) and tuple(array.shape) == want[len(want) - array.ndim :] and array.ndim:
+            return _broadcast(array, batch)
+        raise ValueError(f"{self.name}: expected values of shape {want}, got {tuple(array.shape)}")
+
+
+def check_parameters(parameters: Mapping[str, float] | None) -> dict[str, float]:
+    """Numbers by name.
+
+    Raises:
+        ValueError: no mapping of names to numbers.
+    """
+    if parameters is not None and not isinstance(parameters, Mapping):
+        raise ValueError(f"parameters: expected a dict of numbers by name, got {brief(parameters)}")
+    found = {}
+    for name, value in (parameters or {}).items():
+        if not isinstance(name, str) or not name.isidentifier():
+            raise ValueError(f"parameters: expected names, got {brief(name)}")
+        # a tensor stays one, with its gradient
+        found[name] = value if is_torch(value) and value.ndim == 0 else check_number(f"parameters[{name!r}]", value)
+    return found
+
+
+def _flat(arrays: Any) -> list[Any]:
+    return [a for part in arrays for a in (_flat(part) if isinstance(part, tuple | list) else [part])]
+
+
+def _each(function: Callable[[Any], Any], arrays: Any) -> tuple[Any, ...]:
+    return tuple(
+        _each(function, a) if isinstance(a, tuple | list) else None if a is None else function(a) for a in arrays
+    )
+
+
+def _broadcast(array: Array, batch: tuple[int, ...]) -> Array:
+    shape = (*batch, array.shape[-1])
+    return array.expand(shape) if is_torch(array) else np.broadcast_to(array, shape)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    return one.shape == other.shape and np.allclose(one, other, rtol=1e-6, atol=1e-9, equal_nan=True)
