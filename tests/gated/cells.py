@@ -65,8 +65,7 @@ def cells() -> dict[str, Any]:
 
 def leaves(cell: Any) -> dict[str, Any]:
     """Every weight that is there, by letter."""
-    values = {f.name: getattr(cell, f.name) for f in fields(cell) if f.name != "dt"}
-    return {name: value for name, value in values.items() if value is not None}
+    return {f.name: value for f in fields(cell) if hasattr(value := getattr(cell, f.name), "shape")}
 
 
 def in_torch(cell: Any, grad: bool = False, dtype: torch.dtype = torch.float64) -> Any:

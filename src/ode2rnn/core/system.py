@@ -190,6 +190,14 @@ class System:
             found.append(bars[places[0]])
         return found[0], found[1]
 
+    def prepared_vjp(self, bar: Array) -> Array:
+        """The cotangent of the inputs x (N, ..., m) from that of what ``prepare`` makes of them."""
+        return bar
+
+    def carousel(self, state: Any, x: Array | None) -> Array | None:
+        """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
+        return None
+
     # -- the weights
 
     def weights(self) -> dict[str, Array]:

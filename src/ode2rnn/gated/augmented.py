@@ -2,12 +2,13 @@
 
 Home of: X1, X2, X3.  Source: "Extensions to the Vanilla LSTM Network".
 
-X1  input context windows: every W_x? x[n] becomes xi_?[n] = sum_{l<L} W_x?(l) x[n+l]; x = 0 past the end
+X1  input context windows: every W_x? x[n] becomes xi_?[n] = sum_l W_x?(l) x[n+l] over l = -behind .. ahead;
+    x = 0 outside the sequence
 X2  external input gate: alpha_cx[n] = xi_cx[n] + W_scx s[n-1] + W_vcx v[n-1] + b_cx,   g_cx = G_c(alpha_cx),
     alpha_du[n] = g_cx[n] * xi_du[n] + W_vdu v[n-1] + b_du
 X3  recurrent projection: q[n] = g_cr[n] * r[n] (d),   v[n] = W_qdr q[n] (d_v)
 
-The rest is L1 to L6. With L = 1, no gate g_cx and no W_qdr it is the Vanilla LSTM, to the last digit.
+The rest is L1 to L6. With a window of x[n] alone, no gate g_cx and no W_qdr it is the Vanilla LSTM, to the last digit.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
-from ode2rnn.core.arrays import Array, concatenate, stack
-from ode2rnn.gated.cell import G_c, G_d, GatedCell, Gates, LSTMState, check_weights, peephole
+from ode2rnn.core.activations import Activation
+from ode2rnn.core.arrays import Array, check_count, concatenate, stack
+from ode2rnn.gated.cell import check_weights
+from ode2rnn.gated.lstm import LSTMCell
 from ode2rnn.gated.vanilla import LETTERS as VANILLA_LETTERS
 from ode2rnn.gated.vanilla import VanillaLSTM
 
@@ -25,23 +28,27 @@ LETTERS = (*VANILLA_LETTERS, *EXTERNAL, "W_qdr")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AugmentedLSTM(GatedCell):
+class AugmentedLSTM(LSTMCell):
     """The Vanilla LSTM that looks ahead (X1), gates its input (X2) and projects its readout (X3).
 
     Args:
-        W_xcu, W_xcs, W_xdu, W_xcr: input weights (L, d, m), L samples of x from n on; a matrix (d, m) means L = 1.
+        W_xcu, W_xcs, W_xdu, W_xcr: input weights (L, d, m), L = behind + 1 + ahead samples of x from n - behind on; a
+            matrix (d, m) means L = 1.
         W_scu, W_scs, W_scr: peepholes, (d, d); (d,) for diagonal ones; None for none.
         W_vcu, W_vcs, W_vdu, W_vcr: weights of the readout v[n-1], (d, d_v); d_v = d without projection.
         b_cu, b_cs, b_du, b_cr: biases, (d,).
         W_xcx, W_scx, W_vcx, b_cx: those of the external input gate, which is there if b_cx is; W_scx is a peephole.
         W_qdr: projection (d_v, d), or None.
         dt: sampling step dT, in the caller's unit of time.
+        behind: how many of the L samples come before x[n].
+        activation, recurrent_activation: G_d and G_c, registered names or Activations.
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
     its trajectory has s[n], and v[n] as r.
 
     Raises:
-        ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0.
+        ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0, behind
+            not below L, an unknown activation.
 
     Example:
         >>> from ode2rnn import run
@@ -73,6 +80,9 @@ class AugmentedLSTM(GatedCell):
     b_cx: Array | None = None
     W_qdr: Array | None = None
     dt: float = 1.0
+    behind: int = 0
+    activation: str | Activation = "tanh"
+    recurrent_activation: str | Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in LETTERS}
@@ -80,6 +90,9 @@ class AugmentedLSTM(GatedCell):
         if any(given[name] is not None for name in EXTERNAL) and missing:
             raise ValueError(f"{missing[0]}: expected it with the other weights of the external gate, got None")
         self._settle(check_weights(given, (*EXTERNAL, "W_qdr"), windows=True))
+        object.__setattr__(self, "behind", check_count("behind", self.behind, 0))
+        if self.behind >= self.context:
+            raise ValueError(f"behind: expected less than L = {self.context}, got {self.behind}")
 
     @staticmethod
     def of(cell: VanillaLSTM, **extensions: Any) -> AugmentedLSTM:
@@ -87,9 +100,9 @@ class AugmentedLSTM(GatedCell):
         return AugmentedLSTM(**{f.name: getattr(cell, f.name) for f in fields(cell)} | extensions)
 
     @property
-    def context(self) -> int:
-        """L, the samples of the input that a tick sees."""
-        return 1 if self.W_xcu.ndim == 2 else int(self.W_xcu.shape[0])
+    def window(self) -> tuple[int, int]:
+        """How many inputs before and after its own a tick sees."""
+        return self.behind, self.context - 1 - self.behind
 
     @property
     def readout_width(self) -> int:
@@ -97,34 +110,21 @@ class AugmentedLSTM(GatedCell):
         return self.width if self.W_qdr is None else int(self.W_qdr.shape[0])
 
     def prepare(self, x: Array) -> Array:
-        """The windows x[n] .. x[n+L-1] as (N, ..., L, m), zero past the end; x itself where L = 1."""
+        """The windows x[n-behind] .. x[n+ahead] as (N, ..., L, m), 0 outside the sequence; x itself where L = 1."""
         if self.context == 1:
             return x
-        return stack([concatenate([x[lead:], 0 * x[:lead]]) for lead in range(self.context)], axis=-2)
+        return stack([shifted(x, place - self.behind) for place in range(self.context)], axis=-2)
 
-    def tick(self, past: LSTMState, x: Array) -> Gates:
-        """Everything at n, from s[n-1], v[n-1] and what `prepare` cut out of the input."""
-        s, v = past
-        g_cu = G_c(xi(self.W_xcu, x) + peephole(self.W_scu, s) + v @ self.W_vcu.T + self.b_cu)
-        g_cs = G_c(xi(self.W_xcs, x) + peephole(self.W_scs, s) + v @ self.W_vcs.T + self.b_cs)
-        xi_du = driven = xi(self.W_xdu, x)
-        g_cx = None
-        if self.W_xcx is not None and self.W_vcx is not None and self.b_cx is not None:
-            g_cx = G_c(xi(self.W_xcx, x) + peephole(self.W_scx, s) + v @ self.W_vcx.T + self.b_cx)
-            driven = g_cx * xi_du
-        u = G_d(driven + v @ self.W_vdu.T + self.b_du)
-        s = g_cs * s + g_cu * u
-        r = G_d(s)
-        g_cr = G_c(xi(self.W_xcr, x) + peephole(self.W_scr, s) + v @ self.W_vcr.T + self.b_cr)
-        q = g_cr * r
-        return Gates(g_cu, g_cs, g_cr, u, s, r, q if self.W_qdr is None else q @ self.W_qdr.T, q, g_cx, xi_du)
+    def prepared_vjp(self, bar: Array) -> Array:
+        """The cotangent of the inputs x (N, ..., m) from those of their windows (N, ..., L, m)."""
+        if self.context == 1:
+            return bar
+        parts = [shifted(bar[..., place, :], self.behind - place) for place in range(self.context)]
+        return sum(parts[1:], parts[0])
 
 
-def xi(W: Array, x: Array) -> Array:
-    """sum_l W(l) x[n+l] (X1), of a window (..., L, m); W x[n], of the input alone, where L = 1."""
-    if W.ndim == 2 or len(W) == 1:
-        return x @ (W if W.ndim == 2 else W[0]).T
-    total = x[..., 0, :] @ W[0].T
-    for lead in range(1, len(W)):
-        total = total + x[..., lead, :] @ W[lead].T
-    return total
+def shifted(x: Array, lead: int) -> Array:
+    """x[n + lead] for n = 0 .. N-1, 0 outside the sequence."""
+    if lead < 0:
+        return concatenate([0 * x[:-lead], x[:lead]])
+    return concatenate([x[lead:], 0 * x[:lead]])
