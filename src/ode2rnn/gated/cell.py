@@ -24,7 +24,7 @@ from ode2rnn.core.arrays import (
     is_torch,
 )
 from ode2rnn.core.run import run
-from ode2rnn.core.states import mapped
+from ode2rnn.core.states import joined, mapped
 from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.unroll import spread
@@ -76,6 +76,11 @@ def peephole(W: Array | None, s: Array) -> Array | float:
     if W is None:
         return 0.0
     return s * W if W.ndim == 1 else s @ W.T
+
+
+def seen(W: Array | None, s: Array, alpha: Array) -> Array:
+    """alpha + W_s s."""
+    return alpha if W is None else alpha + peephole(W, s)
 
 
 def through(W: Array | None, error: Array) -> Array | float:
@@ -162,6 +167,18 @@ class StateAndReadout(System):
     def resume(self, state: LSTMState, batch: tuple[int, ...]) -> LSTMState:
         """The state that a run over inputs of shape (N, *batch, m) starts from, checked and seen with its batch."""
         return check_state(state, (self.width, self.readout_width), batch, self.like)
+
+    def flatten(self, state: LSTMState) -> Array:
+        """s and v side by side, (..., d + d_v)."""
+        return concatenate([*state], axis=-1) if state.s.shape[:-1] == state.v.shape[:-1] else joined(state)
+
+    def unflatten(
+        self, vector: Array, direction: Array | None, x: Array | None
+    ) -> tuple[LSTMState, LSTMState | None, Array | None]:
+        """s and v of a vector (..., d + d_v), and the deviations of them that a direction is."""
+        d = self.width
+        moved = None if direction is None else LSTMState(direction[..., :d], direction[..., d:])
+        return LSTMState(vector[..., :d], vector[..., d:]), moved, x
 
     def readout(self, state: LSTMState) -> tuple[Array, Array]:
         """s[n] and v[n]: the gated readout v takes the place of r (T5)."""

@@ -1,7 +1,7 @@
 """One tick of an LSTM, plain or augmented, with its tangent and its cotangent.
 
-Home of: L7, L8, L9, L10, L11, X4, X5, X6, X7.  Source: "The Vanilla LSTM Network Mechanism in Detail" and "Extensions to
-the Vanilla LSTM Network" (backward passes).
+Home of: L7, L8, L9, L10, L11, X4, X5, X6, X7.  Source: "The Vanilla LSTM Network Mechanism in Detail" and
+"Extensions to the Vanilla LSTM Network" (backward passes).
 
 L7   chi[n] = (partial E / partial v[n])
               + W_vcu^T dalpha_cu[n+1] + W_vcs^T dalpha_cs[n+1] + W_vcr^T dalpha_cr[n+1] + W_vdu^T dalpha_du[n+1]
@@ -42,8 +42,8 @@ from ode2rnn.gated.cell import (
     StateAndReadout,
     check_warpings,
     outer,
-    peephole,
     peephole_bar,
+    seen,
     slope_of,
     through,
     total,
@@ -58,6 +58,9 @@ class Columns(NamedTuple):
     du: Array
     cr: Array
     cx: Array | None = None
+
+
+GATES = Columns._fields
 
 
 class Factors(NamedTuple):
@@ -156,27 +159,26 @@ class LSTMCell(GatedCell, StateAndReadout):
         G_c, G_d = as_activation(self.recurrent_activation).value, as_activation(self.activation).value
         alpha, xi_du = self.activations(past, x)
         g_cu, g_cs = G_c(alpha.cu), G_c(alpha.cs)
-        g_cx = None if alpha.cx is None else G_c(alpha.cx)
-        if g_cx is not None:  # alpha.du is what v[n-1] and the bias give, so far
-            alpha = alpha._replace(du=alpha.du + g_cx * xi_du)
-        u = G_d(alpha.du)
+        g_cx, alpha_du = None, alpha.du
+        if alpha.cx is not None:  # the external gate takes hold of the input term alone (X2)
+            g_cx = G_c(alpha.cx)
+            alpha_du = alpha_du + g_cx * xi_du
+        u = G_d(alpha_du)
         s = g_cs * past.s + g_cu * u
         r = G_d(s)
-        alpha = alpha._replace(cr=alpha.cr + peephole(self.W_scr, s))
-        g_cr = G_c(alpha.cr)
+        alpha_cr = seen(self.W_scr, s, alpha.cr)  # this peephole sees s[n]
+        g_cr = G_c(alpha_cr)
         q = g_cr * r
         v = q if self.W_qdr is None else q @ self.W_qdr.T
-        return Gates(g_cu, g_cs, g_cr, u, s, r, v, q, g_cx, xi_du), alpha
+        now = Gates(g_cu, g_cs, g_cr, u, s, r, v, q, g_cx, xi_du)
+        return now, Columns(alpha.cu, alpha.cs, alpha_du, alpha_cr, alpha.cx)
 
     def activations(self, past: LSTMState, x: Array | None) -> tuple[Columns, Array]:
         """alpha_? without what s[n] and the external gate add (L1 to L3, L5, X2), and xi_du; None is zero input."""
         s, v = past
-        fed = self._of_v(v, self._biases)
-        xi = Columns(*(0 * b for b in self._biases)) if x is None else self._of_x(x)
-        sums = Columns(*(None if a is None else a + b for a, b in zip(fed, xi, strict=True)))
-        if sums.cx is not None:
-            sums = sums._replace(du=fed.du, cx=sums.cx + peephole(self.W_scx, s))
-        return sums._replace(cu=sums.cu + peephole(self.W_scu, s), cs=sums.cs + peephole(self.W_scs, s)), xi.du
+        sums, xi_du = self._sums(v, x, bias=True)
+        cx = None if sums.cx is None else seen(self.W_scx, s, sums.cx)
+        return Columns(seen(self.W_scu, s, sums.cu), seen(self.W_scs, s, sums.cs), sums.du, sums.cr, cx), xi_du
 
     # -- its tangent and its cotangent
 
@@ -216,20 +218,16 @@ class LSTMCell(GatedCell, StateAndReadout):
             factors = factors._replace(cx=now.xi_du * slope_of(G_c, now.g_cx, alpha.cx), xi=now.g_cx)
         return factors, now
 
-    def moved(self, f: Factors, d_kept: Array, d_seen: LSTMState, d_x: Array | None) -> LSTMState:
+    def moved(self, f: Factors, d_kept: Array, d_past: LSTMState, d_x: Array | None) -> LSTMState:
         """ds[n] and dv[n] along directions of the s that is kept, of the s and v that gates see, and of the input."""
-        ds, dv = d_seen
-        alpha = self._of_v(dv)
-        if d_x is not None:
-            xi = self._of_x(d_x)
-            xi = xi if f.xi is None else xi._replace(du=f.xi * xi.du)
-            alpha = Columns(*(None if a is None else a + b for a, b in zip(alpha, xi, strict=True)))
-        d_du = alpha.du
-        if f.cx is not None:
-            d_du = d_du + f.cx * (alpha.cx + peephole(self.W_scx, ds))
-        d_cu, d_cs = alpha.cu + peephole(self.W_scu, ds), alpha.cs + peephole(self.W_scs, ds)
+        ds, dv = d_past
+        sums, xi_du = self._sums(dv, d_x)
+        d_du = sums.du
+        if f.xi is not None:
+            d_du = d_du + f.xi * xi_du + f.cx * seen(self.W_scx, ds, sums.cx)
+        d_cu, d_cs = seen(self.W_scu, ds, sums.cu), seen(self.W_scs, ds, sums.cs)
         s = f.keep * d_kept + f.cu * d_cu + f.cs * d_cs + f.du * d_du
-        q = f.cr * (alpha.cr + peephole(self.W_scr, s)) + f.s * s
+        q = f.cr * seen(self.W_scr, s, sums.cr) + f.s * s
         return LSTMState(s, q if self.W_qdr is None else q @ self.W_qdr.T)
 
     def errors_of(self, f: Factors, bar: LSTMState) -> Errors:
@@ -242,15 +240,15 @@ class LSTMCell(GatedCell, StateAndReadout):
         return Errors(psi, chi, Columns(psi * f.cu, psi * f.cs, du, cr, None if f.cx is None else du * f.cx))
 
     def passed_back(
-        self, f: Factors, e: Errors, seen: LSTMState, now: Gates, x: Array | None
+        self, f: Factors, e: Errors, past: LSTMState, now: Gates, x: Array | None
     ) -> tuple[LSTMState, Array | None, dict[str, Array]]:
-        """dE by the s and v that the gates ``seen``, by the input, and by every weight (L11, X4, X7)."""
+        """dE by ``past``, the s and v that the gates saw, by the input, and by every weight (L11, X4, X7)."""
         alpha, s_bar = e.alpha, 0 * e.psi
         sums: dict[str, Array | None] = {"W_qdr": None if self.W_qdr is None else outer(e.chi, now.q)}
         for gate, W, error, s in (
-            ("cu", self.W_scu, alpha.cu, seen.s),
-            ("cs", self.W_scs, alpha.cs, seen.s),
-            ("cx", self.W_scx, alpha.cx, seen.s),
+            ("cu", self.W_scu, alpha.cu, past.s),
+            ("cs", self.W_scs, alpha.cs, past.s),
+            ("cx", self.W_scx, alpha.cx, past.s),
             ("cr", self.W_scr, alpha.cr, now.s),
         ):
             if W is not None:
@@ -258,50 +256,56 @@ class LSTMCell(GatedCell, StateAndReadout):
                 s_bar = s_bar if gate == "cr" else s_bar + through(W, error)
         # the external gate stands between the input and alpha_du
         xi = alpha if f.xi is None else alpha._replace(du=alpha.du * f.xi)
-        of_v, of_x = self._outers(alpha, seen.v), None if x is None else self._outers(xi, self._flat(x))
+        of_v, of_x = self._outers(alpha, past.v), None if x is None else self._outers(xi, self._flat(x))
         for k, gate in enumerate(self._gates):
             W = getattr(self, f"W_x{gate}")
             sums[f"b_{gate}"], sums[f"W_v{gate}"] = total(alpha[k]), of_v[k]
             sums[f"W_x{gate}"] = 0 * W if of_x is None else self._windowed(of_x[k], tuple(W.shape))
-        x_bar = None if x is None else self._to_x(xi)
+        x_bar = None
+        if x is not None:
+            x_bar = self._pulled("W_x", xi)
+            x_bar = x_bar.reshape((*x_bar.shape[:-1], *x.shape[x.ndim - (1 if self.context == 1 else 2) :]))
         found = {name: value for name, value in sums.items() if value is not None}
-        return LSTMState(s_bar, self._to_v(alpha)), x_bar, found
+        return LSTMState(s_bar, self._pulled("W_v", alpha)), x_bar, found
 
     # -- products with the weights of all gates: at once in NumPy; gate by gate in torch, where no copy must outlive a
     #    change of the weights or of what records gradients
 
     @property
     def _gates(self) -> tuple[str, ...]:
-        return Columns._fields if self.b_cx is not None else Columns._fields[:-1]
-
-    @property
-    def _biases(self) -> list[Array]:
-        return [getattr(self, f"b_{gate}") for gate in self._gates]
+        return GATES if self.b_cx is not None else GATES[:-1]
 
     def _rows(self, kind: str) -> list[Array]:
-        """The weights of every gate, (d, n); windows side by side."""
+        """The weights of every gate, (d, n); those of a window side by side."""
         matrices = [getattr(self, kind + gate) for gate in self._gates]
-        return [W if W.ndim == 2 else W.swapaxes(0, 1).reshape((self.width, -1)) for W in matrices]
+        return [W if W.ndim < 3 else W.swapaxes(0, 1).reshape((self.width, -1)) for W in matrices]
 
     @cached_property
     def _stacked(self) -> dict[str, np.ndarray]:
         """The same of all gates side by side, (n, gates * d), and the biases."""
-        found = {kind: np.ascontiguousarray(np.concatenate(self._rows(kind)).T) for kind in ("W_x", "W_v")}
-        return {**found, "b_": np.concatenate(self._biases)}
+        return {kind: np.ascontiguousarray(np.concatenate(self._rows(kind)).T) for kind in ("W_x", "W_v", "b_")}
 
-    def _products(self, kind: str, values: Array, bias: list[Array] | None = None) -> Columns:
+    def _sums(self, v: Array, x: Array | None, bias: bool = False) -> tuple[Columns, Array]:
+        """W_v? v + W_x? x, and b_? where asked, of every gate, but where g_cx controls it without xi_du; and xi_du."""
+        d, du = self.width, GATES.index("du")
         if is_torch(self.b_cu):
-            found = [values @ W.T for W in self._rows(kind)]
-            return Columns(*(a + b for a, b in zip(found, bias, strict=True)) if bias else found)
-        whole, d = values @ self._stacked[kind], self.width
-        whole = whole if bias is None else whole + self._stacked["b_"]
-        return Columns(*(whole[..., k * d : (k + 1) * d] for k in range(len(self._gates))))
+            fed = [v @ W.T for W in self._rows("W_v")]
+            fed = [a + b for a, b in zip(fed, self._rows("b_"), strict=True)] if bias else fed
+            xi = [0 * a for a in fed] if x is None else [self._flat(x) @ W.T for W in self._rows("W_x")]
+            sums = [a + b if k != du or self.b_cx is None else a for k, (a, b) in enumerate(zip(fed, xi, strict=True))]
+            return Columns(*sums), xi[du]
+        whole = v @ self._stacked["W_v"]
+        if bias:
+            whole = whole + self._stacked["b_"]
+        if x is None:
+            return self._split(whole), 0 * whole[..., :d]
+        inputs = self._flat(x) @ self._stacked["W_x"]
+        xi_du, sums = inputs[..., du * d : (du + 1) * d], self._split(whole + inputs)
+        return (sums if self.b_cx is None else sums._replace(du=whole[..., du * d : (du + 1) * d])), xi_du
 
-    def _of_v(self, v: Array, bias: list[Array] | None = None) -> Columns:
-        return self._products("W_v", v, bias)
-
-    def _of_x(self, x: Array) -> Columns:
-        return self._products("W_x", self._flat(x))
+    def _split(self, whole: np.ndarray) -> Columns:
+        d = self.width
+        return Columns(*(whole[..., k : k + d] for k in range(0, whole.shape[-1], d)))
 
     def _pulled(self, kind: str, errors: Columns) -> Array:
         """The sum of W^T dalpha over the gates, (..., n)."""
@@ -310,13 +314,6 @@ class LSTMCell(GatedCell, StateAndReadout):
             parts = [error @ W for error, W in zip(given, self._rows(kind), strict=True)]
             return sum(parts[1:], parts[0])
         return concatenate(given, axis=-1) @ self._stacked[kind].T
-
-    def _to_v(self, errors: Columns) -> Array:
-        return self._pulled("W_v", errors)
-
-    def _to_x(self, errors: Columns) -> Array:
-        flat = self._pulled("W_x", errors)
-        return flat if self.context == 1 else flat.reshape((*flat.shape[:-1], self.context, self.input_width))
 
     def _outers(self, errors: Columns, values: Array) -> list[Array]:
         """The sum over the batch of dalpha values^T of every gate, (d, n)."""
