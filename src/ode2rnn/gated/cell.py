@@ -136,7 +136,7 @@ def refuse_other_warpings(name: str, cell: Any, who: str) -> None:
     Raises:
         ValueError: it has others.
     """
-    if cell.activation is not TANH or cell.recurrent_activation is not SIGMOID:
+    if cell.activation != TANH or cell.recurrent_activation != SIGMOID:
         raise ValueError(
             f"{name}: expected one with activation 'tanh' and recurrent_activation 'sigmoid', which {who} has, got"
             f" {as_activation(cell.activation).name!r} and {as_activation(cell.recurrent_activation).name!r}"
