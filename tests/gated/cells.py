@@ -8,8 +8,22 @@ from typing import Any
 import numpy as np
 import torch
 
-from ode2rnn import AugmentedLSTM, VanillaLSTM
-from ode2rnn.gated import augmented, vanilla
+from ode2rnn import (
+    GRU,
+    AugmentedLSTM,
+    Carousel,
+    ComputedGates,
+    ContinuousLSTM,
+    GatedCarousel,
+    GatedReadout,
+    SampledLSTM,
+    SplitRNN,
+    VanillaLSTM,
+    WarpedUpdate,
+)
+from ode2rnn.core.activations import Activation
+from ode2rnn.gated import augmented, gru, vanilla
+from ode2rnn.gated.transition import Gate
 
 N, BATCH, M, D, D_V, L = 11, 2, 3, 5, 4, 6
 PEEPHOLES = ("full", "diagonal", None)
@@ -61,6 +75,65 @@ def cells() -> dict[str, Any]:
     found |= {f"augmented, {name}": augmented_cell(name) for name in EXTENSIONS}
     found |= {f"augmented, all, {p} peepholes": augmented_cell("all", p) for p in PEEPHOLES[1:]}
     return found
+
+
+# smooth ones, by name and of the user's own, for which no slope follows from a value
+ALGEBRAIC = Activation("algebraic", lambda s: s / (1 + s * s) ** 0.5, lambda s: (1 + s * s) ** -1.5, 1.0)
+WARPINGS: dict[str, Any] = {"activation": "softplus", "recurrent_activation": ALGEBRAIC}
+
+
+def windowed_cell(behind: int, ahead: int, gate: bool = False) -> AugmentedLSTM:
+    """An Augmented LSTM whose window is x[n-behind] .. x[n+ahead]."""
+    context = behind + 1 + ahead
+    return AugmentedLSTM(**weights(augmented.LETTERS, "full", context, gate), dt=0.5, behind=behind)
+
+
+def gru_cell(reset_after: bool = True) -> GRU:
+    return GRU(**weights(gru.LETTERS if reset_after else gru.LETTERS[:-1], None), reset_after=reset_after, dt=0.5)
+
+
+def chain_cells(peephole: str | None = "full") -> dict[str, Any]:
+    """T1 to T6, with gates of their own."""
+    rng = np.random.default_rng(3)
+    letters = {"W_r": (D, D), "W_x": (D, M), "theta_s": (D,)}
+    shared: dict[str, Any] = {name: 0.6 * rng.standard_normal(shape) for name, shape in letters.items()}
+    g: dict[str, Any] = {name: rng.uniform(0.2, 0.8, D) for name in ("g_cs", "g_cu", "g_cr")}
+    lstm = vanilla_cell(peephole)
+    kinds = {f"g_{k}": Gate(*(getattr(lstm, a + k) for a in ("W_x", "W_s", "W_v", "b_"))) for k in ("cs", "cu", "cr")}
+    return {
+        "T1": SplitRNN(W_s=0.6 * rng.standard_normal((D, D)), **shared),
+        "T2": Carousel(**shared),
+        "T3": GatedCarousel(**shared, g_cs=g["g_cs"], g_cu=g["g_cu"]),
+        "T4": WarpedUpdate(**shared, g_cs=g["g_cs"], g_cu=g["g_cu"]),
+        "T4, identity": WarpedUpdate(**shared, g_cs=g["g_cs"], g_cu=g["g_cu"], warp="identity"),
+        "T5": GatedReadout(**shared, **g),
+        "T6": ComputedGates(**shared, **kinds),
+    }
+
+
+def sampled_cells(peephole: str | None = "full") -> dict[str, SampledLSTM]:
+    """The LSTM at another step, by every pair of rules, and with late gates."""
+    found = {}
+    for rule in ("backward_euler", "exponential"):
+        model = ContinuousLSTM(vanilla_cell(peephole), tau=0.6, rule=rule)
+        found |= {
+            f"{scheme} of {rule}": SampledLSTM(model, 0.2, scheme) for scheme in ("backward_euler", "exponential")
+        }
+        found[f"late of {rule}"] = SampledLSTM(replace(model, tau=0.0), 0.2, "implicit_linear")
+    return found
+
+
+def systems() -> dict[str, Any]:
+    """Every gated System by name."""
+    found = cells()
+    found |= {f"augmented, window {w}": windowed_cell(*w) for w in ((0, 1), (1, 0), (2, 3))}
+    found["augmented, window (2, 3) and gate"] = windowed_cell(2, 3, gate=True)
+    found["vanilla, other warpings"] = replace(vanilla_cell(), **WARPINGS)
+    found["augmented, all, other warpings"] = replace(augmented_cell(), **WARPINGS)
+    for after in (True, False):
+        found[f"GRU, reset_after={after}"] = gru_cell(after)
+        found[f"GRU, reset_after={after}, other warpings"] = replace(gru_cell(after), **WARPINGS)
+    return found | chain_cells() | {f"sampled, {name}": cell for name, cell in sampled_cells().items()}
 
 
 def leaves(cell: Any) -> dict[str, Any]:

@@ -171,5 +171,5 @@ def test_other_arguments_that_do_not_fit_are_told() -> None:
         parameter_count(gru(), "jax")
     with pytest.raises(ValueError, match="cell: expected a System such as a CanonicalRNN, VanillaLSTM or GRU"):
         parameter_count(torch.nn.LSTM(2, 2))
-    with pytest.raises(ValueError, match="recurrent_activation: expected one of .*; got 'sigmid'; did you mean"):
+    with pytest.raises(ValueError, match=r"recurrent_activation: expected one of .*; got 'sigmid'; did you mean"):
         replace(gru(), recurrent_activation="sigmid")

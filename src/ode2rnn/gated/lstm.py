@@ -300,8 +300,8 @@ class LSTMCell(GatedCell, StateAndReadout):
         if x is None:
             return self._split(whole), 0 * whole[..., :d]
         inputs = self._flat(x) @ self._stacked["W_x"]
-        xi_du, sums = inputs[..., du * d : (du + 1) * d], self._split(whole + inputs)
-        return (sums if self.b_cx is None else sums._replace(du=whole[..., du * d : (du + 1) * d])), xi_du
+        own, both = slice(du * d, (du + 1) * d), self._split(whole + inputs)
+        return (both if self.b_cx is None else both._replace(du=whole[..., own])), inputs[..., own]
 
     def _split(self, whole: np.ndarray) -> Columns:
         d = self.width
