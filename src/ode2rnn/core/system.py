@@ -98,6 +98,10 @@ class System:
         """All ticks at once, s[-1 .. N-1] and r[0 .. N-1], where a fast path exists; else None."""
         return None
 
+    def carousel(self, state: Any, x: Array | None) -> Array | None:
+        """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
+        return None
+
     # -- tangent and cotangent of a tick
 
     def step_jvp(self, state: Any, x: Array | None, d_state: Any, d_x: Array | None = None) -> Any:
@@ -190,13 +194,20 @@ class System:
             found.append(bars[places[0]])
         return found[0], found[1]
 
+    def init_vjp(self, s0: Array, bar: Any) -> Array:
+        """The cotangent of s0 (..., d) from that of the state that ``init`` makes of it."""
+        state = self.init(s0)
+        places, bars = states.arrays_of(state), states.arrays_of(bar)
+        if places and all(array is s0 for array in places):
+            return sum(bars[1:], bars[0])
+        eye = as_like(np.eye(s0.shape[-1]), s0)
+        moved = pushed(lambda *a: states.arrays_of(self.init(a[0])), [s0[..., None, :]], [eye + 0 * s0[..., None, :]])
+        # the last axis but one of what moved says along which number of s0
+        return sum((along * own[..., None, :]).sum(-1) for along, own in zip(moved, bars, strict=True))
+
     def prepared_vjp(self, bar: Array) -> Array:
         """The cotangent of the inputs x (N, ..., m) from that of what ``prepare`` makes of them."""
         return bar
-
-    def carousel(self, state: Any, x: Array | None) -> Array | None:
-        """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
-        return None
 
     # -- the weights
 
