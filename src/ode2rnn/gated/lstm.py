@@ -289,11 +289,13 @@ class LSTMCell(GatedCell, StateAndReadout):
         """W_v? v + W_x? x, and b_? where asked, of every gate, but where g_cx controls it without xi_du; and xi_du."""
         d, du = self.width, GATES.index("du")
         if is_torch(self.b_cu):
-            fed = [v @ W.T for W in self._rows("W_v")]
-            fed = [a + b for a, b in zip(fed, self._rows("b_"), strict=True)] if bias else fed
-            xi = [0 * a for a in fed] if x is None else [self._flat(x) @ W.T for W in self._rows("W_x")]
-            sums = [a + b if k != du or self.b_cx is None else a for k, (a, b) in enumerate(zip(fed, xi, strict=True))]
-            return Columns(*sums), xi[du]
+            xi = None if x is None else [windowed(getattr(self, f"W_x{g}"), x) for g in self._gates]
+            sums = [v @ W.T for W in self._rows("W_v")]
+            for k, b in enumerate(self._rows("b_")):
+                if xi is not None and (k != du or self.b_cx is None):
+                    sums[k] = xi[k] + sums[k]
+                sums[k] = sums[k] + b if bias else sums[k]
+            return Columns(*sums), 0 * sums[du] if xi is None else xi[du]
         whole = v @ self._stacked["W_v"]
         if bias:
             whole = whole + self._stacked["b_"]
@@ -332,3 +334,11 @@ class LSTMCell(GatedCell, StateAndReadout):
         if len(shape) == 2:
             return W_bar
         return W_bar.reshape((self.width, *shape[::2])).swapaxes(0, 1)
+
+
+def windowed(W: Array, x: Array) -> Array:
+    """sum_l W(l) x[n+l] (X1), of a window (..., L, m); W x[n], of the input alone, where L = 1."""
+    if W.ndim == 2 or len(W) == 1:
+        return x @ (W if W.ndim == 2 else W[0]).T
+    parts = [x[..., place, :] @ W[place].T for place in range(len(W))]
+    return sum(parts[1:], parts[0])
