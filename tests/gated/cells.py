@@ -21,6 +21,7 @@ from ode2rnn import (
     VanillaLSTM,
     WarpedUpdate,
 )
+from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
 from ode2rnn.gated import augmented, gru, vanilla
 from ode2rnn.gated.transition import Gate
@@ -153,3 +154,30 @@ def numbers(cell: Any, batch: tuple[int, ...] = (BATCH,), ticks: int = N, seed: 
     s0 = cell.State(rng.standard_normal((*batch, cell.width)), rng.standard_normal((*batch, cell.readout_width)))
     of_v = rng.standard_normal((ticks, *batch, cell.readout_width))
     return x, s0, of_v, rng.standard_normal((ticks, *batch, cell.width))
+
+
+def random_state(cell: Any, batch: tuple[int, ...], seed: int) -> Any:
+    rng = np.random.default_rng(seed)
+    return states.mapped(lambda a: rng.standard_normal((*batch, a.shape[-1])), cell.init(np.zeros(cell.width)))
+
+
+def random_input(cell: Any, batch: tuple[int, ...], seed: int = 5) -> np.ndarray:
+    """One row of what `prepare` makes of inputs."""
+    return cell.prepare(np.random.default_rng(seed).standard_normal((N, *batch, cell.input_width)))[N // 2]
+
+
+def in_tensors(cell: Any, grad: bool = False) -> Any:
+    return cell.with_weights({name: torch.tensor(W, requires_grad=grad) for name, W in cell.weights().items()})
+
+
+def tensors(state: Any, grad: bool = False) -> Any:
+    return states.mapped(lambda a: torch.tensor(np.array(a), requires_grad=grad), state)
+
+
+def close(got: Any, expected: Any, bound: float = 1e-12) -> None:
+    one, other = states.arrays_of(got), states.arrays_of(expected)
+    assert len(one) == len(other)
+    for a, b in zip(one, other, strict=True):
+        a, b = (np.asarray(v.detach() if torch.is_tensor(v) else v) for v in (a, b))
+        assert a.shape == b.shape
+        assert np.abs(a - b).max() <= bound * max(1.0, np.abs(b).max())
