@@ -76,13 +76,12 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "gated/error_flow": ("the error flow along the carousel", ("carousel_flow",), "gated/test_error_flow"),
     "gated/vanilla": ("the Vanilla LSTM", ("VanillaLSTM",), "gated/test_lstm"),
-    "gated/vanilla_backward": ("its back-propagation", ("bptt",), "gated/test_backward"),
+    "gated/lstm": ("a tick of it, augmented or not, and its back-propagation", ("bptt",), "gated/test_backward"),
     "gated/augmented": (
         "the Augmented LSTM: context window, external gate, projection",
         ("AugmentedLSTM",),
         "gated/test_lstm",
     ),
-    "gated/augmented_backward": ("its back-propagation", ("bptt",), "gated/test_backward"),
     "gated/continuous": ("the LSTM as a delay equation (our own)", ("ContinuousLSTM",), "gated/test_flow"),
     "gated/sampled": ("that equation sampled at any step (our own)", ("SampledLSTM",), "gated/test_sampled_lstm"),
     "analysis/lstm_convergence": (

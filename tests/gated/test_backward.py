@@ -143,7 +143,7 @@ def test_the_unrolled_network_is_its_segments_one_by_one(name: str, torched: boo
         cell = in_torch(cell)
         x, of_v, of_s = map(torch.tensor, (x, of_v, of_s))
         s0 = cell.State(*map(torch.tensor, s0))
-    whole = bptt(unroll(cell, 4), x, of_v, s0, s_bar=of_s)
+    whole = bptt(cell, x, of_v, s0, s_bar=of_s, segment=4, carry=False)
     parts = [
         bptt(cell, x[part], of_v[part], s0 if part.start == 0 else None, s_bar=of_s[part]) for part in segments(N, 4)
     ]
@@ -168,6 +168,15 @@ def test_truncated_errors_stop_at_the_segments_while_the_state_goes_on(name: str
         bptt(cell, x, of_v, s0, s_bar=of_s, segment=N).psi, bptt(cell, x, of_v, s0, s_bar=of_s).psi
     )
     assert np.abs(short.psi - bptt(cell, x, of_v, s0, s_bar=of_s).psi)[:8].max() > 1e-3
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    cell = augmented_cell("all")
+    x, _, of_v, _ = numbers(cell)
+    with pytest.raises(ValueError, match=r"r_bar: expected shape \(11, 2, 4\), that of the run, got \(11, 2, 5\)"):
+        bptt(cell, x, np.zeros((N, BATCH, D)))
+    with pytest.raises(ValueError, match=r"segment: expected a whole number >= 1, got 0"):
+        bptt(cell, x, of_v, segment=0)
 
 
 @pytest.mark.parametrize("behind", [0, 2, 5])
@@ -198,12 +207,3 @@ def test_windows_of_an_unrolled_network_see_the_inputs_beyond_their_segment(behi
             ["x", *leaves(cell)], [back.x_bar, *leaves(back.gradients).values()], expected, strict=True
         ):
             close(got, want, letter)
-
-
-def test_what_has_no_backward_pass_is_refused() -> None:
-    cell = augmented_cell("all")
-    x, _, of_v, _ = numbers(cell)
-    with pytest.raises(ValueError, match=r"r_bar: expected shape \(11, 2, 4\), that of the run, got \(11, 2, 5\)"):
-        bptt(cell, x, np.zeros((N, BATCH, D)))
-    with pytest.raises(ValueError, match=r"segment: expected a whole number >= 1, got 0"):
-        bptt(cell, x, of_v, segment=0)

@@ -10,7 +10,7 @@ import pytest
 import torch
 from tests.gated.cells import BATCH, D_V, D, L, M, N, augmented_cell, vanilla_cell, weights
 
-from ode2rnn import GRU, CanonicalRNN, bptt, parameter_count, run
+from ode2rnn import GRU, CanonicalRNN, parameter_count, run
 from ode2rnn.gated.gru import LETTERS, GRUState
 
 X = np.random.default_rng(0).standard_normal((N, BATCH, M))
@@ -169,7 +169,7 @@ def test_other_arguments_that_do_not_fit_are_told() -> None:
         run(gru(), X, GRUState(np.zeros((2, 3))))
     with pytest.raises(ValueError, match="convention: expected one of keras, own, torch"):
         parameter_count(gru(), "jax")
-    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM"):
+    with pytest.raises(ValueError, match="cell: expected a System such as a CanonicalRNN, VanillaLSTM or GRU"):
         parameter_count(torch.nn.LSTM(2, 2))
-    with pytest.raises(ValueError, match=r"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM or .* got GRU"):
-        bptt(gru(), X, X)
+    with pytest.raises(ValueError, match=r"recurrent_activation: expected one of .*; got 'sigmid'; did you mean"):
+        replace(gru(), recurrent_activation="sigmid")

@@ -20,7 +20,6 @@ from ode2rnn import (
     SplitRNN,
     VanillaLSTM,
     WarpedUpdate,
-    bptt,
     run,
 )
 
@@ -256,8 +255,3 @@ def test_a_step_is_made_of_the_step_before_alone() -> None:
         replace(CHAIN["T6"], g_cs=replace(gate(0), W_s=np.zeros((D, M))))
     with pytest.raises(ValueError, match="warp: expected one of"):
         WarpedUpdate.of(CHAIN["T3"], warp="relu")
-
-
-def test_a_cell_of_the_chain_has_no_backward_pass_of_its_own() -> None:
-    with pytest.raises(ValueError, match="cell: expected a CanonicalRNN or TappedRNN"):
-        bptt(CHAIN["T3"], X, X)

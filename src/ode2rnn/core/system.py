@@ -98,6 +98,10 @@ class System:
         """All ticks at once, s[-1 .. N-1] and r[0 .. N-1], where a fast path exists; else None."""
         return None
 
+    def carousel(self, state: Any, x: Array | None) -> Array | None:
+        """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
+        return None
+
     # -- tangent and cotangent of a tick
 
     def step_jvp(self, state: Any, x: Array | None, d_state: Any, d_x: Array | None = None) -> Any:

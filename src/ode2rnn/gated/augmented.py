@@ -16,8 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Any
 
+from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array, check_count, concatenate, stack
-from ode2rnn.gated.cell import G_c, G_d, GatedCell, Gates, LSTMState, check_weights, peephole
+from ode2rnn.gated.cell import check_weights
+from ode2rnn.gated.lstm import LSTMCell
 from ode2rnn.gated.vanilla import LETTERS as VANILLA_LETTERS
 from ode2rnn.gated.vanilla import VanillaLSTM
 
@@ -26,7 +28,7 @@ LETTERS = (*VANILLA_LETTERS, *EXTERNAL, "W_qdr")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class AugmentedLSTM(GatedCell):
+class AugmentedLSTM(LSTMCell):
     """The Vanilla LSTM that looks ahead (X1), gates its input (X2) and projects its readout (X3).
 
     Args:
@@ -39,6 +41,7 @@ class AugmentedLSTM(GatedCell):
         W_qdr: projection (d_v, d), or None.
         dt: sampling step dT, in the caller's unit of time.
         behind: how many of the L samples come before x[n].
+        activation, recurrent_activation: G_d and G_c, registered names or Activations.
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
     its trajectory has s[n], and v[n] as r. A run that goes on from the state of another sees zeros in place of the
@@ -46,7 +49,7 @@ class AugmentedLSTM(GatedCell):
 
     Raises:
         ValueError: shapes that do not fit, an external gate of which a part is missing, NaN, dt <= 0, behind
-            not below L.
+            not below L, an unknown activation.
 
     Example:
         >>> from ode2rnn import run
@@ -79,6 +82,8 @@ class AugmentedLSTM(GatedCell):
     W_qdr: Array | None = None
     dt: float = 1.0
     behind: int = 0
+    activation: str | Activation = "tanh"
+    recurrent_activation: str | Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         given = {name: getattr(self, name) for name in LETTERS}
@@ -86,7 +91,8 @@ class AugmentedLSTM(GatedCell):
         if any(given[name] is not None for name in EXTERNAL) and missing:
             raise ValueError(f"{missing[0]}: expected it with the other weights of the external gate, got None")
         self._settle(check_weights(given, (*EXTERNAL, "W_qdr"), windows=True))
-        if check_count("behind", self.behind, 0) >= self.context:
+        object.__setattr__(self, "behind", check_count("behind", self.behind, 0))
+        if self.behind >= self.context:
             raise ValueError(f"behind: expected less than L = {self.context}, got {self.behind}")
 
     @staticmethod
@@ -95,13 +101,8 @@ class AugmentedLSTM(GatedCell):
         return AugmentedLSTM(**{f.name: getattr(cell, f.name) for f in fields(cell)} | extensions)
 
     @property
-    def context(self) -> int:
-        """L, the samples of the input that a tick sees."""
-        return 1 if self.W_xcu.ndim == 2 else int(self.W_xcu.shape[0])
-
-    @property
-    def reach(self) -> tuple[int, int]:
-        """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
+    def window(self) -> tuple[int, int]:
+        """How many inputs before and after its own a tick sees."""
         return self.behind, self.context - 1 - self.behind
 
     @property
@@ -115,22 +116,12 @@ class AugmentedLSTM(GatedCell):
             return x
         return stack([shifted(x, place - self.behind) for place in range(self.context)], axis=-2)
 
-    def tick(self, past: LSTMState, x: Array) -> Gates:
-        """Everything at n, from s[n-1], v[n-1] and what `prepare` cut out of the input."""
-        s, v = past
-        g_cu = G_c(xi(self.W_xcu, x) + peephole(self.W_scu, s) + v @ self.W_vcu.T + self.b_cu)
-        g_cs = G_c(xi(self.W_xcs, x) + peephole(self.W_scs, s) + v @ self.W_vcs.T + self.b_cs)
-        xi_du = driven = xi(self.W_xdu, x)
-        g_cx = None
-        if self.W_xcx is not None and self.W_vcx is not None and self.b_cx is not None:
-            g_cx = G_c(xi(self.W_xcx, x) + peephole(self.W_scx, s) + v @ self.W_vcx.T + self.b_cx)
-            driven = g_cx * xi_du
-        u = G_d(driven + v @ self.W_vdu.T + self.b_du)
-        s = g_cs * s + g_cu * u
-        r = G_d(s)
-        g_cr = G_c(xi(self.W_xcr, x) + peephole(self.W_scr, s) + v @ self.W_vcr.T + self.b_cr)
-        q = g_cr * r
-        return Gates(g_cu, g_cs, g_cr, u, s, r, q if self.W_qdr is None else q @ self.W_qdr.T, q, g_cx, xi_du)
+    def prepared_vjp(self, bar: Array) -> Array:
+        """The cotangent of the inputs x (N, ..., m) from those of their windows (N, ..., L, m)."""
+        if self.context == 1:
+            return bar
+        parts = [shifted(bar[..., place, :], self.behind - place) for place in range(self.context)]
+        return sum(parts[1:], parts[0])
 
 
 def shifted(x: Array, lead: int) -> Array:
@@ -138,13 +129,3 @@ def shifted(x: Array, lead: int) -> Array:
     if lead < 0:
         return concatenate([0 * x[:-lead], x[:lead]])
     return concatenate([x[lead:], 0 * x[:lead]])
-
-
-def xi(W: Array, x: Array) -> Array:
-    """sum_l W(l) x[n+l] (X1), of a window (..., L, m); W x[n], of the input alone, where L = 1."""
-    if W.ndim == 2 or len(W) == 1:
-        return x @ (W if W.ndim == 2 else W[0]).T
-    total = x[..., 0, :] @ W[0].T
-    for lead in range(1, len(W)):
-        total = total + x[..., lead, :] @ W[lead].T
-    return total

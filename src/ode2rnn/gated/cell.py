@@ -1,6 +1,6 @@
-"""What the gated cells share: their state, their weights by letter, and how they answer `run`.
+"""What the gated cells share: their state, their weights by letter, their warpings, and how they answer `run`.
 
-Uses: L1 to L6, X1 to X3.
+Uses: L1 to L11, X1 to X3.
 
 The letters: W_x?, W_s?, W_v? and b_? act on the input, the state and the readout, and are added up; ? is cu (update
 gate), cs (state gate), cr (readout gate), du (data update), cx (input gate of the Augmented LSTM).
@@ -13,23 +13,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.activations import ACTIVATIONS
+from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
 from ode2rnn.core.arrays import (
     Array,
     as_like,
     broadcast_to,
     check_array,
-    check_positive,
     check_shape,
     concatenate,
     is_torch,
 )
 from ode2rnn.core.run import run
+from ode2rnn.core.states import joined, mapped
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.unroll import spread
 
-G_c = ACTIVATIONS["sigmoid"].value  # control warping
-G_d = ACTIVATIONS["tanh"].value  # data warping
+SIGMOID, TANH = ACTIVATIONS["sigmoid"], ACTIVATIONS["tanh"]
+G_c = SIGMOID.value  # control warping, where a cell names no other
+G_d = TANH.value  # data warping, likewise
 
 
 class LSTMState(NamedTuple):
@@ -76,18 +78,73 @@ def peephole(W: Array | None, s: Array) -> Array | float:
     return s * W if W.ndim == 1 else s @ W.T
 
 
-class StateAndReadout:
+def seen(W: Array | None, s: Array, alpha: Array) -> Array:
+    """alpha + W_s s."""
+    return alpha if W is None else alpha + peephole(W, s)
+
+
+def through(W: Array | None, error: Array) -> Array | float:
+    """W_s^T dalpha, for a full, a diagonal or no peephole (L9)."""
+    if W is None:
+        return 0.0
+    return error * W if W.ndim == 1 else error @ W
+
+
+def outer(error: Array, values: Array) -> Array:
+    """The sum over the batch of error values^T (L11), (d, n); the batch of the values may be the smaller one."""
+    if error.ndim == 1:
+        return error[:, None] * values
+    values = broadcast_to(values, (*error.shape[:-1], values.shape[-1]))
+    return error.reshape((-1, error.shape[-1])).T @ values.reshape((-1, values.shape[-1]))
+
+
+def total(error: Array) -> Array:
+    """The sum over the batch of vectors (..., d)."""
+    return error.reshape((-1, error.shape[-1])).sum(0)
+
+
+def peephole_bar(W: Array | None, error: Array, s: Array) -> Array | None:
+    """dE by a full, a diagonal or no peephole (L11)."""
+    if W is None:
+        return None
+    return total(error * s) if W.ndim == 1 else outer(error, s)
+
+
+def slope_of(G: Activation, value: Array, alpha: Array) -> Array:
+    """G'(alpha), from ``value`` = G(alpha) where that says it: 1 - G^2 of tanh, G (1 - G) of the sigmoid."""
+    if G is TANH:
+        return 1 - value * value
+    return value * (1 - value) if G is SIGMOID else G.slope(alpha)
+
+
+def check_warpings(activation: object, recurrent_activation: object, like: Array) -> dict[str, Activation]:
+    """G_d and G_c of a cell, of names or activations, which must take arrays of the kind of ``like``."""
+    found = {}
+    for name, given in (("activation", activation), ("recurrent_activation", recurrent_activation)):
+        try:
+            found[name] = as_activation(given)  # type: ignore[arg-type]
+        except ValueError as error:
+            raise ValueError(f"{name}: {str(error).removeprefix('activation: ')}") from None
+        if is_torch(like) and found[name] is not ACTIVATIONS.get(found[name].name):
+            found[name].check_for(like)
+    return found
+
+
+def refuse_other_warpings(name: str, cell: Any, who: str) -> None:
+    """Refuse a gated cell whose warpings are others than the sigmoid and tanh, which ``who`` is written for.
+
+    Raises:
+        ValueError: it has others.
+    """
+    if cell.activation != TANH or cell.recurrent_activation != SIGMOID:
+        raise ValueError(
+            f"{name}: expected one with activation 'tanh' and recurrent_activation 'sigmoid', which {who} has, got"
+            f" {as_activation(cell.activation).name!r} and {as_activation(cell.recurrent_activation).name!r}"
+        )
+
+
+class StateAndReadout(System):
     """A System whose state is an LSTMState: the state s and the readout v that is fed back."""
-
-    @property
-    def like(self) -> Array:
-        """An array of the cell's kind, one entry a state."""
-        raise NotImplementedError
-
-    @property
-    def width(self) -> int:
-        """Number of states d."""
-        return int(self.like.shape[0])
 
     @property
     def readout_width(self) -> int:
@@ -103,51 +160,51 @@ class StateAndReadout:
         """The state s[-1] = s0 (..., d) with the readout v[-1] = 0."""
         return LSTMState(s0, as_like(np.zeros((*s0.shape[:-1], self.readout_width)), self.like))
 
+    def init_vjp(self, s0: Array, bar: LSTMState) -> Array:
+        """The cotangent of s0 from that of the state that ``init`` makes of it."""
+        return bar.s
+
     def resume(self, state: LSTMState, batch: tuple[int, ...]) -> LSTMState:
         """The state that a run over inputs of shape (N, *batch, m) starts from, checked and seen with its batch."""
         return check_state(state, (self.width, self.readout_width), batch, self.like)
+
+    def flatten(self, state: LSTMState) -> Array:
+        """s and v side by side, (..., d + d_v)."""
+        return concatenate([*state], axis=-1) if state.s.shape[:-1] == state.v.shape[:-1] else joined(state)
+
+    def unflatten(
+        self, vector: Array, direction: Array | None, x: Array | None
+    ) -> tuple[LSTMState, LSTMState | None, Array | None]:
+        """s and v of a vector (..., d + d_v), and the deviations of them that a direction is."""
+        d = self.width
+        moved = None if direction is None else LSTMState(direction[..., :d], direction[..., d:])
+        return LSTMState(vector[..., :d], vector[..., d:]), moved, x
 
     def readout(self, state: LSTMState) -> tuple[Array, Array]:
         """s[n] and v[n]: the gated readout v takes the place of r (T5)."""
         return state.s, state.v
 
+    def readout_jvp(self, state: LSTMState, d_state: LSTMState) -> tuple[Array, Array]:
+        """The tangents of s[n] and v[n]."""
+        return d_state.s, d_state.v
 
-class GatedCell(StateAndReadout):
-    """An LSTM by its letters, whose tick is written out in :meth:`tick`."""
+    def readout_vjp(self, state: LSTMState, s_bar: Array | None, r_bar: Array) -> LSTMState:
+        """The cotangent of the state."""
+        return LSTMState(0 * state.s if s_bar is None else s_bar, r_bar)
 
-    W_xcu: Array
-    b_cu: Array
-    dt: float
 
-    def _settle(self, weights: Mapping[str, Array | None]) -> None:
-        """Set the checked ``weights``; check dt."""
-        for name, value in {**weights, "dt": check_positive("dt", self.dt)}.items():
-            object.__setattr__(self, name, value)
+class GatedCell(System):
+    """A cell whose tick computes gates, all of which :meth:`tick` returns."""
 
-    @property
-    def like(self) -> Array:
-        """An array of the cell's kind, one entry a state."""
-        return self.b_cu
-
-    @property
-    def input_width(self) -> int:
-        """Number of inputs m."""
-        return int(self.W_xcu.shape[-1])
-
-    def tick(self, past: LSTMState, x: Array) -> Gates:
-        """Everything at n, from s[n-1], v[n-1] and the input."""
+    def tick(self, past: Any, x: Array) -> Any:
+        """Everything at n, from the state before and the input."""
         raise NotImplementedError
 
-    def step(self, state: LSTMState, x: Array | None) -> LSTMState:
-        """One tick: s[n] and v[n] after the input ``x`` (..., m)."""
-        now = self.tick(state, x)
-        return LSTMState(now.s, now.v)
+    def states_of(self, trajectory: Trajectory) -> Any:
+        """The states after every tick of a run."""
+        raise NotImplementedError
 
-    def prepare(self, x: Array) -> Array:
-        """What the ticks see of the inputs (N, ..., m), one row a tick."""
-        return x
-
-    def gates(self, x: Any, s0: Any = None) -> Gates:
+    def gates(self, x: Any, s0: Any = None) -> Any:
         """Every gate, update candidate, state and readout along a run, each (N, ..., d).
 
         Args:
@@ -158,33 +215,19 @@ class GatedCell(StateAndReadout):
         """
         return self.replay(run(self, x, s0), s0)[1]
 
-    def replay(self, trajectory: Trajectory, s0: Any = None, length: int | None = None) -> tuple[LSTMState, Gates]:
-        """s[n-1] and v[n-1] of a run from ``s0``, and everything that its ticks computed, for all n at once.
-
-        ``length``: the state and the readout were set to zero at the start of each segment of this many samples.
-        """
-        s, v = trajectory.s, trajectory.r
-        past = LSTMState(*(_before(values, first) for values, first in zip((s, v), self._first(s0, v), strict=True)))
-        if length is not None:
-            at = np.arange(len(s))
-            kept = 1.0 - ((at > 0) & (at % length == 0)).reshape((-1, *(1,) * (s.ndim - 1)))
-            past = LSTMState(*(values * as_like(kept, values) for values in past))
+    def replay(self, trajectory: Trajectory, s0: Any = None) -> tuple[Any, Any]:
+        """The states before every tick of a run from ``s0``, and everything that its ticks computed, all n at once."""
+        after = self.states_of(trajectory)
+        s = trajectory.s
+        if isinstance(s0, self.State):
+            first = self.resume(s0, tuple(s.shape[1:-1]))
+        else:
+            start = as_like(np.zeros(self.width) if s0 is None else s0, s)
+            first = self.init(broadcast_to(start.reshape((1,)) if start.ndim == 0 else start, tuple(s.shape[1:])))
+        past = mapped(lambda start, values: concatenate([start[None], values[:-1]]), first, after)
         with np.errstate(all="ignore"):  # as in the run
             now = self.tick(past, self.prepare(spread(trajectory.x, tuple(s.shape[1:-1]))))
-        return past, now._replace(s=s, v=v)
-
-    def _first(self, s0: Any, v: Array) -> LSTMState:
-        """s[-1] and v[-1], already checked by the run that gave the readouts ``v``."""
-        if isinstance(s0, LSTMState):
-            return self.resume(s0, tuple(v.shape[1:-1]))
-        start = as_like(np.zeros(self.width) if s0 is None else s0, v)
-        shape = (*v.shape[1:-1], self.width)
-        return self.init(broadcast_to(start.reshape((1,)) if start.ndim == 0 else start, shape))
-
-
-def _before(values: Array, first: Array) -> Array:
-    """values[n-1] for n = 0 .. N-1, ``first`` being values[-1]."""
-    return concatenate([first[None], values[:-1]])
+        return past, now._replace(**after._asdict())
 
 
 def check_state(state: Any, widths: tuple[int, ...], batch: tuple[int, ...], like: Array) -> Any:

@@ -1,12 +1,19 @@
-"""What the cells of the chain from the canonical RNN to the Vanilla LSTM share.  Uses: T1."""
+"""What the cells of the chain from the canonical RNN to the Vanilla LSTM share: F_u, their tangent and their cotangent.
+
+Uses: T1, T2, T3, T4, T5.
+
+All of them are s[n] = C s[n-1] + G(F_u[n]), v[n] = H(s[n]) with a linear C and elementwise G and H, so that
+ds[n] = C ds[n-1] + G' * (W_r dv[n-1] + W_x dx[n]) and dv[n] = H' * ds[n]; each says its own C, G' and H'.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
+from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import (
     Array,
     as_like,
@@ -20,7 +27,7 @@ from ode2rnn.core.arrays import (
     is_torch,
     to_numpy,
 )
-from ode2rnn.gated.cell import G_d, LSTMState, StateAndReadout
+from ode2rnn.gated.cell import TANH, G_d, LSTMState, StateAndReadout, outer, total
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -70,7 +77,12 @@ class ChainCell(StateAndReadout):
         return self.theta_s
 
     @property
-    def input_width(self) -> int:
+    def width(self) -> int:  # type: ignore[override]
+        """Number of states d."""
+        return int(self.theta_s.shape[0])
+
+    @property
+    def input_width(self) -> int:  # type: ignore[override]
         """Number of inputs m."""
         return int(self.W_x.shape[1])
 
@@ -82,9 +94,63 @@ class ChainCell(StateAndReadout):
         """The readout of the state ``s``, r = G_d(s)."""
         return G_d(s)
 
-    def F_u(self, state: LSTMState, x: Array) -> Array:
+    def init_vjp(self, s0: Array, bar: LSTMState) -> Array:
+        """The cotangent of s0, whose readout is shown from the start."""
+        return bar.s + bar.v * self.show_slope(s0)
+
+    def F_u(self, state: LSTMState, x: Array | None) -> Array:
         """The update term, of the readout that is fed back and the input (T1)."""
-        return state.v @ self.W_r.T + x @ self.W_x.T + self.theta_s
+        fed = state.v @ self.W_r.T + self.theta_s
+        return fed if x is None else fed + x @ self.W_x.T
+
+    # -- the tangent and the cotangent of a tick
+
+    def carried(self, ds: Array) -> Array:
+        """C ds, what a tick keeps of a state or of a deviation of it."""
+        raise NotImplementedError
+
+    def carried_back(self, psi: Array) -> Array:
+        """C^T psi."""
+        return self.carried(psi)
+
+    def update_slope(self, F: Array) -> Array:
+        """G' = ds[n] / dF_u[n]."""
+        raise NotImplementedError
+
+    def show_slope(self, s: Array) -> Array:
+        """H'(s) = 1 - G_d(s)^2, the derivative of :meth:`show`."""
+        return 1 - G_d(s) ** 2
+
+    def own_sums(self, state: LSTMState, F: Array, after: LSTMState, e: LSTMState) -> dict[str, Array]:
+        """dE by the weights that are not those of F_u; ``e`` is (psi, chi)."""
+        return {}
+
+    def step_jvp(self, state: LSTMState, x: Array | None, d_state: LSTMState, d_x: Array | None = None) -> LSTMState:
+        """The tangent of a tick: ds[n] and dv[n] along directions of s[n-1], v[n-1] and the input."""
+        dF = d_state.v @ self.W_r.T
+        if d_x is not None:
+            dF = dF + d_x @ self.W_x.T
+        s = self.step(state, x).s
+        ds = self.carried(d_state.s) + self.update_slope(self.F_u(state, x)) * dF
+        return LSTMState(ds, self.show_slope(s) * ds)
+
+    def step_vjp(self, state: LSTMState, x: Array | None, bar: LSTMState) -> tuple[LSTMState, Array | None, Self]:
+        """The cotangent of a tick: C^T psi, and by way of F_u of v[n-1], the input and the weights."""
+        after, F = self.step(state, x), self.F_u(state, x)
+        psi = bar.s + bar.v * self.show_slope(after.s)
+        phi = psi * self.update_slope(F)  # dE/dF_u
+        sums = {
+            "W_r": outer(phi, state.v),
+            "W_x": 0 * self.W_x if x is None else outer(phi, x),
+            "theta_s": total(phi),
+            **self.own_sums(state, F, after, LSTMState(psi, bar.v)),
+        }
+        before = LSTMState(self.carried_back(psi), phi @ self.W_r)
+        return before, None if x is None else phi @ self.W_x, self.with_weights(sums)
+
+    def errors(self, state: LSTMState, x: Array | None, bar: LSTMState) -> tuple[Array, Array]:
+        """psi[n] = dE/ds[n] and chi[n] = dE/dv[n]."""
+        return bar.s + bar.v * self.show_slope(self.step(state, x).s), bar.v
 
     def bound(self, ticks: int, x: float = 1.0, s0: float = 0.0) -> np.ndarray:
         """What |s[n]| cannot pass after ``ticks`` ticks from |s[-1]| <= s0 under inputs |x| <= x, (d,).
@@ -105,6 +171,35 @@ class ChainCell(StateAndReadout):
     def _largest_update(self, x: float) -> Array:
         """A bound of |F_u|, as |r| <= 1."""
         return abs(self.W_r).sum(1) + x * abs(self.W_x).sum(1) + abs(self.theta_s)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ConstantGates(ChainCell):
+    """s[n] = g_cs * s[n-1] + g_cu * G(F_u) with constant gates: what T3 to T5 share."""
+
+    g_cs: Array = 1.0
+    g_cu: Array = 1.0
+
+    @property
+    def warping(self) -> Activation:
+        """G, the warping of the update."""
+        return TANH
+
+    def carried(self, ds: Array) -> Array:
+        """g_cs * ds."""
+        return self.g_cs * ds
+
+    def update_slope(self, F: Array) -> Array:
+        """g_cu * G'(F_u)."""
+        return self.g_cu * self.warping.slope(F)
+
+    def own_sums(self, state: LSTMState, F: Array, after: LSTMState, e: LSTMState) -> dict[str, Array]:
+        """dE by the gates."""
+        return {"g_cs": total(e.s * state.s), "g_cu": total(e.s * self.warping.value(F))}
+
+    def carousel(self, state: LSTMState, x: Array | None) -> Array:
+        """g_cs, by which the state alone is carried (T7)."""
+        return self.g_cs + 0 * state.s
 
 
 def parts(cell: ChainCell, *kinds: type) -> dict[str, Any]:

@@ -2,44 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any
+import numpy as np
 
-from ode2rnn.core.arrays import brief_cell, check_choice, to_numpy
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
-from ode2rnn.gated.augmented import AugmentedLSTM
+from ode2rnn.core.arrays import Array, brief_cell, check_choice, to_numpy
+from ode2rnn.core.system import System
+from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated.gru import GRU
-from ode2rnn.gated.vanilla import VanillaLSTM
 
 
-def weights(cell: Any) -> dict[str, Any]:
-    """The arrays of a cell by letter, of a tapped cell by letter and lag, without those that are None.
+def weights(cell: System) -> dict[str, Array]:
+    """The arrays of a cell by letter, of a tapped cell by letter and lag as in "W_r[2]", without those that are None.
 
     Raises:
-        ValueError: no CanonicalRNN, TappedRNN, VanillaLSTM, AugmentedLSTM or GRU.
+        ValueError: no System.
     """
-    if not isinstance(cell, CanonicalRNN | TappedRNN | VanillaLSTM | AugmentedLSTM | GRU):
-        raise ValueError(
-            f"cell: expected a CanonicalRNN or TappedRNN, VanillaLSTM, AugmentedLSTM or GRU, got {brief_cell(cell)}"
-        )
-    values = {field.name: getattr(cell, field.name) for field in fields(cell)}
-    return {name: value for name, value in values.items() if isinstance(value, Mapping) or hasattr(value, "shape")}
+    if not isinstance(cell, System):
+        raise ValueError(f"cell: expected a System such as a CanonicalRNN, VanillaLSTM or GRU, got {brief_cell(cell)}")
+    return cell.weights()
 
 
-def parameter_count(cell: Any, convention: str = "own") -> int:
+def parameter_count(cell: System, convention: str = "own") -> int:
     """How many numbers are learned in ``cell``; of no sequence length does it depend (S3, S7).
 
     With d states and m inputs: the standard RNN d (d + m + 1); the Vanilla LSTM without peepholes 4 d (d + m + 1),
     with full ones 3 d^2 more; the GRU 3 d (d + m + 1), three quarters of that, and d more with reset_after.
 
     Args:
-        cell: CanonicalRNN (a standard RNN, W_s = 0, has no W_s), TappedRNN, VanillaLSTM, AugmentedLSTM or GRU.
+        cell: any System by its weights: a CanonicalRNN (a standard RNN, W_s = 0, has no W_s), VanillaLSTM, GRU, ...
         convention: "own", each number once; "keras", which keeps two biases for each gate of a GRU with reset_after,
             3 d (d + m + 2) in all; "torch", which keeps two biases everywhere.
 
     Raises:
-        ValueError: another cell, or another convention.
+        ValueError: no System, or another convention.
 
     Example:
         >>> zero = dict.fromkeys(["W_xz", "W_vz", "b_z", "W_xr", "W_vr", "b_r", "W_xh", "W_vh", "b_h"], 0.0)
@@ -47,14 +41,12 @@ def parameter_count(cell: Any, convention: str = "own") -> int:
         (9, 3)
     """
     check_choice("convention", convention, ("own", "keras", "torch"))
-    arrays: list[Any] = []
-    for value in weights(cell).values():
-        arrays += value.values() if isinstance(value, Mapping) else [value]
-    count = sum(to_numpy(array).size for array in arrays)
+    held = weights(cell)
+    count = sum(int(np.prod(W.shape)) for W in held.values())
     if isinstance(cell, CanonicalRNN) and not to_numpy(cell.W_s).any():
         count -= to_numpy(cell.W_s).size
     d = cell.width
     if isinstance(cell, GRU) and cell.reset_after and convention != "own":
         return count + 2 * d
-    doubled = {GRU: 3, CanonicalRNN: 1, TappedRNN: 1}.get(type(cell), 4)
-    return count + (doubled * d if convention == "torch" else 0)
+    biases = [name for name in held if name.rpartition(".")[2].startswith(("b", "theta"))]
+    return count + (len(biases) * d if convention == "torch" else 0)

@@ -10,21 +10,23 @@ T5  GatedReadout   v[n] = g_cr * r[n] in place of r[n] = G_d(s[n])              
 T6  ComputedGates  the gates come from x[n], v[n-1] and s[n-1] (g_cr: s[n])     the Vanilla LSTM
 
 Every cell but the first has `of`, which makes it of the cell before it and of the new part; by default the new part
-is switched off, and both cells are the same recursion.
+is switched off, and both cells are the same recursion. Every `step` is written out; the tangent and the cotangent are
+those of `chain.py`, to which each cell says what it keeps and how it warps, and for T6 those of the Vanilla LSTM.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.activations import ACTIVATIONS
+from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.arrays import Array, brief, check_choice, is_torch
 from ode2rnn.discrete.canonical import CanonicalRNN
-from ode2rnn.gated.cell import G_c, G_d, LSTMState, peephole
-from ode2rnn.gated.chain import ChainCell, parts
+from ode2rnn.gated.cell import G_c, G_d, LSTMState, outer, peephole, total
+from ode2rnn.gated.chain import ChainCell, ConstantGates, parts
 from ode2rnn.gated.vanilla import VanillaLSTM
 
 
@@ -52,8 +54,24 @@ class SplitRNN(ChainCell):
 
     def step(self, state: LSTMState, x: Array) -> LSTMState:
         """s[n] = F_s(s[n-1]) + F_u(r[n-1], x[n]) (T1)."""
-        s = state.s @ self.W_s.T + self.F_u(state, x)
+        s = self.carried(state.s) + self.F_u(state, x)
         return LSTMState(s, self.show(s))
+
+    def carried(self, ds: Array) -> Array:
+        """F_s = W_s s."""
+        return ds @ self.W_s.T
+
+    def carried_back(self, psi: Array) -> Array:
+        """W_s^T psi."""
+        return psi @ self.W_s
+
+    def update_slope(self, F: Array) -> Array:
+        """1: the update is added as it is."""
+        return 0 * F + 1
+
+    def own_sums(self, state: LSTMState, F: Array, after: LSTMState, e: LSTMState) -> dict[str, Array]:
+        """dE/dW_s."""
+        return {"W_s": outer(e.s, state.s)}
 
     def _gains(self, x: float) -> tuple[Array, Array]:
         # in the largest norm of all states
@@ -85,20 +103,29 @@ class Carousel(ChainCell):
         s = state.s + self.F_u(state, x)
         return LSTMState(s, self.show(s))
 
+    def carried(self, ds: Array) -> Array:
+        """All of it."""
+        return ds
+
+    def update_slope(self, F: Array) -> Array:
+        """1: the update is added as it is."""
+        return 0 * F + 1
+
+    def carousel(self, state: LSTMState, x: Array | None) -> Array:
+        """1: no gate, and nothing lost."""
+        return 0 * state.s + 1
+
     def _gains(self, x: float) -> tuple[Array, Array]:
         return 0 * self.theta_s + 1, self._largest_update(x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GatedCarousel(ChainCell):
+class GatedCarousel(ConstantGates):
     """s[n] = g_cs * s[n-1] + g_cu * F_u, a state gate and an update gate in [0, 1] (T3); each (d,) or one number.
 
     With g_cs < 1 the state is bounded by g_cu max|F_u| / (1 - g_cs); with g_cs + g_cu = 1 it lies between what it was
     and the update. With both gates at 1 it is the carousel.
     """
-
-    g_cs: Array = 1.0
-    g_cu: Array = 1.0
 
     @staticmethod
     def of(cell: Carousel, g_cs: Any = 1.0, g_cu: Any = 1.0) -> GatedCarousel:
@@ -110,20 +137,23 @@ class GatedCarousel(ChainCell):
         s = self.g_cs * state.s + self.g_cu * self.F_u(state, x)
         return LSTMState(s, self.show(s))
 
+    @property
+    def warping(self) -> Activation:
+        """None, the identity."""
+        return ACTIVATIONS["identity"]
+
     def _gains(self, x: float) -> tuple[Array, Array]:
         return self.g_cs, self.g_cu * self._largest_update(x)
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class WarpedUpdate(ChainCell):
+class WarpedUpdate(ConstantGates):
     """s[n] = g_cs * s[n-1] + g_cu * u[n],  u[n] = G_d(F_u), the data update candidate (T4).
 
     |u| <= 1, so |s[n]| grows by g_cu <= 1 a tick at most, whatever the weights and the input. ``warp="identity"``
     switches the warping off.
     """
 
-    g_cs: Array = 1.0
-    g_cu: Array = 1.0
     warp: str = "tanh"
 
     def __post_init__(self) -> None:
@@ -137,23 +167,26 @@ class WarpedUpdate(ChainCell):
 
     def step(self, state: LSTMState, x: Array) -> LSTMState:
         """u[n] = G_d(F_u),  s[n] = g_cs * s[n-1] + g_cu * u[n] (T4)."""
-        u = ACTIVATIONS[self.warp].value(self.F_u(state, x))
+        u = self.warping.value(self.F_u(state, x))
         s = self.g_cs * state.s + self.g_cu * u
         return LSTMState(s, self.show(s))
+
+    @property
+    def warping(self) -> Activation:
+        """G_d, or the identity."""
+        return ACTIVATIONS[self.warp]
 
     def _gains(self, x: float) -> tuple[Array, Array]:
         return self.g_cs, self.g_cu * (1.0 if self.warp == "tanh" else self._largest_update(x))
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class GatedReadout(ChainCell):
+class GatedReadout(ConstantGates):
     """v[n] = g_cr * G_d(s[n]) is what is shown and fed back, in place of r[n] (T5); the rest is the cell before.
 
     With g_cr = 0 the state is kept and nobody sees it, with g_cr = 1 it is the cell before.
     """
 
-    g_cs: Array = 1.0
-    g_cu: Array = 1.0
     g_cr: Array = 1.0
 
     @staticmethod
@@ -167,6 +200,14 @@ class GatedReadout(ChainCell):
     def show(self, s: Array) -> Array:
         """The readout of the state ``s``, v = g_cr * G_d(s)."""
         return self.g_cr * G_d(s)
+
+    def show_slope(self, s: Array) -> Array:
+        """g_cr * (1 - G_d(s)^2), the derivative of :meth:`show`."""
+        return self.g_cr * super().show_slope(s)
+
+    def own_sums(self, state: LSTMState, F: Array, after: LSTMState, e: LSTMState) -> dict[str, Array]:
+        """dE by the gates, the readout gate among them."""
+        return {**super().own_sums(state, F, after, e), "g_cr": total(e.v * G_d(after.s))}
 
     def step(self, state: LSTMState, x: Array) -> LSTMState:
         """s[n] as in T4, fed by v[n-1];  v[n] = g_cr * G_d(s[n]) (T5)."""
@@ -240,14 +281,43 @@ class ComputedGates(ChainCell):
             letters |= {f"W_x{kind}": gate.W_x, f"W_s{kind}": gate.W_s, f"W_v{kind}": gate.W_v, f"b_{kind}": gate.b}
         return VanillaLSTM(**letters)
 
+    @cached_property
+    def _lstm(self) -> VanillaLSTM:
+        return self.vanilla()
+
     def init(self, s0: Array) -> LSTMState:
         """s[-1] = s0 with v[-1] = 0: there is no input yet of which the readout gate could be computed."""
         return LSTMState(s0, 0 * s0)
+
+    def init_vjp(self, s0: Array, bar: LSTMState) -> Array:
+        """The cotangent of s0."""
+        return bar.s
 
     def step(self, state: LSTMState, x: Array) -> LSTMState:
         """The tick of T5 with g_cs, g_cu of x[n], s[n-1], v[n-1], and g_cr of x[n], s[n], v[n-1] (T6)."""
         s = self.g_cs(x, *state) * state.s + self.g_cu(x, *state) * G_d(self.F_u(state, x))
         return LSTMState(s, self.g_cr(x, s, state.v) * G_d(s))
+
+    def step_jvp(self, state: LSTMState, x: Array | None, d_state: LSTMState, d_x: Array | None = None) -> LSTMState:
+        """The tangent of a tick, that of the Vanilla LSTM."""
+        return self._lstm.step_jvp(state, x, d_state, d_x)
+
+    def step_vjp(
+        self, state: LSTMState, x: Array | None, bar: LSTMState
+    ) -> tuple[LSTMState, Array | None, ComputedGates]:
+        """The cotangent of a tick, that of the Vanilla LSTM with the weights under the names of this cell."""
+        before, x_bar, record = self._lstm.step_vjp(state, x, bar)
+        shared = {"W_xdu": "W_x", "W_vdu": "W_r", "b_du": "theta_s"}
+        sums = {shared.get(name, f"g_{name[-2:]}.{name[:-2].rstrip('_')}"): W for name, W in record.weights().items()}
+        return before, x_bar, self.with_weights(sums)
+
+    def errors(self, state: LSTMState, x: Array | None, bar: LSTMState) -> tuple[Array, Array]:
+        """psi[n] and chi[n] (L7, L9)."""
+        return self._lstm.errors(state, x, bar)
+
+    def carousel(self, state: LSTMState, x: Array | None) -> Array:
+        """g_cs[n], by which the state alone is carried (T7)."""
+        return self.g_cs(x, *state)
 
     def _gains(self, x: float) -> tuple[Array, Array]:
         return 0 * self.theta_s + 1, 0 * self.theta_s + 1  # a gate is below 1, and no more is known of it

@@ -9,16 +9,19 @@ L4  s[n] = g_cs[n] * s[n-1] + g_cu[n] * u[n]                           r[n] = G_
 L5  alpha_cr[n] = W_xcr x[n] + W_scr s[n]   + W_vcr v[n-1] + b_cr      g_cr = G_c(alpha_cr)      readout gate
 L6  v[n] = g_cr[n] * r[n]
 
-G_c is the logistic sigmoid, G_d the hyperbolic tangent. The common names: cs forget gate, cu input gate, cr output
-gate, du candidate; s cell state, v hidden state.
+G_c is the logistic sigmoid, G_d the hyperbolic tangent, if not told otherwise. The common names: cs forget gate, cu
+input gate, cr output gate, du candidate; s cell state, v hidden state. The tick as code stands in `lstm.py`, beside its
+tangent and its cotangent: it is that of the Augmented LSTM with every extension off.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array
-from ode2rnn.gated.cell import G_c, G_d, GatedCell, Gates, LSTMState, check_weights, peephole
+from ode2rnn.gated.cell import check_weights
+from ode2rnn.gated.lstm import LSTMCell
 
 LETTERS = (
     *("W_xcu", "W_scu", "W_vcu", "b_cu"),
@@ -29,7 +32,7 @@ LETTERS = (
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
-class VanillaLSTM(GatedCell):
+class VanillaLSTM(LSTMCell):
     """s[n] = g_cs[n] * s[n-1] + g_cu[n] * u[n],   v[n] = g_cr[n] * G_d(s[n])   (L1 to L6).
 
     Fifteen groups of parameters, by letter. Without peepholes it is torch.nn.LSTM and the LSTM of Keras.
@@ -40,12 +43,13 @@ class VanillaLSTM(GatedCell):
         W_vcu, W_vcs, W_vdu, W_vcr: weights of the readout v[n-1], (d, d).
         b_cu, b_cs, b_du, b_cr: biases, (d,).
         dt: sampling step dT, in the caller's unit of time.
+        activation, recurrent_activation: G_d and G_c, registered names or Activations.
 
     For d = 1 numbers stand for matrices and vectors. `run` takes s[-1] (then v[-1] = 0), or an LSTMState (s, v);
     its trajectory has s[n], and v[n] as r.
 
     Raises:
-        ValueError: shapes that do not fit, NaN, dt <= 0.
+        ValueError: shapes that do not fit, NaN, dt <= 0, an unknown activation.
 
     Example:
         >>> from ode2rnn import run
@@ -71,19 +75,8 @@ class VanillaLSTM(GatedCell):
     W_vcr: Array
     b_cr: Array
     dt: float = 1.0
+    activation: str | Activation = "tanh"
+    recurrent_activation: str | Activation = "sigmoid"
 
     def __post_init__(self) -> None:
         self._settle(check_weights({name: getattr(self, name) for name in LETTERS}))
-
-    def tick(self, past: LSTMState, x: Array) -> Gates:
-        """Everything at n, from s[n-1], v[n-1] and x[n] (..., m) (L1 to L6)."""
-        s, v = past
-        g_cu = G_c(x @ self.W_xcu.T + peephole(self.W_scu, s) + v @ self.W_vcu.T + self.b_cu)
-        g_cs = G_c(x @ self.W_xcs.T + peephole(self.W_scs, s) + v @ self.W_vcs.T + self.b_cs)
-        xi_du = x @ self.W_xdu.T
-        u = G_d(xi_du + v @ self.W_vdu.T + self.b_du)
-        s = g_cs * s + g_cu * u
-        r = G_d(s)
-        g_cr = G_c(x @ self.W_xcr.T + peephole(self.W_scr, s) + v @ self.W_vcr.T + self.b_cr)
-        q = g_cr * r
-        return Gates(g_cu, g_cs, g_cr, u, s, r, q, q, None, xi_du)
