@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.continuous.terms import Term
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, concatenate, einsum, is_torch, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix

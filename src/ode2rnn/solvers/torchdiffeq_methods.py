@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
+from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import Array, is_torch, stack
 from ode2rnn.core.signal import Signal
 from ode2rnn.solvers import ensemble
@@ -176,7 +177,7 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
         points=np.union1d(problem.points, samples[1:-1]),
     )
     signal = () if problem.x is None else problem.x.parameters()
-    parameters = tuple(p for p in (*problem.model.parameters(), *signal) if p.requires_grad)
+    parameters = tuple(p for p in (*problem.model.tensors(), *signal) if p.requires_grad)
     s, kept = problem.s0, [problem.s0]
     for a, b in problem.segments():
         settings = _options(problem, s, b - a, method)
