@@ -35,6 +35,7 @@ class Flow:
             torch's derivative of tensors, central differences of order 4 of arrays.
 
     Attributes:
+        input_delays: the delays with which the input is seen; none where it is seen at once.
         feedback_width: how many numbers v(t) beside s(t) are seen by later times, then past[k] is (s, v) side by side;
             0 but for the LSTM.
 
@@ -54,6 +55,7 @@ class Flow:
     delays: tuple[float, ...]
     parameters: Mapping[str, float]
     discrete: ClassVar[bool] = False
+    input_delays: tuple[float, ...] = ()
     feedback_width: int = 0
     _jacobian: Callable[..., Any] | None = None
     _on_time: bool | None = None

@@ -14,7 +14,8 @@ from ode2rnn.core.dense import Piecewise, interpolation_matrix
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.gated.continuous import ContinuousLSTM, Known, Rates, exp
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution
 
 Function = Callable[[np.ndarray], Array]
 # the fastest rate, over that of the whole range, that methods which step s meet: a lag below their tolerances

@@ -22,7 +22,8 @@ from ode2rnn.solvers import (
 )
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.network import as_network, norm
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4

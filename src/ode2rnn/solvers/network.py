@@ -68,9 +68,9 @@ def as_network(problem: Problem) -> Network | None:
 
 
 def _as_network(problem: Problem) -> Network | None:
-    model = problem.model
-    if model.delays or is_torch(problem.s0):
+    if not problem.is_additive or problem.model.delays or is_torch(problem.s0):
         return None
+    model = problem.additive
     kept = _kept(model)
     if kept is None:
         return None
