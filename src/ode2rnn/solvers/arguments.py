@@ -160,9 +160,7 @@ def _state(name: str, value: Any, width: int) -> Array:
     return state
 
 
-def _one_kind(
-    model: Flow, x: Array | None, before: Array, start: Array, t0: float
-) -> tuple[Flow, Array]:
+def _one_kind(model: Flow, x: Array | None, before: Array, start: Array, t0: float) -> tuple[Flow, Array]:
     """The model and s(t0), all NumPy or all torch, s(t0) with the batch shape that history and input share."""
     known = {"s0": start}
     if model.delays:
@@ -197,7 +195,9 @@ def _check_tensors(model: Flow, x: Array | None, before: Array, start: Array, t0
     except ValueError:
         raise
     except Exception as error:  # whatever a function of NumPy arrays raises at a tensor
-        raise ValueError(f"model: expected a rate that takes tensors, as s0 or history is one; it raised {error!r:.200}") from error
+        raise ValueError(
+            f"model: expected a rate that takes tensors, as s0 or history is one; it raised {error!r:.200}"
+        ) from error
     if not is_torch(rate):
         raise ValueError(f"model: expected a rate that takes tensors to tensors, got {type(rate).__name__}")
 

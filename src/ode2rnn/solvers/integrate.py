@@ -37,7 +37,7 @@ CHOICES = {"auto", *METHODS}
 
 
 def integrate(
-    model: Flow | Sequence[Flow],
+    model: Flow | Sequence[Flow] | Any,
     x: Any = None,
     *,
     t: Any,
@@ -73,8 +73,8 @@ def integrate(
             where v is not given it is 0 before t0, as v[-1] is.
         s0: s(t0) of shape (..., d), where it differs from the history.
         method: "auto"; "spectral", collocation at 16 Radau points; "taylor" (a network in NumPy, no delay, tanh,
-            sigmoid or identity, an input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
-            "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
+            sigmoid or identity, an input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau",
+            "BDF", "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
             dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
             "explicit_adams", "implicit_adams". Every method but "taylor" takes delays, by the method of steps.
         rtol, atol: relative and absolute tolerance per step of adaptive methods.

@@ -65,7 +65,9 @@ def solve(problem: Problem, solution: Solution) -> None:
             s, start = values[-1], end
 
 
-def solve_panel(segment: Segment, known: Any, s: Array, Q: np.ndarray, tolerances: tuple[float, float]) -> Solved | None:
+def solve_panel(
+    segment: Segment, known: Any, s: Array, Q: np.ndarray, tolerances: tuple[float, float]
+) -> Solved | None:
     """S with S = s 1' + Q f(S), Q (K, K) the integrals to the nodes in the unit of time; None without convergence.
 
     In torch the iteration runs without gradient, and one more step of it carries the gradient: its derivative is that
