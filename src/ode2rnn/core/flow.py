@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -198,6 +199,13 @@ class Flow:
         if name in self.parameters:
             return float(self.parameters[name])
         return self.delays[int(name[4:-1]) if name != "tau" else 0]
+
+    def direct(self) -> Callable[[float, np.ndarray], Any]:
+        """f(t, s) of a flow without input and delays for one state (d,) in NumPy, unchecked: the fastest way to call."""
+        own: UserFunction | None = getattr(self, "_f", None)
+        if own is None or own.dtype is not None or type(self).rate is not Flow.rate:
+            return self.rate
+        return partial(own.function, **own.parameters) if own.parameters else own.function
 
     def settled(self) -> Flow:
         """A flow without delays that rests where this one does: every delay forgotten."""

@@ -67,7 +67,7 @@ def integrate(
             step, outside the compiled methods: without delays some hundred times slower than the same signal at
             d = 10, ten times at d = 100. For a delay equation it is called at known times, many at
             once, and the method stays compiled.
-        t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
+        t: (t0, t1), which keeps nodes of the solver's own choice, or an increasing array of samples to keep.
         history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
             Only its value at t0 matters to a model without delays. Of a ContinuousLSTM, a pair of these for s and v;
             where v is not given it is 0 before t0, as v[-1] is.

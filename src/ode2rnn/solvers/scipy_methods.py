@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.solvers import lsoda
 from ode2rnn.solvers.problem import Problem, Segment
 from ode2rnn.solvers.solution import Solution, StepError
 
@@ -17,6 +18,9 @@ IMPLICIT = ("Radau", "BDF")
 
 def solve(problem: Problem, solution: Solution, method: str) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
+    if method == "LSODA" and lsoda.fits(problem):
+        lsoda.solve(problem, solution)
+        return
     s = problem.s0
     for a, b in problem.segments(longest=problem.shortest_delay):
         with warnings.catch_warnings():  # LSODA warns where the others report; a failure is told below
