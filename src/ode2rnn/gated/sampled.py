@@ -18,7 +18,8 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, brief, check_choice, check_divides, check_positive
 from ode2rnn.discrete.schemes import continuous_of, sampled_of
 from ode2rnn.gated.cell import LSTMState, check_state
-from ode2rnn.gated.continuous import RULES, ContinuousLSTM, check_model, sampled_gates
+from ode2rnn.gated.continuous import ContinuousLSTM, check_model
+from ode2rnn.gated.rates import RULES, gated, sampled_gates
 from ode2rnn.gated.vanilla import VanillaLSTM
 
 LATE = "implicit_linear"
@@ -114,7 +115,7 @@ class SampledLSTM:
         rule = "backward_euler" if self.scheme == LATE else self.scheme
         g_cs, g_cu = sampled_gates(rates, self.dt, rule)
         s = g_cs * state.s[0] + g_cu * rates.u
-        return LSTMMemory((s, *state.s[:-1]), (self.model.readout(known, s, v), *state.v[:-1]))
+        return LSTMMemory((s, *state.s[:-1]), (gated(self.model.cell, known, s, v), *state.v[:-1]))
 
     def readout(self, state: LSTMMemory) -> tuple[Array, Array]:
         """s[n] and v[n]."""

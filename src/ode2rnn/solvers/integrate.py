@@ -105,7 +105,7 @@ def integrate(
     if isinstance(model, (list, tuple)):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
-    if not isinstance(model, Flow):
+    if not isinstance(model, Flow) or model.feedback_width:
         given = {"t": t, "history": history, "s0": s0, "method": method, "rtol": rtol, "atol": atol, "dt": dt}
         other = solve_other(model, x, **given, adjoint=adjoint, progress=progress)
         if other is not None:
@@ -136,7 +136,7 @@ def integrate(
 
 @singledispatch
 def solve_other(model: Any, x: Any, **given: Any) -> Trajectory | None:
-    """What `integrate` does with a model that is no AdditiveModel, by its type; later packages register theirs."""
+    """What `integrate` does with a flow that feeds more than s back, by its type; later packages register theirs."""
     return None
 
 

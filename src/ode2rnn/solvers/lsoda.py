@@ -63,8 +63,10 @@ class Kept(SampledSteps):
 
 
 def fits(problem: Problem) -> bool:
-    """Whether the problem is one trajectory in NumPy of a flow without delays."""
-    return not (problem.is_additive or problem.model.delays or problem.s0.ndim > 1 or is_torch(problem.s0))
+    """Whether the problem is one trajectory in NumPy of a flow without delays and without feedback beside s."""
+    if problem.is_additive or is_torch(problem.s0):
+        return False
+    return not (problem.model.delays or problem.model.feedback_width or problem.s0.ndim > 1)
 
 
 def solve(problem: Problem, solution: Solution) -> None:
