@@ -390,3 +390,55 @@ def test_a_solution_goes_on_from_a_solution() -> None:
     first = integrate(flow, t=(0.0, 1.5), **given, rtol=1e-10, atol=1e-12)
     rest = integrate(flow, t=np.linspace(1.5, 3.0, 7), history=first, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(rest.s, exact(rest.t), rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("method", ["Radau", "spectral", "backward_euler", "BDF"])
+@pytest.mark.parametrize("history", [[0.5, -1.0], [[0.5, -1.0], [1.0, 0.2]]])
+def test_a_jacobian_of_the_users_own_is_used(method: str, history: Any) -> None:
+    calls = []
+
+    def jacobian(t: Any, s: Any) -> Any:
+        calls.append(t)
+        zero = 0 * s[..., 0]
+        rows = [[zero, zero + 1], [-np.cos(s[..., 0]), zero - 0.1]]
+        return np.moveaxis(np.array(rows), (0, 1), (-2, -1))
+
+    def rate(t: Any, s: Any) -> Any:
+        return np.stack([s[..., 1], -np.sin(s[..., 0]) - 0.1 * s[..., 1]], axis=-1)
+
+    given = Flow(rate, 2, jacobian=jacobian)
+    calls.clear()
+    options = {"dt": 0.1} if method == "backward_euler" else {"rtol": 1e-9, "atol": 1e-11}
+    ways = [integrate(f, t=T, history=history, method=method, **options).s for f in (given, Flow(rate, 2))]
+    assert len(calls) > 0
+    np.testing.assert_allclose(*ways, rtol=0, atol=1e-8)
+
+
+class Oscillator(Flow):
+    """A flow that is written as a class."""
+
+    def __init__(self, omega: float) -> None:
+        self.width, self.input_width, self.delays, self.parameters = 2, 0, (), {}
+        self.omega = omega
+
+    def rate(self, t: float, s: Any, past: Any = (), x: Any = None) -> Any:
+        turned = [s[..., 1], -(self.omega**2) * s[..., 0]]
+        return torch.stack(turned, dim=-1) if isinstance(s, torch.Tensor) else np.stack(turned, axis=-1)
+
+    def readout(self, s: Any) -> Any:
+        return s[..., :1] ** 2
+
+
+@pytest.mark.parametrize("method", EVERY)
+def test_a_flow_that_is_a_class_is_solved_and_shows_its_readout(method: Method) -> None:
+    options = settings(method, 1 / 64)
+    found = integrate(Oscillator(2.0), t=T, history=[1.0, 0.0], method=method.name, **options)
+    np.testing.assert_allclose(found.s[:, 0], np.cos(2 * T), atol=64 * expected_error(method, options))
+    np.testing.assert_array_equal(found.r, found.s[:, :1] ** 2)
+
+
+def test_a_feedback_beside_s_needs_a_solver_of_its_own() -> None:
+    flow = Oscillator(1.0)
+    flow.feedback_width = 2
+    with pytest.raises(ValueError, match="model: expected a flow that feeds back s alone"):
+        integrate(flow, t=T, history=[1.0, 0.0])

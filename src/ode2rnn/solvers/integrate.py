@@ -13,6 +13,7 @@ from ode2rnn.core.arrays import (
     Array,
     all_finite,
     as_like,
+    brief,
     broadcast_to,
     check_choice,
     check_divides,
@@ -110,6 +111,8 @@ def integrate(
         other = solve_other(model, x, **given, adjoint=adjoint, progress=progress)
         if other is not None:
             return other
+        if isinstance(model, Flow):
+            raise ValueError(f"model: expected a flow that feeds back s alone, or a ContinuousLSTM, got {brief(model)}")
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
