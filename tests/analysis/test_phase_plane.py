@@ -16,7 +16,7 @@ def test_the_field_of_a_flow_is_its_rate_and_its_orbits_are_its_solutions():
     assert plane.field.shape == (7, 7, 2)
     for i, b in enumerate(plane.b):
         for k, a in enumerate(plane.a):
-            np.testing.assert_allclose(plane.field[i, k], FLOW.rate(np.array([a, b])), atol=1e-14)
+            np.testing.assert_allclose(plane.field[i, k], FLOW.rate(0.0, np.array([a, b])), atol=1e-14)
     exact = integrate(FLOW, t=(0.0, 5.0), history=[1.0, 0.5])
     np.testing.assert_allclose(plane.orbits[0][-1], exact(np.array([5.0]))[0], atol=1e-5)
     assert (plane.names, plane.held, plane.discrete) == (("s_1", "s_2"), "", False)
@@ -43,7 +43,7 @@ def test_a_slice_names_what_it_holds():
     plane = phase_plane(model, axes=(2, 0), at=[0.0, 0.7, 0.0], starts=3, grid=5)
     assert (plane.names, plane.held) == (("s_3", "s_1"), "held: s_2 = 0.7")
     state = np.array([plane.b[1], 0.7, plane.a[4]])
-    np.testing.assert_allclose(plane.field[1, 4], model.rate(state)[[2, 0]], atol=1e-14)
+    np.testing.assert_allclose(plane.field[1, 4], model.rate(0.0, state)[[2, 0]], atol=1e-14)
     assert plane.off.min() > 0
     delayed = phase_plane(ContinuousRNN(-np.eye(2), W, None, None, tau=1.0), starts=2, grid=3)
     assert delayed.held == "field: a past at rest"

@@ -46,41 +46,90 @@ def formula(s: np.ndarray, x: np.ndarray | None, G: Any = np.tanh) -> np.ndarray
     return out
 
 
+def at_rest(model: AdditiveModel, s: Any, x: Any = None) -> Any:
+    """The rate where s and x have been what they are for ever."""
+    return model.settled().rate(0.0, s, (), x)
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_the_rate_is_c7_written_out(name: str) -> None:
     s, x = RNG.normal(size=3), RNG.normal(size=2)
     G = ACTIVATIONS[name].value
     model = full(activation=name)
-    np.testing.assert_allclose(model.rate(s, x), formula(s, x, G), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(model.rate(s), formula(s, None, G), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(at_rest(model, s, x), formula(s, x, G), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(at_rest(model, s), formula(s, None, G), rtol=0, atol=1e-14)
 
 
 @pytest.mark.parametrize("batch", [(4,), (2, 5)])
 def test_a_batch_of_states_has_a_batch_of_rates(batch: tuple[int, ...]) -> None:
     model, s, x = full(), RNG.normal(size=(*batch, 3)), RNG.normal(size=(*batch, 2))
-    rates = model.rate(s, x)
+    rates = at_rest(model, s, x)
     assert rates.shape == s.shape
     for index in np.ndindex(*batch):
         np.testing.assert_allclose(rates[index], formula(s[index], x[index]), rtol=0, atol=1e-14)
-    np.testing.assert_allclose(model.rate(s, x[(0,) * len(batch)])[(-1,) * len(batch)].shape, (3,))
+    np.testing.assert_allclose(at_rest(model, s, x[(0,) * len(batch)])[(-1,) * len(batch)].shape, (3,))
 
 
 def test_every_term_of_every_kind_counts_once() -> None:
     s, x = RNG.normal(size=3), RNG.normal(size=2)
-    parts = [AdditiveModel(state=[t], readout=[(np.zeros((3, 3)), 0.0)]).rate(s) for t in terms(A, "state")]
-    parts += [AdditiveModel(readout=[t]).rate(s) for t in terms(B, "readout")]
-    parts += [AdditiveModel(input=[t]).rate(s, x) for t in terms(C, "input")]
-    parts += [AdditiveModel(phi=PHI).rate(s)]
-    np.testing.assert_allclose(sum(parts), full().rate(s, x), rtol=0, atol=1e-14)
+    parts = [at_rest(AdditiveModel(state=[t], readout=[(np.zeros((3, 3)), 0.0)]), s) for t in terms(A, "state")]
+    parts += [at_rest(AdditiveModel(readout=[t]), s) for t in terms(B, "readout")]
+    parts += [at_rest(AdditiveModel(input=[t]), s, x) for t in terms(C, "input")]
+    parts += [at_rest(AdditiveModel(phi=PHI), s)]
+    np.testing.assert_allclose(sum(parts), at_rest(full(), s, x), rtol=0, atol=1e-14)
 
 
-def test_the_jacobian_is_the_derivative_of_the_rate() -> None:
-    s, h = RNG.normal(size=3), 1e-6
-    for name in ACTIVATIONS:
-        model = full(activation=name)
-        columns = [(model.rate(s + h * e) - model.rate(s - h * e)) / (2 * h) for e in np.eye(3)]
-        np.testing.assert_allclose(model.jacobian(s), np.stack(columns, axis=1), rtol=0, atol=1e-8)
-    np.testing.assert_allclose(full(torch.tensor).jacobian(torch.tensor(s)), full().jacobian(s), rtol=0, atol=1e-14)
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_past_is_seen_at_each_delay(name: str) -> None:
+    model, G = full(activation=name), ACTIVATIONS[name].value
+    s, half, seven, two = RNG.normal(size=(4, 5, 3))  # s(t), and s a delay of 0.5, 0.7, 2.0 before
+    expected = PHI + s @ A[0].T + seven @ A[1].T + G(half) @ B[0].T + G(s) @ B[1].T + G(two) @ B[2].T
+    np.testing.assert_allclose(model.rate(0.0, s, (half, seven, two)), expected, rtol=0, atol=1e-13)
+    with pytest.raises(ValueError, match=r"past: expected s\(t - tau\) for the delays \(0.5, 0.7, 2.0\), got 1 array"):
+        model.rate(0.0, s, (half,))
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_the_tangent_and_the_cotangent_of_the_rate_are_those_of_autograd(name: str) -> None:
+    model, tensors = full(activation=name), full(torch.tensor, name)
+    states, along, bar = RNG.normal(size=(4, 6, 3)), RNG.normal(size=(4, 6, 3)), RNG.normal(size=(6, 3))
+    given = tuple(torch.tensor(v) for v in states)
+    exact = torch.autograd.functional.jvp(
+        lambda s, *past: tensors.rate(0.0, s, past), given, tuple(torch.tensor(v) for v in along)
+    )[1]
+    back = torch.autograd.functional.vjp(lambda s, *past: tensors.rate(0.0, s, past), given, torch.tensor(bar))[1]
+    for own, kind in ((model, np.asarray), (tensors, torch.tensor)):
+        s, past = kind(states[0]), tuple(map(kind, states[1:]))
+        moved = own.rate_jvp(0.0, s, past, None, kind(along[0]), tuple(map(kind, along[1:])))
+        np.testing.assert_allclose(moved, exact, rtol=0, atol=1e-13)
+        still = own.rate_jvp(0.0, s, past, None, kind(along[0]))
+        zero = tuple(kind(0 * v) for v in along[1:])
+        np.testing.assert_allclose(still, own.rate_jvp(0.0, s, past, None, kind(along[0]), zero), rtol=0, atol=1e-14)
+        s_bar, past_bar = own.rate_vjp(0.0, s, past, None, kind(bar))
+        for got, want in zip((s_bar, *past_bar), back, strict=True):
+            np.testing.assert_allclose(got, want, rtol=0, atol=1e-13)
+
+
+def test_many_directions_at_one_state_are_taken_at_once() -> None:
+    model = full().settled()
+    s, along = RNG.normal(size=(5, 1, 3)), RNG.normal(size=(5, 4, 3))
+    moved = model.rate_jvp(0.0, s, (), None, along)
+    for k in range(5):
+        for n in range(4):
+            np.testing.assert_allclose(moved[k, n], model.rate_jvp(0.0, s[k, 0], (), None, along[k, n]), atol=1e-14)
+
+
+def test_a_settled_model_has_no_delay_and_one_matrix_of_each_kind() -> None:
+    model, settled = full(), full().settled()
+    assert (settled.delays, settled.input_delays) == ((), (0.0,))
+    np.testing.assert_allclose(settled.readout[0].matrix, B.sum(0), atol=1e-15)
+    assert settled.settled() is settled
+    lag = ContinuousRNN(A[0], B[0], C[0], PHI, tau=1.0)
+    assert type(lag.settled()) is ContinuousRNN
+    assert (model.linear, full().settled().linear) == (None, None)
+    np.testing.assert_array_equal(lag.linear, A[0])
+    np.testing.assert_array_equal(model.readout(np.ones(3)), np.tanh(np.ones(3)))
+    assert not model.depends_on_time
 
 
 def test_the_c9_model_is_the_additive_model_with_one_term_of_each_kind() -> None:
@@ -88,8 +137,8 @@ def test_the_c9_model_is_the_additive_model_with_one_term_of_each_kind() -> None
     same = AdditiveModel([(A[0], 0.0)], [(B[0], 0.4)], [(C[0], 0.0)], PHI, "sigmoid")
     s, x = RNG.normal(size=3), RNG.normal(size=2)
     expected = A[0] @ s + B[0] @ (1 / (1 + np.exp(-s))) + C[0] @ x + PHI
-    np.testing.assert_allclose(model.rate(s, x), expected, rtol=0, atol=1e-14)
-    np.testing.assert_array_equal(model.rate(s, x), same.rate(s, x))
+    np.testing.assert_allclose(at_rest(model, s, x), expected, rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(at_rest(model, s, x), at_rest(same, s, x))
     for letter, value in (("A", A[0]), ("B", B[0]), ("C", C[0]), ("phi", PHI)):
         np.testing.assert_array_equal(getattr(model, letter), value)
     assert (model.tau, model.delays, model.input_delays) == (0.4, (0.4,), (0.0,))
@@ -117,7 +166,7 @@ def test_numbers_stand_for_matrices_and_vectors_of_one_unit() -> None:
     model = ContinuousRNN(A=-2, B=0.5, C=3, phi=1, tau=1)
     assert (model.A.shape, model.B.shape, model.C.shape, model.phi.shape) == ((1, 1), (1, 1), (1, 1), (1,))
     assert model.A.dtype == model.phi.dtype == np.float64
-    assert float(model.rate(np.array([0.2]), np.array([4.0]))[0]) == pytest.approx(12.6 + 0.5 * math.tanh(0.2))
+    assert float(at_rest(model, np.array([0.2]), np.array([4.0]))[0]) == pytest.approx(12.6 + 0.5 * math.tanh(0.2))
     wide = ContinuousRNN(A=-2, B=0.5, C=[[3.0, 4.0]], phi=None)
     assert (wide.width, wide.input_width) == (1, 2)
     number = torch.tensor(-2.0, requires_grad=True)
@@ -130,17 +179,18 @@ def test_mackey_glass_is_written_in_one_line() -> None:
     model = ContinuousRNN(A=-0.1, B=0.2, C=None, phi=None, tau=17.0, activation=G)
     assert (model.delays, model.width, model.input_width) == ((17.0,), 1, 0)
     s = np.linspace(0, 1.5, 7)[:, None]
-    np.testing.assert_allclose(model.rate(s), 0.2 * s / (1 + s**10) - 0.1 * s, rtol=0, atol=1e-16)
-    assert float(model.jacobian(np.array([1.0]))[0, 0]) == pytest.approx(-0.1 + 0.2 * (1 - 9) / 4)
+    np.testing.assert_allclose(at_rest(model, s), 0.2 * s / (1 + s**10) - 0.1 * s, rtol=0, atol=1e-16)
+    slope = model.settled().rate_jvp(0.0, np.ones(1), (), None, np.ones(1))
+    assert float(slope[0]) == pytest.approx(-0.1 + 0.2 * (1 - 9) / 4)
 
 
 def test_the_arrays_given_are_copied() -> None:
     given = {"A": A[0].copy(), "B": B[0].copy(), "C": C[0].copy(), "phi": PHI.copy()}
     model = ContinuousRNN(**given)
-    before = model.rate(np.ones(3), np.ones(2))
+    before = at_rest(model, np.ones(3), np.ones(2))
     for array in given.values():
         array += 100.0
-    np.testing.assert_array_equal(model.rate(np.ones(3), np.ones(2)), before)
+    np.testing.assert_array_equal(at_rest(model, np.ones(3), np.ones(2)), before)
 
 
 @pytest.mark.parametrize("name", ["A", "phi", "tau", "state", "width", "activation", "novel"])
@@ -154,7 +204,7 @@ def test_a_model_is_a_value_that_cannot_be_set(name: str) -> None:
 def test_a_model_can_be_copied() -> None:
     model = ContinuousRNN(A[0], B[0], C[0], PHI, tau=1.0)
     for twin in (copy.copy(model), copy.deepcopy(model)):
-        np.testing.assert_array_equal(twin.rate(np.ones(3), np.ones(2)), model.rate(np.ones(3), np.ones(2)))
+        np.testing.assert_array_equal(at_rest(twin, np.ones(3), np.ones(2)), at_rest(model, np.ones(3), np.ones(2)))
         assert type(twin) is ContinuousRNN
 
 
@@ -168,10 +218,10 @@ def test_the_repr_tells_shapes_delays_and_activation() -> None:
 
 def test_the_model_of_tensors_gives_the_same_rate_with_gradients() -> None:
     s, x = RNG.normal(size=(4, 3)), RNG.normal(size=(4, 2))
-    rate = full(torch.tensor).rate(torch.tensor(s), torch.tensor(x))
-    np.testing.assert_allclose(rate.numpy(), full().rate(s, x), rtol=0, atol=1e-14)
+    rate = at_rest(full(torch.tensor), torch.tensor(s), torch.tensor(x))
+    np.testing.assert_allclose(rate.numpy(), at_rest(full(), s, x), rtol=0, atol=1e-14)
     given = tuple(torch.tensor(v, requires_grad=True) for v in (A[0], B[0], C[0], PHI, s, x))
-    assert torch.autograd.gradcheck(lambda A, B, C, phi, s, x: ContinuousRNN(A, B, C, phi).rate(s, x), given)
+    assert torch.autograd.gradcheck(lambda A, B, C, phi, s, x: at_rest(ContinuousRNN(A, B, C, phi), s, x), given)
 
 
 @pytest.mark.parametrize("letter", ["A", "B", "C", "phi"])
@@ -182,9 +232,9 @@ def test_one_tensor_makes_a_model_of_tensors(letter: str) -> None:
     for name in given:
         assert getattr(model, name).dtype == torch.float32
     assert getattr(model, letter) is given[letter]
-    model.rate(torch.ones(3), torch.ones(2)).sum().backward()
+    at_rest(model, torch.ones(3), torch.ones(2)).sum().backward()
     assert given[letter].grad is not None
-    assert sum(p.requires_grad for p in model.parameters()) == 1
+    assert sum(p.requires_grad for p in model.tensors()) == 1
 
 
 def test_like_takes_a_model_to_another_kind_and_keeps_its_class() -> None:
@@ -202,7 +252,7 @@ def test_like_takes_a_model_to_another_kind_and_keeps_its_class() -> None:
     assert isinstance(model.A, np.ndarray)  # the first one is as it was
     leaf = torch.tensor(A[0], requires_grad=True)
     moved = ContinuousRNN(leaf, B[0], None, None).like(torch.zeros(1))
-    moved.rate(torch.ones(3)).sum().backward()
+    at_rest(moved, torch.ones(3)).sum().backward()
     assert leaf.grad is not None
 
 
@@ -215,9 +265,9 @@ def test_a_model_whose_activation_is_numpy_only_is_not_taken_to_torch() -> None:
 def test_parameters_are_the_tensors_and_kernels_the_model_is_made_of() -> None:
     kernel = torch.ones(3, dtype=torch.float64, requires_grad=True)
     weight = torch.tensor(B[0], requires_grad=True)
-    parameters = ContinuousRNN(Circulant(kernel), weight, None, None).parameters()
+    parameters = ContinuousRNN(Circulant(kernel), weight, None, None).tensors()
     assert [id(p) for p in parameters if p.requires_grad] == [id(kernel), id(weight)]
-    assert full().parameters() == ()
+    assert full().tensors() == ()
 
 
 BAD_C9: list[tuple[dict[str, Any], str]] = [

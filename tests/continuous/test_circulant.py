@@ -152,6 +152,11 @@ def test_states_that_do_not_fit_are_refused(s: np.ndarray) -> None:
         Circulant(np.ones(5)).apply(s)
 
 
+def at_rest(model: AdditiveModel, s: Any, x: Any = None) -> Any:
+    """The rate where s and x have been what they are for ever."""
+    return model.settled().rate(0.0, s, (), x)
+
+
 def lattice_models() -> tuple[AdditiveModel, AdditiveModel]:
     """A reaction-diffusion lattice with a convolved input, by circulant terms and by dense matrices."""
     diffusion = Circulant.from_stencil([[0.0, 0.5, 0.0], [0.5, -2.5, 0.5], [0.0, 0.5, 0.0]], shape=(4, 3))
@@ -167,8 +172,12 @@ def lattice_models() -> tuple[AdditiveModel, AdditiveModel]:
 def test_a_lattice_model_is_the_model_with_its_matrices_written_out() -> None:
     circulant, dense = lattice_models()
     s, x = RNG.normal(size=(3, 12)), RNG.normal(size=(3, 12))
-    np.testing.assert_allclose(circulant.rate(s, x), dense.rate(s, x), rtol=0, atol=1e-13)
-    np.testing.assert_allclose(circulant.jacobian(s[0]), dense.jacobian(s[0]), rtol=0, atol=1e-15)
+    np.testing.assert_allclose(at_rest(circulant, s, x), at_rest(dense, s, x), rtol=0, atol=1e-13)
+    ways = [m.rate_jvp(0.0, s, (x,), None, x, (s,)) for m in (circulant, dense)]
+    np.testing.assert_allclose(*ways, rtol=0, atol=1e-13)
+    back = [m.rate_vjp(0.0, s, (x,), None, x) for m in (circulant, dense)]
+    np.testing.assert_allclose(back[0][0], back[1][0], rtol=0, atol=1e-13)
+    np.testing.assert_allclose(back[0][1][0], back[1][1][0], rtol=0, atol=1e-13)
     assert (circulant.width, circulant.input_width, circulant.delays) == (12, 12, (1.0,))
 
 
@@ -178,17 +187,19 @@ def test_a_model_taken_to_torch_keeps_its_convolutions() -> None:
     tensors = circulant.like(torch.zeros(1, dtype=torch.float64))
     for term in (*tensors.state, *tensors.readout, *tensors.input):
         assert isinstance(term.matrix, Circulant)
-    np.testing.assert_allclose(tensors.rate(torch.tensor(s), torch.tensor(x)), circulant.rate(s, x), rtol=0, atol=1e-13)
+    np.testing.assert_allclose(
+        at_rest(tensors, torch.tensor(s), torch.tensor(x)), at_rest(circulant, s, x), rtol=0, atol=1e-13
+    )
     single = circulant.like(torch.zeros(1))
-    assert single.rate(torch.zeros(12), torch.zeros(12)).dtype == torch.float32
+    assert at_rest(single, torch.zeros(12), torch.zeros(12)).dtype == torch.float32
 
 
 def test_a_circulant_beside_tensors_takes_their_kind() -> None:
     phi = torch.zeros(5, requires_grad=True)  # single precision
     model = ContinuousRNN(Circulant(np.ones(5)), Circulant(torch.ones(5, dtype=torch.float64)), None, phi)
     # the first tensor decides, and all rates then have one precision
-    assert model.rate(torch.zeros(5, dtype=model.phi.dtype)).dtype == model.phi.dtype
-    assert {p.dtype for p in model.parameters()} == {model.phi.dtype}
+    assert at_rest(model, torch.zeros(5, dtype=model.phi.dtype)).dtype == model.phi.dtype
+    assert {p.dtype for p in model.tensors()} == {model.phi.dtype}
 
 
 def test_misfitting_circulants_are_refused_by_the_letter_of_the_argument() -> None:

@@ -91,7 +91,9 @@ def test_known_values() -> None:
 def test_mackey_glass_is_an_activation_of_the_users_own() -> None:
     model = ContinuousRNN(A=-0.1, B=0.2, C=None, phi=None, tau=17.0, activation=MACKEY_GLASS)
     s = 0.7
-    assert float(model.rate(np.array([s]))[0]) == pytest.approx(0.2 * s / (1 + s**10) - 0.1 * s, abs=1e-16)
+    assert float(model.settled().rate(0.0, np.array([s]))[0]) == pytest.approx(
+        0.2 * s / (1 + s**10) - 0.1 * s, abs=1e-16
+    )
     assert model.activation is MACKEY_GLASS
 
 
@@ -115,7 +117,7 @@ def fails(s: Any) -> Any:
         (lambda s: "tanh", "expected an array of real numbers"),
         (lambda s: s + 1j, "expected an array of real numbers"),
         (lambda s: s / 0.0, "expected finite numbers"),
-        (lambda s: np.log(s), "NaN"),
+        (lambda s: np.log(-1 - s), "NaN"),
         (lambda s: torch.tanh(s), "it raised TypeError"),
         (lambda s: torch.tanh(torch.as_tensor(s.copy())), "expected a ndarray .* got a Tensor"),
         (lambda s: math.tanh(s), "it raised TypeError"),
@@ -171,3 +173,18 @@ def test_a_model_of_tensors_refuses_an_activation_that_torch_cannot_differentiat
     weight = torch.tensor([[1.0]], dtype=torch.float64)
     with pytest.raises(ValueError, match=r"^activation 'only_numpy', value: expected a function of a Tensor"):
         ContinuousRNN(A=-1.0, B=weight, C=None, phi=None, activation=only_numpy)
+
+
+def test_an_activation_of_positive_states_alone_is_tried_there() -> None:
+    hill = Activation("hill", lambda s: 1 / (1 + s**2.5), lambda s: -2.5 * s**1.5 / (1 + s**2.5) ** 2)
+    assert float(hill.value(np.array(1.0))) == 0.5
+    root = Activation("root", _root, lambda s: 0.5 / _root(s))
+    assert float(root.value(np.array(4.0))) == 2.0
+    with pytest.raises(ValueError, match=r"value: .*NaN \(at states from -0\.3 to 0\.4; at 0\.05 to 0\.45 neither\)"):
+        Activation("nowhere", lambda s: 0.0 * s + np.nan, lambda s: s)
+
+
+def _root(s: np.ndarray) -> np.ndarray:
+    if (s < 0).any():
+        raise ValueError("defined for s >= 0")
+    return np.sqrt(s)

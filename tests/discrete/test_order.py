@@ -75,7 +75,7 @@ def autonomous() -> tuple[ContinuousRNN, Callable]:
     model = random_network(2, d=3)
     free = ContinuousRNN(model.A, model.B, None, model.phi, activation="sigmoid")
     solution = solve_ivp(
-        lambda t, s: free.rate(s), (0, 2), [2.0, -1.0, 0.5], "DOP853", rtol=1e-13, atol=1e-15, dense_output=True
+        lambda t, s: free.rate(t, s), (0, 2), [2.0, -1.0, 0.5], "DOP853", rtol=1e-13, atol=1e-15, dense_output=True
     )
     return free, lambda t: solution.sol(np.maximum(t, 0.0)).T
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from scipy.integrate import solve_ivp
 from tests.gated.networks import S0, D, M, inputs, lstm
 
 from ode2rnn import (
@@ -20,6 +21,7 @@ from ode2rnn import (
     signals,
     undiscretize,
 )
+from ode2rnn.core.flat import Flat
 from ode2rnn.gated.flow import KNOWN_METHODS
 from ode2rnn.gated.vanilla import LETTERS
 
@@ -217,3 +219,104 @@ def test_a_layer_that_is_too_narrow_for_t_is_resolved_by_its_place_in_the_segmen
     np.testing.assert_allclose(far.readout(shift + at), near.readout(at), rtol=0, atol=3e-9)
     stiff = solve(model, x, "Radau", 1e-9, t=(0.0, 1.0))
     np.testing.assert_allclose(stiff(at[:10]), near(at[:10]), rtol=0, atol=1e-7)
+
+
+RULE = pytest.mark.parametrize("rule", ["backward_euler", "exponential"])
+DELAY = pytest.mark.parametrize("tau", [0.0, 0.7])
+
+
+@RULE
+def test_the_rate_is_the_equation_written_out(rule):
+    cell = lstm(dt=0.5)
+    model, rng = ContinuousLSTM(cell, tau=0.7, rule=rule), np.random.default_rng(8)
+    s, late, v, x = rng.standard_normal((3, D)), *rng.standard_normal((2, 3, D)), rng.standard_normal((3, M))
+
+    def alpha(gate):
+        seen = 0 if gate == "du" else late @ getattr(cell, f"W_s{gate}").T
+        return x @ getattr(cell, f"W_x{gate}").T + v @ getattr(cell, f"W_v{gate}").T + getattr(cell, f"b_{gate}") + seen
+
+    g_cu, g_cs, u = 1 / (1 + np.exp(-alpha("cu"))), 1 / (1 + np.exp(-alpha("cs"))), np.tanh(alpha("du"))
+    if rule == "backward_euler":
+        kappa_s = (1 / g_cs - 1) / 0.5
+        kappa_u = g_cu / (0.5 * g_cs)
+    else:
+        kappa_s = -np.log(g_cs) / 0.5
+        kappa_u = g_cu * kappa_s / (1 - g_cs)
+    past = np.concatenate([late, v], axis=-1)
+    np.testing.assert_allclose(model.rate(0.0, s, (past,), x), -kappa_s * s + kappa_u * u, rtol=0, atol=1e-13)
+    alpha_cr = x @ cell.W_xcr.T + v @ cell.W_vcr.T + cell.b_cr + s @ cell.W_scr.T
+    np.testing.assert_allclose(model.feedback(0.0, s, (past,), x), np.tanh(s) / (1 + np.exp(-alpha_cr)), atol=1e-14)
+    with pytest.raises(ValueError, match="past: expected"):
+        model.rate(0.0, s, (), x)
+
+
+@RULE
+@DELAY
+@pytest.mark.parametrize("peephole", ["full", "diagonal", None])
+def test_the_tangents_of_the_flow_are_those_of_autograd(rule, tau, peephole):
+    cell, rng = lstm(peephole=peephole, dt=0.5), np.random.default_rng(2)
+    weights = {n: getattr(cell, n) for n in LETTERS}
+    tensors = VanillaLSTM(**{n: None if W is None else torch.tensor(W) for n, W in weights.items()}, dt=0.5)
+    model, own = ContinuousLSTM(cell, tau, rule), ContinuousLSTM(tensors, tau, rule)
+    s, x = rng.standard_normal((5, D)), rng.standard_normal((5, M))
+    past = (rng.standard_normal((5, 2 * D)),) if tau else ()
+    ds, d_past = rng.standard_normal((5, D)), tuple(rng.standard_normal(p.shape) for p in past)
+    given, along = (tuple(map(torch.tensor, part)) for part in ((s, *past), (ds, *d_past)))
+    for name in ("rate", "feedback"):
+
+        def value(s, *past, name=name):
+            return getattr(own, name)(0.0, s, past, torch.tensor(x))
+
+        exact = torch.autograd.functional.jvp(value, given, along)[1]
+        found = getattr(model, f"{name}_jvp")(0.0, s, past, x, ds, d_past)
+        np.testing.assert_allclose(found, exact, rtol=0, atol=1e-12)
+        in_torch = getattr(own, f"{name}_jvp")(0.0, given[0], given[1:], torch.tensor(x), along[0], along[1:])
+        np.testing.assert_allclose(in_torch, exact, rtol=0, atol=1e-12)
+        # many directions at one state
+        wide = getattr(model, f"{name}_jvp")(
+            0.0, s[:, None], tuple(p[:, None] for p in past), x[:, None], ds[None], tuple(p[None] for p in d_past)
+        )
+        np.testing.assert_allclose(wide[range(5), range(5)], exact, rtol=0, atol=1e-12)
+        if tau:
+            still = getattr(model, f"{name}_jvp")(0.0, s, past, x, ds)
+            zero = getattr(model, f"{name}_jvp")(0.0, s, past, x, ds, (np.zeros((5, 2 * D)),))
+            np.testing.assert_allclose(still, zero, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("alpha", [-600.0, -50.0, 50.0, 600.0])
+@RULE
+def test_the_tangent_of_a_gate_that_is_closed_or_open_is_finite(alpha, rule):
+    model = ContinuousLSTM(replace(lstm(), b_cs=np.full(D, alpha)), 0.7, rule)
+    past, ones = np.full((1, 2 * D), 0.2), np.ones((1, D))
+    assert np.isfinite(model.rate_jvp(0.0, ones, (past,), None, ones, (past,))).all()
+
+
+def test_the_flow_without_delay_is_what_is_integrated():
+    model, x = ContinuousLSTM(lstm(), tau=0.0), np.array([0.4, -0.3])
+    ours = solve(model, signals.Constant(x))
+    own = solve_ivp(lambda t, s: model.rate(t, s, (), x), (0.0, END), S0, "DOP853", T, rtol=1e-11, atol=1e-13)
+    np.testing.assert_allclose(ours.s, own.y.T, rtol=0, atol=1e-9)
+    shown = np.array([model.feedback(0.0, s, (), x) for s in ours.s])
+    np.testing.assert_allclose(ours.r, shown, rtol=0, atol=1e-12)
+
+
+def test_it_rests_where_it_does_without_delay_and_its_numbers_have_names():
+    model = undiscretize(lstm())
+    rest = model.settled()
+    assert (rest.delays, rest.settled() is rest, model.feedback_width) == ((), True, D)
+    assert (model.value_of("tau"), model.parameter("tau")(0.25).delays) == (1.0, (0.25,))
+    moved = model.parameter("W_vcs[0, 2]")(7.0)
+    assert (moved.cell.W_vcs[0, 2], moved.value_of("W_vcs[0, 2]")) == (7.0, 7.0)
+    assert model.value_of("W_vcs[0, 2]") == model.cell.W_vcs[0, 2]
+    np.testing.assert_array_equal(model.parameter("gain")(0.5).cell.W_vdu, 0.5 * model.cell.W_vdu)
+    np.testing.assert_array_equal(model.parameter("gain")(0.5).cell.W_xdu, model.cell.W_xdu)
+    np.testing.assert_array_equal(model.readout(S0), np.tanh(S0))
+    assert (model.linear, model.depends_on_time, model.tensors()) == (None, False, ())
+    for name in ("W_zzz[0]", "W_vcs[9, 9]", "W_vcs", "tau[3]"):
+        with pytest.raises(ValueError, match="name: expected"):
+            model.parameter(name)
+    flat = Flat(rest)
+    x = np.array([0.4, -0.3])
+    h, s = 1e-6, np.array([0.1, 0.5, -0.3])
+    numbers = [(flat.advance(s + h * e, x) - flat.advance(s - h * e, x)) / (2 * h) for e in np.eye(D)]
+    np.testing.assert_allclose(flat.jacobian(s, x).T, numbers, atol=1e-8)

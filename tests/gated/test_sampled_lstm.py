@@ -22,7 +22,7 @@ from ode2rnn import (
     run,
     undiscretize,
 )
-from ode2rnn.gated.continuous import RULES, log_sigmoid, log_softplus, sampled_gates
+from ode2rnn.gated.rates import RULES, log_sigmoid, log_softplus, sampled_gates
 from ode2rnn.gated.vanilla import LETTERS
 
 X = np.random.default_rng(1).standard_normal((20, 4, M))

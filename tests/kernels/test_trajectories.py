@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, SimulationError, integrate, kernels, signals
-from ode2rnn.solvers.problem import Solution
+from ode2rnn.solvers.solution import Solution
 
 TIMES = np.linspace(0.0, 20.0, 41)
 

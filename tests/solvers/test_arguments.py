@@ -23,8 +23,11 @@ SERIES = Held([0.0, 0.5, 0.8], [1.0, 2.0, 3.0])
 FAILED = Trajectory(np.zeros(1), np.zeros((1, 2)), np.zeros((1, 2)), None, stats=None)  # type: ignore[arg-type]
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
-    "no model": ({"model": None}, r"model: expected an AdditiveModel or ContinuousRNN, got NoneType"),
-    "model is a matrix": ({"model": A}, r"model: expected an AdditiveModel or ContinuousRNN, got ndarray"),
+    "no model": ({"model": None}, r"model: expected an AdditiveModel or ContinuousRNN, or another Flow, got NoneType"),
+    "model is a matrix": (
+        {"model": A},
+        r"model: expected an AdditiveModel or ContinuousRNN, or another Flow, got ndarray",
+    ),
     "t backwards": ({"t": (1.0, 0.0)}, r"t: expected t0 < t1, got \(1, 0\)"),
     "t empty": ({"t": (1.0, 1.0)}, r"t: expected t0 < t1"),
     "t a number": ({"t": 1.0}, r"t: expected an increasing vector of at least 2 times, got shape \(\)"),
@@ -72,10 +75,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "method in lower case": ({"method": "radau"}, r"did you mean 'Radau'\?"),
     "method None": ({"method": None}, r"method: expected one of BDF, DOP853, .*; got NoneType"),
-    "spectral without delay": (
-        WITHOUT_X | {"method": "spectral"},
-        r"method: 'spectral' needs every readout to be delayed, .* use 'tsit5'",
-    ),
+    "a function": ({"model": np.sin}, r"model: .* got a function; say Flow\(f, width\) or Map\(f, width\)"),
     "scipy in torch": (
         {"model": TORCH, "x": None, "method": "BDF"},
         r"method: 'BDF' runs in NumPy",

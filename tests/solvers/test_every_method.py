@@ -38,12 +38,11 @@ def expected_error(method: Method, given: dict[str, Any]) -> float:
 
 
 def every(cases: dict[str, Case], methods: list[Method] | None = None) -> list[Any]:
-    """Every method with every case; "spectral" refuses an undelayed readout, as test_arguments shows."""
+    """Every method with every case."""
     return [
         pytest.param(method, case, id=f"{method.name}-{label}")
         for method in methods or GENERAL
         for label, case in cases.items()
-        if method.name != "spectral" or case.model.undelayed("readout") is None
     ]
 
 

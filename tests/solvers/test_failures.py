@@ -48,10 +48,7 @@ def _taylor_solves(case: Case) -> bool:
 @pytest.mark.parametrize("tau", [0.0, 1.0])
 def test_growth_beyond_the_largest_number(method: Method, tau: float) -> None:
     """s' = 2 s + s(t - tau) grows as e^(lambda t), lambda = 2 + e^(-lambda tau)."""
-    if method.name == "spectral" and tau == 0:
-        model = AdditiveModel(state=[(3.0, 0.0)])
-    else:
-        model = ContinuousRNN(2.0, 1.0, None, None, tau, "identity")
+    model = ContinuousRNN(2.0, 1.0, None, None, tau, "identity")
     part = valid_part(Case(model, (0.0, 2000.0), 1.0), method)
     assert part.t[-1] > 100
     assert np.abs(part.s).max() > 1e200
@@ -65,8 +62,6 @@ SQUARE = Activation("square", lambda s: s**2, lambda s: 2 * s)
 @pytest.mark.parametrize("tau", [0.0, 1.0])
 def test_a_solution_that_blows_up_or_overflows_its_readout(method: Method, tau: float) -> None:
     """s' = s^2 from 1 ends at t = 1; with a delay s squares itself every second, and G(s) overflows before s."""
-    if method.name == "spectral" and tau == 0:
-        pytest.skip("an undelayed readout is refused, as test_arguments shows")
     model = ContinuousRNN(0.0, 1.0, None, None, tau, SQUARE)
     part = valid_part(Case(model, (0.0, 30.0), 1.0), method)
     if method.adaptive:
@@ -91,8 +86,7 @@ def test_an_input_that_is_no_number_for_a_while(method: Method, tau: float, valu
         t = np.asarray(t, dtype=float)
         return np.where((t > 3) & (t < 9), value, np.sin(t))[..., None]
 
-    readout = [] if method.name == "spectral" and tau == 0 else [(0.5, tau)]
-    model = AdditiveModel([(-1.0, 0.0)], readout, [(1.0, 0.0)])
+    model = AdditiveModel([(-1.0, 0.0)], [(0.5, tau)], [(1.0, 0.0)])
     part = valid_part(Case(model, (0.0, 10.0), 0.1, x), method)
     assert 2.5 < part.t[-1] <= 3
 
@@ -111,10 +105,7 @@ def _log(s: Any) -> Any:
 
 @pytest.mark.parametrize("method", EVERY)
 def test_a_failure_keeps_the_samples_before_it(method: Method) -> None:
-    if method.name == "spectral":
-        model = AdditiveModel(state=[(3.0, 0.0)])
-    else:
-        model = ContinuousRNN(2.0, 1.0, None, None, 0.0, "identity")
+    model = ContinuousRNN(2.0, 1.0, None, None, 0.0, "identity")
     times = np.array([0.0, 0.5, 10.0, 1000.0, 2000.0])
     part = valid_part(Case(model, (0.0, 2000.0), 1.0), method, t=times)
     np.testing.assert_array_equal(part.t, times[:3])
@@ -163,8 +154,7 @@ def test_an_error_of_the_users_function_is_told_as_such(method: Method) -> None:
             raise KeyError("a bug in x")
         return 1.0
 
-    readout = [] if method.name == "spectral" else [(0.5, 0.0)]
-    model = AdditiveModel([(-1.0, 0.0)], readout, [(1.0, 0.0)])
+    model = AdditiveModel([(-1.0, 0.0)], [(0.5, 0.0)], [(1.0, 0.0)])
     with pytest.raises(ValueError, match="a bug in x"):
         integrate(model, x, t=(0, 1), history=0.0, method=method.name, **coarse(method))
 

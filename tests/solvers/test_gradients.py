@@ -88,8 +88,7 @@ def cases() -> list[Any]:
         for history in histories
         for method in METHODS
         for adjoint in (False, True)
-        if not (method == "spectral" and tau == 0)
-        and not (adjoint and (tau > 0 or method not in ("dopri5", "rk4", "implicit_adams")))
+        if not (adjoint and (tau > 0 or method not in ("dopri5", "rk4", "implicit_adams")))
     ]
     return [pytest.param(*run, id="-".join(map(str, run))) for run in runs]
 

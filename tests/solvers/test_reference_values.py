@@ -24,6 +24,7 @@ from tests.problems import (
 )
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, integrate, kernels
+from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Cubic, Held, Linear, Sine
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-15}
@@ -97,8 +98,8 @@ def test_two_neurons_rest_at_their_known_equilibrium_and_oscillate_around_it() -
     case = oscillator()
     theta = np.array([-2.75, -1.75])
     rest = np.array([2.75, 1.75]) + theta  # s = y + theta
-    np.testing.assert_allclose(case.model.rate(rest), 0.0, atol=1e-15)
-    values = np.linalg.eigvals(case.model.jacobian(rest))
+    np.testing.assert_allclose(case.model.rate(0.0, rest), 0.0, atol=1e-15)
+    values = np.linalg.eigvals(Flat(case.model).jacobian(rest, np.zeros(0)))
     np.testing.assert_allclose(sorted(values, key=np.imag), [1 / 8 - 1j / 4, 1 / 8 + 1j / 4], atol=1e-14)
     solution = case.solve(rtol=1e-8, t=(0.0, 200.0))
     swings = [np.ptp(solution(np.linspace(a, a + 40, 4000)), axis=0) for a in (100.0, 160.0)]

@@ -21,7 +21,8 @@ from ode2rnn.core.run import run
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.gated.cell import LSTMState
-from ode2rnn.gated.continuous import RULES, ContinuousLSTM
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.rates import RULES
 from ode2rnn.gated.sampled import LATE, LSTMMemory, SampledLSTM
 from ode2rnn.gated.segment import LSTMTrajectory
 from ode2rnn.solvers.arguments import check_times

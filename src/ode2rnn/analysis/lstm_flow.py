@@ -13,7 +13,8 @@ import numpy as np
 from ode2rnn.analysis.rules import Moved, Rule
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.gated.continuous import ContinuousLSTM, Known, sampled_gates
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.rates import Known, gated, sampled_gates
 from ode2rnn.gated.sampled import LATE, SampledLSTM
 from ode2rnn.solvers.collocation import radau_nodes
 
@@ -76,7 +77,7 @@ class Gates:
 
     def readout(self, known: Known, s: np.ndarray, v: np.ndarray, ds: Any = None, dv: Any = None) -> tuple[Any, Any]:
         """v(t) from s(t) and v(t - tau), and its derivative."""
-        after = self.model.readout(known, s, v)
+        after = gated(self.model.cell, known, s, v)
         if ds is None:
             return after, None
         r = np.tanh(s)

@@ -20,6 +20,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import as_like, brief, check_array, check_count, check_positive, check_shape, to_numpy
+from ode2rnn.core.flat import Flat
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN, as_tapped
 from ode2rnn.discrete.sampled import Sampled
@@ -44,19 +45,19 @@ def equilibrium(model: AdditiveModel, x: Any = None, guess: Any = None) -> np.nd
     from scipy.optimize import root
 
     check_model(model)
-    model = model.like(np.zeros(1))
+    rest = Flat(model.settled())
     start = np.zeros(model.width) if guess is None else to_numpy(check_array("guess", guess))
     check_shape("guess", start, (model.width,))
-    held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
+    held = rest.constant(x)
     with np.errstate(all="ignore"):
         found = root(
-            lambda s: to_numpy(model.rate(s, held)),
+            lambda s: rest.advance(s, held),
             start,
-            jac=model.jacobian,
+            jac=lambda s: rest.jacobian(s, held),
             method="hybr",
             options={"xtol": 1e-14},
         )
-        residual = np.abs(to_numpy(model.rate(found.x, held))).max()
+        residual = np.abs(rest.advance(found.x, held)).max()
     if not residual <= 1e-10 * (1.0 + np.abs(found.x).max()):
         raise SimulationError("no equilibrium was found from this guess; try another one")
     return found.x
@@ -216,7 +217,7 @@ def resting(model: AdditiveModel, at: Any, x: Any = None) -> np.ndarray:
     if at is not None:
         return check_shape("at", to_numpy(check_array("at", at)), (model.width,))
     zero = np.zeros(model.width)
-    if x is None and not to_numpy(model.rate(as_like(zero, model.phi))).any():
+    if x is None and not Flat(model.settled()).advance(zero, np.zeros(model.input_width)).any():
         return zero
     return equilibrium(model, x)
 

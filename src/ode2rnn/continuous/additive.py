@@ -13,55 +13,21 @@ An input is known ahead of time, states and readouts are not: tau_x(k) may be ne
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 
-from ode2rnn.continuous.circulant import Circulant
+from ode2rnn.continuous import parameters
+from ode2rnn.continuous.terms import KINDS, Readout, Term, check_terms
 from ode2rnn.core.activations import Activation, as_activation
-from ode2rnn.core.arrays import (
-    Array,
-    as_like,
-    brief,
-    check_array,
-    check_nonnegative,
-    check_number,
-    check_shape,
-    is_torch,
-    to_numpy,
-)
+from ode2rnn.core.arrays import Array, as_like, check_array, check_shape, is_torch, to_numpy
+from ode2rnn.core.flow import Flow
 
 
-class Term(NamedTuple):
-    """One linear term of C7: a matrix (dense or Circulant) and its delay, in the model's unit of time."""
-
-    matrix: Array | Circulant
-    delay: float
-
-    def apply(self, values: Array) -> Array:
-        """matrix @ v for every v in ``values`` (..., n)."""
-        if isinstance(self.matrix, Circulant):
-            return self.matrix.apply(values)
-        return values @ self.matrix.T
-
-    def dense(self) -> Array:
-        """The matrix, written out."""
-        return self.matrix.dense() if isinstance(self.matrix, Circulant) else self.matrix
-
-    @property
-    def entries(self) -> Array:
-        """The array that the matrix is made of: itself, or the kernel of a Circulant."""
-        return self.matrix.kernel if isinstance(self.matrix, Circulant) else self.matrix
-
-    def like(self, array: Array) -> Term:
-        """The same term with entries of the kind, dtype and device of ``array``."""
-        entries = as_like(self.entries, array)
-        return Term(Circulant(entries) if isinstance(self.matrix, Circulant) else entries, self.delay)
-
-
-class AdditiveModel:
+class AdditiveModel(Flow):
     """ds/dt = sum A_k s(t - tau_k) + sum B_k r(t - tau_k) + sum C_k x(t - tau_k) + phi,  r = G(s)   (C7).
 
     Args:
@@ -76,8 +42,10 @@ class AdditiveModel:
     are not negative.
 
     Attributes:
-        state, readout, input: tuples of Term (matrix, delay).
+        state, readout, input: tuples of Term (matrix, delay); ``readout(s)`` is r = G(s).
         phi, activation, width (d), input_width (m; 0 without input).
+        delays: the positive delays of states and readouts, increasing: empty for an ordinary equation.
+        input_delays: those of the input terms, increasing.
 
     Raises:
         ValueError: no term at all, shapes that do not fit, NaN, a repeated delay, a negative one of a state or
@@ -90,10 +58,12 @@ class AdditiveModel:
     """
 
     state: tuple[Term, ...]
-    readout: tuple[Term, ...]
+    readout: Readout  # the terms, and as a function r = G(s)
     input: tuple[Term, ...]
     phi: Array
     activation: Activation
+    input_delays: tuple[float, ...]
+    parameters: Mapping[str, float] = MappingProxyType({})  # its numbers are entries of arrays: see `parameter`
 
     def __init__(
         self,
@@ -104,9 +74,9 @@ class AdditiveModel:
         activation: str | Activation = "tanh",
     ) -> None:
         kinds = {
-            "state": _terms("state", state),
-            "readout": _terms("readout", readout),
-            "input": _terms("input", input),
+            "state": check_terms("state", state),
+            "readout": check_terms("readout", readout),
+            "input": check_terms("input", input),
         }
         bias = None if phi is None else check_array("phi", phi)
         if bias is not None and bias.ndim == 0:
@@ -128,37 +98,19 @@ class AdditiveModel:
         fields["phi"] = check_array("phi", bias, like)
         fields["activation"] = as_activation(activation)
         fields["activation"].check_for(like)
+        fields["readout"] = Readout.of(fields["readout"], fields["activation"])
+        inputs = fields["input"]
+        fields["width"], fields["input_width"] = d, int(inputs[0].matrix.shape[1]) if inputs else 0
+        fields["delays"] = tuple(sorted({t.delay for t in (*fields["state"], *fields["readout"]) if t.delay > 0}))
+        fields["input_delays"] = tuple(sorted({t.delay for t in inputs}))
         self.__dict__.update(fields)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is a value: build a new one instead of setting {name!r}")
 
     def __repr__(self) -> str:
-        kinds = ", ".join(
-            f"{kind}={[(tuple(t.matrix.shape), t.delay) for t in getattr(self, kind)]}"
-            for kind in ("state", "readout", "input")
-        )
+        kinds = ", ".join(f"{kind}={[(tuple(t.matrix.shape), t.delay) for t in getattr(self, kind)]}" for kind in KINDS)
         return f"{type(self).__name__}({kinds}, activation={self.activation.name!r})"
-
-    @property
-    def width(self) -> int:
-        """Number of states d."""
-        return int(self.phi.shape[0])
-
-    @property
-    def input_width(self) -> int:
-        """Number of inputs m; 0 for a model without input."""
-        return int(self.input[0].matrix.shape[1]) if self.input else 0
-
-    @cached_property
-    def delays(self) -> tuple[float, ...]:
-        """The positive delays of states and readouts, increasing: empty for an ordinary equation."""
-        return tuple(sorted({t.delay for t in (*self.state, *self.readout) if t.delay > 0}))
-
-    @cached_property
-    def input_delays(self) -> tuple[float, ...]:
-        """The delays of the input terms, increasing; a negative one looks ahead."""
-        return tuple(sorted({t.delay for t in self.input}))
 
     def undelayed(self, kind: str) -> Term | None:
         """The term of that kind ("state", "readout", "input") whose delay is zero."""
@@ -172,60 +124,137 @@ class AdditiveModel:
         if same_kind and (self.phi.dtype, self.phi.device) == (array.dtype, array.device):
             return self
         twin = copy.copy(self)
-        for kind in ("state", "readout", "input"):
+        for kind in KINDS:
             twin.__dict__[kind] = tuple(term.like(array) for term in getattr(self, kind))
+        twin.__dict__["readout"] = Readout.of(twin.readout, self.activation)
+        twin.__dict__.pop("_matrices", None)
         twin.__dict__["phi"] = as_like(self.phi, array)
         self.activation.check_for(array)
         return twin
 
-    def parameters(self) -> tuple[Array, ...]:
+    def tensors(self) -> tuple[Array, ...]:
         """The torch tensors the model is built from (its kernels, for circulant terms)."""
         arrays = [term.entries for term in (*self.state, *self.readout, *self.input)]
         return tuple(a for a in (*arrays, self.phi) if is_torch(a))
 
-    def rate(self, s: Array, x: Array | None = None) -> Array:
-        """ds/dt where s, r and x have been constant for longer than every delay: the right-hand side of C7
-        with all delays forgotten, (..., d). Its zeros are the equilibria.
+    # -- the rate, its tangent and its cotangent
+
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
+        """ds/dt (..., d), the right-hand side of C7, which does not depend on t by itself.
+
+        Args:
+            t: the time.
+            s: s(t), (..., d).
+            past: past[k] = s(t - delays[k]), each (..., d).
+            x: the input (..., m), or None for zero: every input term sees it. Where an input that changes has a delay,
+                `integrate` looks it up for each term.
+
+        Raises:
+            ValueError: a past of another length than ``delays``.
         """
-        total = self.phi + 0.0 * s
-        r = self.activation.value(s)
-        for term in self.state:
-            total = total + term.apply(s)
-        for term in self.readout:
-            total = total + term.apply(r)
+        seen = self._seen(s, past)
+        total: Any = None
+        for value, A, B in zip(seen, *self._matrices, strict=True):
+            if A is not None:
+                total = A.apply(value) if total is None else total + A.apply(value)
+            if B is not None:
+                part = B.apply(self.activation.value(value))
+                total = part if total is None else total + part
+        total = self.phi + (0.0 * s if total is None else total)
         if x is not None:
             for term in self.input:
                 total = total + term.apply(x)
         return total
 
-    def jacobian(self, s: Array) -> np.ndarray:
-        """d rate / d s at one state (d,), delays forgotten: sum A_k + sum B_k diag G'(s)   (C10, tau_0 = 0)."""
-        slope = to_numpy(self.activation.slope(as_like(s, self.phi)))
-        total = np.zeros((self.width, self.width))
-        for term in self.state:
-            total += to_numpy(term.dense())
-        for term in self.readout:
-            total += to_numpy(term.dense()) * slope
-        return total
+    def rate_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """The tangent of the rate: sum A_k ds(t - tau_k) + sum B_k (G'(s(t - tau_k)) * ds(t - tau_k))."""
+        total: Any = None
+        # without d_past the past stands still
+        for value, along, A, B in zip(self._seen(s, past), (ds, *d_past), *self._matrices, strict=False):
+            if A is not None:
+                total = A.apply(along) if total is None else total + A.apply(along)
+            if B is not None:
+                part = B.apply(self.activation.slope(value) * along)
+                total = part if total is None else total + part
+        return 0.0 * s * ds if total is None else total
 
+    def rate_vjp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, bar: Array
+    ) -> tuple[Array, list[Array]]:
+        """The cotangents of s and of the past: A_k^T bar + G'(s(t - tau_k)) * (B_k^T bar) at each delay."""
+        bars = []
+        for value, A, B in zip(self._seen(s, past), *self._matrices, strict=True):
+            total = 0.0 * value
+            if A is not None:
+                total = total + A.transposed().apply(bar)
+            if B is not None:
+                total = total + self.activation.slope(value) * B.transposed().apply(bar)
+            bars.append(total)
+        return bars[0], bars[1:]
 
-def _terms(kind: str, terms: Any) -> list[Term]:
-    try:
-        pairs = [tuple(term) for term in terms]
-    except Exception:  # whatever going through the value may raise
-        raise ValueError(f"{kind}: expected a list of (matrix, delay) pairs, got {brief(terms)}") from None
-    checked: list[Term] = []
-    for k, pair in enumerate(pairs):
-        if len(pair) != 2:
-            raise ValueError(f"{kind}[{k}]: expected a pair (matrix, delay), got {len(pair)} entries")
-        matrix, delay = pair
-        if not isinstance(matrix, Circulant):
-            matrix = check_array(f"{kind}[{k}]", matrix)
-            matrix = matrix.reshape((1, 1)) if matrix.ndim == 0 else matrix
-            check_shape(f"{kind}[{k}]", matrix, ("d", "m" if kind == "input" else "d"))
-        check = check_number if kind == "input" else check_nonnegative
-        checked.append(Term(matrix, check(f"{kind}[{k}] delay", delay)))
-    delays = [term.delay for term in checked]
-    if len(set(delays)) < len(delays):
-        raise ValueError(f"{kind}: expected distinct delays, got {delays}; add the matrices that share a delay")
-    return checked
+    @cached_property
+    def _matrices(self) -> tuple[list[Term | None], list[Term | None]]:
+        """The terms of states and of readouts at the delay 0 and at each of ``delays``; None where there is none."""
+        times = (0.0, *self.delays)
+        by_delay = [{term.delay: term for term in terms} for terms in (self.state, self.readout)]
+        return [by_delay[0].get(t) for t in times], [by_delay[1].get(t) for t in times]
+
+    def _seen(self, s: Array, past: Sequence[Array]) -> tuple[Array, ...]:
+        """s(t), and s at each of the delays."""
+        if len(past) != len(self.delays):
+            raise ValueError(f"past: expected s(t - tau) for the delays {self.delays}, got {len(past)} arrays")
+        return s, *past
+
+    # -- what a fast path or an analysis wants to know
+
+    @property
+    def linear(self) -> np.ndarray | None:
+        """The undelayed matrix A (d, d), where no readout is undelayed: then it is d rate / d s; else None."""
+        if self.undelayed("readout") is not None:
+            return None
+        term = self.undelayed("state")
+        return np.zeros((self.width, self.width)) if term is None else to_numpy(term.dense())
+
+    @property
+    def depends_on_time(self) -> bool:
+        """False: time enters by the input alone."""
+        return False
+
+    def settled(self) -> AdditiveModel:
+        """The model with every delay 0, which rests where this one does; terms of one kind are added up."""
+        if not any((*self.delays, *self.input_delays)):
+            return self
+        added: dict[str, list[tuple[Any, float]]] = {kind: [] for kind in KINDS}
+        for kind in KINDS:
+            first, *others = getattr(self, kind) or (None,)
+            if first is not None:
+                total = sum((t.dense() for t in others), first.dense()) if others else first.matrix
+                added[kind] = [(total, 0.0)]
+        return self.rebuilt(**added, phi=self.phi)
+
+    def rebuilt(self, state: Any, readout: Any, input: Any, phi: Any) -> AdditiveModel:
+        """A model of these terms, with the activation of this one."""
+        return AdditiveModel(state, readout, input, phi, self.activation)
+
+    def parameter(self, name: str) -> Callable[[float], AdditiveModel]:
+        """The function that takes a value to the model in which the number ``name`` has it.
+
+        Names, indices from 0 on: "tau", the delay of the readout, or the only delay there is; "tau[k]", the k-th of
+        ``delays``, in all terms that have it; "gain", a factor on every readout matrix; "A[i, j]", "B[i, j]",
+        "C[i, j]", an entry of the first matrix of states, readouts, inputs; "state[k][i, j]" and so on, of the k-th;
+        "phi[i]".
+
+        Raises:
+            ValueError: no such number in this model.
+
+        Example:
+            >>> AdditiveModel([(-1.0, 0.0)], [(2.0, 1.0)]).parameter("tau")(3.0).delays
+            (3.0,)
+        """
+        return parameters.changed(self, name)
+
+    def value_of(self, name: str) -> float:
+        """The number ``name`` as it is, named as for :meth:`parameter`; for "gain" 1."""
+        return parameters.value_of(self, name)

@@ -84,6 +84,12 @@ class Circulant:
         product = np.fft.rfftn(self.kernel, axes=axes) * np.fft.rfftn(grid, axes=axes)
         return np.fft.irfftn(product, s=lattice, axes=axes).reshape(s.shape)
 
+    def transposed(self) -> Circulant:
+        """The transposed matrix, whose kernel runs the other way round."""
+        lattice = np.array(self.kernel.shape)
+        back = np.moveaxis(-np.array(list(np.ndindex(*lattice))) % lattice, -1, 0)
+        return Circulant(self.kernel[tuple(back)].reshape(tuple(lattice.tolist())))
+
     def dense(self) -> Array:
         """The matrix (d, d); a torch kernel gives a torch matrix that carries its gradient."""
         lattice = tuple(self.kernel.shape)

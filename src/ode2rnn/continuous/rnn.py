@@ -70,3 +70,8 @@ class ContinuousRNN(AdditiveModel):
     def tau(self) -> float:
         """Delay of the readout."""
         return self.readout[0].delay
+
+    def rebuilt(self, state: Any, readout: Any, input: Any, phi: Any) -> ContinuousRNN:
+        """A model of these terms, one of each kind, with the activation of this one."""
+        (A, _), (B, tau) = state[0], readout[0]
+        return ContinuousRNN(A, B, input[0][0] if input else None, phi, tau, self.activation)

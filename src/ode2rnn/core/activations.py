@@ -26,8 +26,8 @@ class Activation:
         bound: sup |G(s)|; infinity (the default) for a function that does not saturate.
 
     Raises:
-        ValueError: a value or slope that does not take a NumPy array near 0 to finite numbers of the same
-            shape, or a bound that is not positive.
+        ValueError: a value or slope that does not take a NumPy array near 0, or one of small positive numbers, to
+            finite numbers of the same shape; a bound that is not positive.
 
     Example:
         >>> G = Activation("mackey_glass", lambda s: s / (1 + s**10),
@@ -66,6 +66,22 @@ PROBE.flags.writeable = False  # a function that writes into its argument is fou
 
 
 def _check_elementwise(name: str, function: Callable[[Array], Array], probe: Array) -> None:
+    """Try the function around 0; one that is not defined there may be one of positive states alone."""
+    try:
+        _check_at(name, function, probe)
+    except ValueError as error:
+        positive = abs(probe.detach() if is_torch(probe) else probe) + 0.05
+        if is_torch(positive):
+            positive.requires_grad_()
+        else:
+            positive.flags.writeable = False
+        try:
+            _check_at(name, function, positive)
+        except ValueError:
+            raise ValueError(f"{error} (at states from -0.3 to 0.4; at 0.05 to 0.45 neither)") from error.__cause__
+
+
+def _check_at(name: str, function: Callable[[Array], Array], probe: Array) -> None:
     kind = type(probe).__name__
     try:
         with np.errstate(all="ignore"):

@@ -16,7 +16,8 @@ from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.derivation.lstm import lstm
 from ode2rnn.discrete.schemes import retime, undiscretize
 from ode2rnn.gated.cell import G_c, G_d, peephole
-from ode2rnn.gated.continuous import RULES, ContinuousLSTM
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.rates import RULES
 from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.solvers.integrate import integrate
 

@@ -18,8 +18,9 @@ from typing import Any, overload
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
+from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import (
     MOST_STEPS,
     Array,

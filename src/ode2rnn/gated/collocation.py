@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
-from ode2rnn.gated.continuous import G_c, Rates, exp, sampled_gates, where
+from ode2rnn.gated.cell import G_c
+from ode2rnn.gated.rates import Rates, exp, sampled_gates, where
 from ode2rnn.solvers.collocation import radau_nodes
-from ode2rnn.solvers.problem import check_step, smallest_step
+from ode2rnn.solvers.solution import check_step, smallest_step
 from ode2rnn.solvers.spectral import next_target, panel_length, tail_error
 
 # a layer this many of the smallest steps wide cannot be resolved: the unit jumps to where its rates hold it

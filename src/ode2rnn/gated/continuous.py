@@ -13,91 +13,26 @@ A forget gate near 0 is a rate beyond all numbers, so rates are kept by their lo
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
+from ode2rnn.core import states
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, as_like, brief, brief_cell, check_choice, check_nonnegative, is_torch
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.newton import solve_readout
+from ode2rnn.core.parameters import entry, feeds_back
 from ode2rnn.gated.cell import G_c, G_d, peephole
+from ode2rnn.gated.rates import RULES, Known, Rates, exp, gated, gated_jvp, rates_jvp, rates_of
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM
-
-softplus = ACTIVATIONS["softplus"].value
-LARGE = 36.0  # beyond it softplus(-a) is e^-a, and 1 - e^-a is 1, to rounding
-
-
-class Known(NamedTuple):
-    """The part of each activation that the input and the bias give, (..., d)."""
-
-    cu: Array
-    cs: Array
-    du: Array
-    cr: Array
-
-
-class Rates(NamedTuple):
-    """K1 at one time or at many: log kappa_s, log kappa_u and the drive u, each (..., d)."""
-
-    log_s: Array
-    log_u: Array
-    u: Array
-
-
-def log_sigmoid(a: Array) -> Array:
-    """The logarithm of the logistic sigmoid, for activations of any size."""
-    return -softplus(-a)
-
-
-def log_softplus(a: Array) -> Array:
-    """The logarithm of softplus, for activations of any size."""
-    small = a < -LARGE
-    safe = softplus(where(small, 0.0 * a, a))
-    return where(small, a, safe.log() if is_torch(a) else np.log(safe))
-
-
-def where(mask: Array, a: Array, b: Array) -> Array:
-    """a where the mask holds, else b."""
-    return a.where(mask, b) if is_torch(a) else np.where(mask, a, b)
-
-
-class Rule(NamedTuple):
-    """A sampling rule for ds/dt = -kappa_s s + kappa_u u (K2).
-
-    Attributes:
-        log_rate: alpha_cs -> log(dT kappa_s), from the forget gate of the rule.
-        log_gain: log(dT kappa_s) -> log(g_cu / (dT kappa_u)), what a step makes of the drive.
-        log_keep: log(dT kappa_s) -> log g_cs.
-    """
-
-    log_rate: Callable[[Array], Array]
-    log_gain: Callable[[Array], Array]
-    log_keep: Callable[[Array], Array]
-
-
-def exponential_gain(z: Array) -> Array:
-    """log((1 - e^-w) / w) for w = e^z."""
-    w = exp(where(z > LARGE, 0.0 * z + LARGE, where(z < -LARGE, 0.0 * z - LARGE, z)))
-    inside = (-(-w).expm1()).log() if is_torch(z) else np.log(-np.expm1(-w))
-    return where(z < -LARGE, 0.0 * z, inside - z)
-
-
-def exp(a: Array) -> Array:
-    """e^a."""
-    return a.exp() if is_torch(a) else np.exp(a)
-
-
-RULES = {
-    "backward_euler": Rule(lambda a: -a, lambda z: -softplus(z), lambda z: -softplus(z)),
-    "exponential": Rule(lambda a: log_softplus(-a), exponential_gain, lambda z: -exp(z)),
-}
 
 
 @dataclass(frozen=True, eq=False)
-class ContinuousLSTM:
+class ContinuousLSTM(Flow):
     """ds/dt = -kappa_s * s(t) + kappa_u * u,   v(t) = g_cr * G_d(s(t))   (K1).
 
     A leaky integrator for every unit, whose rates, drive and readout gate are set by the activations of an LSTM:
@@ -134,28 +69,15 @@ class ContinuousLSTM:
         if not isinstance(self.cell, VanillaLSTM):
             raise ValueError(f"cell: expected a VanillaLSTM, got {brief_cell(self.cell)}")
         tau = self.cell.dt if self.tau is None else check_nonnegative("tau", self.tau)
-        object.__setattr__(self, "tau", tau)
         check_choice("rule", self.rule, RULES)
-
-    @property
-    def delays(self) -> tuple[float, ...]:
-        """The positive delays: tau, or none."""
-        return (self.delay,) if self.delay else ()
+        d, m = self.cell.width, self.cell.input_width
+        own = {"tau": tau, "delays": (tau,) if tau else (), "width": d, "input_width": m, "feedback_width": d}
+        self.__dict__.update(own, parameters={})
 
     @property
     def delay(self) -> float:
         """tau as a number."""
         return float(self.cell.dt if self.tau is None else self.tau)
-
-    @property
-    def width(self) -> int:
-        """Number of states d."""
-        return self.cell.width
-
-    @property
-    def input_width(self) -> int:
-        """Number of inputs m."""
-        return self.cell.input_width
 
     def like(self, array: Array) -> ContinuousLSTM:
         """The same model with weights of the kind of ``array``."""
@@ -165,6 +87,119 @@ class ContinuousLSTM:
         moved: dict[str, Any] = {name: None if W is None else as_like(W, array) for name, W in letters.items()}
         return replace(self, cell=replace(self.cell, **moved))
 
+    # -- the rate, v, and their tangents
+
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
+        """ds/dt = -kappa_s s + kappa_u u at s (..., d), past[0] = (s, v)(t - tau) side by side, (..., 2 d)."""
+        known = self.known(x)
+        rates = self.rates(known, *self._late(known, s, past))
+        return exp(rates.log_u) * rates.u - exp(rates.log_s) * s
+
+    def rate_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """The tangent of the rate."""
+        known = self.known(x)
+        late = self._late(known, s, past)
+        rates = self.rates(known, *late)
+        leak = exp(rates.log_s)
+        if self.delays and not d_past:
+            return -leak * ds
+        d_rates = rates_jvp(self.cell, self.rule, known, *late, *self._d_late(known, s, late[1], ds, d_past))
+        return exp(rates.log_u) * (d_rates.log_u * rates.u + d_rates.u) - leak * (d_rates.log_s * s + ds)
+
+    def feedback(self, t: float, s: Array, past: Sequence[Array], x: Array | None) -> Array:
+        """v(t) = g_cr * G_d(s(t)), (..., d)."""
+        known = self.known(x)
+        late = self._late(known, s, past)
+        return gated(self.cell, known, s, late[1]) if self.delays else late[1]
+
+    def feedback_jvp(
+        self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
+    ) -> Array:
+        """The tangent of v(t)."""
+        known = self.known(x)
+        v = self._late(known, s, past)[1]
+        if not self.delays:
+            return self._present_jvp(known, s, v, ds)
+        dv = d_past[0][..., self.width :] if d_past else 0.0 * v
+        return gated_jvp(self.cell, known, s, v, ds, dv)
+
+    def _late(self, known: Known, s: Array, past: Sequence[Array]) -> tuple[Array, Array]:
+        """s and v that the gates see: a delay before, or now."""
+        if len(past) != len(self.delays):
+            raise ValueError(f"past: expected (s, v)(t - tau) for the delays {self.delays}, got {len(past)} arrays")
+        if not past:
+            return s, self.present_readout(known, s)
+        return past[0][..., : self.width], past[0][..., self.width :]
+
+    def _d_late(self, known: Known, s: Array, v: Array, ds: Array, d_past: Sequence[Array]) -> tuple[Array, Array]:
+        """The deviations of what the gates see."""
+        if not self.delays:
+            return ds, self._present_jvp(known, s, v, ds)
+        return d_past[0][..., : self.width], d_past[0][..., self.width :]
+
+    def _present_jvp(self, known: Known, s: Array, v: Array, ds: Array) -> Array:
+        """dv of v = g_cr(x, s, v) * G_d(s): the solution of dv = R_s ds + R_v dv."""
+        g = G_c(known.cr + peephole(self.cell.W_scr, s) + v @ self.cell.W_vcr.T)
+        right = gated_jvp(self.cell, known, s, v, ds, 0.0 * v)
+        matrix = as_like(np.eye(self.width), v) - (g * (1 - g) * G_d(s))[..., None] * self.cell.W_vcr
+        solve: Any = sys.modules["torch"].linalg.solve if is_torch(right) else np.linalg.solve
+        return solve(matrix, right[..., None])[..., 0]
+
+    # -- what an analysis wants to know
+
+    def readout(self, s: Array) -> Array:
+        """r = G_d(s), v without its gate; v itself sees the input and the past, see :meth:`feedback`."""
+        return G_d(s)
+
+    @property
+    def depends_on_time(self) -> bool:
+        """False: time enters by the input alone."""
+        return False
+
+    def tensors(self) -> tuple[Array, ...]:
+        """The weights, where they are tensors."""
+        return tuple(W for W in (getattr(self.cell, name) for name in LETTERS) if is_torch(W))
+
+    def settled(self) -> ContinuousLSTM:
+        """The model with tau = 0, which rests where this one does."""
+        return replace(self, tau=0.0) if self.delays else self
+
+    def parameter(self, name: str) -> Callable[[float], ContinuousLSTM]:
+        """The function that takes a value to the model in which the number ``name`` has it.
+
+        "tau"; "gain", a factor on all W_v?; or an entry of the cell, as "W_vcu[0, 1]".
+
+        Raises:
+            ValueError: no such number.
+        """
+        if name == "tau":
+            return lambda p: replace(self, tau=p)
+        cell = states.plain(self.cell)
+        held = states.weights_of(cell)
+        back = [key for key in held if feeds_back(key)]
+        if name == "gain":
+            return lambda p: replace(self, cell=states.with_weights(cell, {key: p * held[key] for key in back}))
+        key, place = entry(name, held)
+
+        def changed(p: float) -> ContinuousLSTM:
+            array = held[key].copy()
+            array[place] = p
+            return replace(self, cell=states.with_weights(cell, {key: array}))
+
+        return changed
+
+    def value_of(self, name: str) -> float:
+        """The number ``name`` as it is, named as for :meth:`parameter`; for "gain" 1."""
+        if name in ("tau", "gain"):
+            return self.delay if name == "tau" else 1.0
+        held = states.weights_of(states.plain(self.cell))
+        key, place = entry(name, held)
+        return float(held[key][place])
+
+    # -- the equation by its parts
+
     def known(self, x: Array | None) -> Known:
         """W_x x + b of each activation for inputs x (..., m), or None for zero input."""
         c = self.cell
@@ -173,17 +208,7 @@ class ContinuousLSTM:
 
     def rates(self, known: Known, s: Array, v: Array) -> Rates:
         """K2 from the input and s(t - tau), v(t - tau), each (..., d)."""
-        c, rule = self.cell, RULES[self.rule]
-        alpha_cu = known.cu + peephole(c.W_scu, s) + v @ c.W_vcu.T
-        alpha_cs = known.cs + peephole(c.W_scs, s) + v @ c.W_vcs.T
-        z = rule.log_rate(alpha_cs)
-        shift = math.log(c.dt)
-        return Rates(z - shift, log_sigmoid(alpha_cu) - rule.log_gain(z) - shift, G_d(known.du + v @ c.W_vdu.T))
-
-    def readout(self, known: Known, s: Array, v: Array) -> Array:
-        """v(t) from s(t) and v(t - tau), each (..., d)."""
-        c = self.cell
-        return G_c(known.cr + peephole(c.W_scr, s) + v @ c.W_vcr.T) * G_d(s)
+        return rates_of(self.cell, self.rule, known, s, v)
 
     def present_readout(self, known: Known, s: Array) -> Array:
         """v(t) of tau = 0, where it depends on itself: the solution that Newton's method finds from v = 0.
@@ -195,13 +220,6 @@ class ContinuousLSTM:
         others = known.cr + peephole(c.W_scr, s)
         alpha = solve_readout(others, c.W_vcr * r[..., None, :], ACTIVATIONS["sigmoid"], others)
         return G_c(alpha) * r
-
-
-def sampled_gates(rates: Rates, dt: float, scheme: str) -> tuple[Array, Array]:
-    """g_cs and g_cu of a step dt by a rule of RULES (K2, K3)."""
-    rule, shift = RULES[scheme], math.log(dt)
-    z = rates.log_s + shift
-    return exp(rule.log_keep(z)), exp(rates.log_u + shift + rule.log_gain(z))
 
 
 def check_model(value: Any) -> ContinuousLSTM:

@@ -19,7 +19,7 @@ from ode2rnn.gated.problem import build
 from ode2rnn.gated.segment import LSTMProblem, LSTMSolution, LSTMTrajectory, Sides
 from ode2rnn.solvers.integrate import solve_other
 from ode2rnn.solvers.methods import METHODS
-from ode2rnn.solvers.problem import Solution, StepError
+from ode2rnn.solvers.solution import Solution, StepError
 
 __all__ = ["KNOWN_METHODS", "LSTMTrajectory"]  # to import this file is to teach `integrate` the ContinuousLSTM
 

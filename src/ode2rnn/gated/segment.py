@@ -13,8 +13,10 @@ from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsu
 from ode2rnn.core.dense import Piecewise, interpolation_matrix
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.gated.continuous import ContinuousLSTM, Known, Rates, exp
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.rates import Known, Rates, exp, gated
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution
 
 Function = Callable[[np.ndarray], Array]
 # the fastest rate, over that of the whole range, that methods which step s meet: a lag below their tolerances
@@ -237,7 +239,7 @@ class LSTMSegment:
         """v for the states s (T, ..., d)."""
         if seen.v is None:
             return self._model.present_readout(seen.known, s)
-        return self._model.readout(seen.known, s, seen.v)
+        return gated(self._model.cell, seen.known, s, seen.v)
 
     def _spread(self, values: Array) -> Array:
         values = as_like(values, self._like)

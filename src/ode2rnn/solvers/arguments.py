@@ -19,6 +19,7 @@ from ode2rnn.core.arrays import (
     check_positive,
     is_torch,
 )
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.signal import NO_KNOTS
 from ode2rnn.core.signals import Constant, Signal, as_signal, probed_signal
 from ode2rnn.core.trajectory import Trajectory
@@ -28,6 +29,7 @@ from ode2rnn.solvers.problem import Problem
 SMALLEST_RTOL = 1e-14
 # the shortest time that a method can follow, as a share of the largest time: ten thousand roundings
 RESOLVED = 1e4 * np.finfo(float).eps
+NUMPY = np.zeros(0)
 
 
 def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, atol: Any, dt: Any) -> Problem:
@@ -36,8 +38,7 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     Raises:
         ValueError: naming the argument, what was expected and what came.
     """
-    if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+    check_flow("model", model)
     span, samples = check_times(t)
     rtol = check_number("rtol", rtol)
     if not SMALLEST_RTOL <= rtol < 1:
@@ -50,11 +51,30 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     before = past.value if isinstance(past, Constant) else past.left(span[0])
     start = before if s0 is None else _state("s0", s0, model.width)
     model, start = _one_kind(model, probe, before, start, span[0])
+    if is_torch(start):
+        _check_tensors(model, None if probe is None else probe[0], before, start, span[0])
     points = NO_KNOTS
     if model.delays or (signal is not None and len(signal.knots)):
         seeds = _seeds(model, signal, past, span, jumps=s0 is not None)
         points = breaking_points(seeds, model.delays, span, _deepest(rtol))
     return Problem(model, signal, past, start, span, points, rtol, atol, dt, samples)
+
+
+def check_flow(name: str, model: Any) -> Flow:
+    """``model`` if it is a Flow.
+
+    Raises:
+        ValueError: it is none; of a function it says how to make one.
+    """
+    if isinstance(model, Flow):
+        return model
+    got = type(model).__name__
+    if callable(model) and not isinstance(model, type):
+        raise ValueError(
+            f"{name}: expected an AdditiveModel or ContinuousRNN, or another Flow, got a function; say Flow(f, width)"
+            " or Map(f, width)"
+        )
+    raise ValueError(f"{name}: expected an AdditiveModel or ContinuousRNN, or another Flow, got {got}")
 
 
 def check_times(t: Any) -> tuple[tuple[float, float], np.ndarray | None]:
@@ -87,11 +107,11 @@ def check_scales(span: tuple[float, float], delays: tuple[float, ...], dt: float
         raise ValueError(f"dt: expected at most {MOST_STEPS:g} steps from t0 to t1, got {length / dt:.3g} (dt {dt:g})")
 
 
-def _input(model: AdditiveModel, x: Any, span: tuple[float, float]) -> tuple[Signal | None, Array | None]:
+def _input(model: Flow, x: Any, span: tuple[float, float]) -> tuple[Signal | None, Array | None]:
     """The input, and its values at both ends of the range, (2, ..., m)."""
     if x is None:
         return None, None
-    if not model.input:
+    if not model.input_width:
         raise ValueError("x: the model has no input term (C is None), expected None")
     delays = (0.0, *model.input_delays)  # 0: the trajectory keeps x(t) itself, too
     return probed_signal("x", x, model.input_width, (span[0] - max(delays), span[1] - min(delays)))
@@ -112,7 +132,7 @@ class _Past(Signal):
         return self._values
 
 
-def _history(model: AdditiveModel, history: Any, span: tuple[float, float]) -> Signal:
+def _history(model: Flow, history: Any, span: tuple[float, float]) -> Signal:
     earliest = span[0] - max(model.delays, default=0.0)
     if isinstance(history, Trajectory):
         if history.dense is None:
@@ -140,16 +160,14 @@ def _state(name: str, value: Any, width: int) -> Array:
     return state
 
 
-def _one_kind(
-    model: AdditiveModel, x: Array | None, before: Array, start: Array, t0: float
-) -> tuple[AdditiveModel, Array]:
+def _one_kind(model: Flow, x: Array | None, before: Array, start: Array, t0: float) -> tuple[Flow, Array]:
     """The model and s(t0), all NumPy or all torch, s(t0) with the batch shape that history and input share."""
     known = {"s0": start}
     if model.delays:
         known["history"] = before
     if x is not None:
         known["x"] = x[0]
-    like, single = model.phi, True
+    like, single = next(iter(model.tensors()), NUMPY), True
     for value in known.values():
         if is_torch(value) and not is_torch(like):
             like = value
@@ -167,15 +185,32 @@ def _one_kind(
     return model.like(like), broadcast_to(as_like(start, like), (*batch, model.width))
 
 
+def _check_tensors(model: Flow, x: Array | None, before: Array, start: Array, t0: float) -> None:
+    """Refuse a rate that does not take tensors to tensors."""
+    if isinstance(model, AdditiveModel):
+        return
+    seen = [as_like(value, start).detach().requires_grad_() for value in (start, *((before,) * len(model.delays)))]
+    try:
+        rate = model.rate(t0, seen[0], seen[1:], None if x is None or not model.input_width else as_like(x, start))
+    except ValueError:
+        raise
+    except Exception as error:  # whatever a function of NumPy arrays raises at a tensor
+        raise ValueError(
+            f"model: expected a rate that takes tensors, as s0 or history is one; it raised {error!r:.200}"
+        ) from error
+    if not is_torch(rate):
+        raise ValueError(f"model: expected a rate that takes tensors to tensors, got {type(rate).__name__}")
+
+
 def _seeds(
-    model: AdditiveModel, x: Signal | None, past: Signal, span: tuple[float, float], jumps: bool
+    model: Flow, x: Signal | None, past: Signal, span: tuple[float, float], jumps: bool
 ) -> list[tuple[float, int]]:
     """Times at which a derivative of the solution jumps for a reason of its own."""
     seeds = [(span[0], 0 if jumps else 1)]
     reach = max(model.delays, default=0.0)
     seeds += [(float(k), past.order) for k in past.knots if span[0] - reach <= k < span[0]]
     if x is not None:
-        arrivals = [float(k) + delay for delay in model.input_delays for k in x.knots]
+        arrivals = [float(k) + delay for delay in model.input_delays or (0.0,) for k in x.knots]
         seeds += [(time, x.order + 1) for time in arrivals if span[0] <= time < span[1]]
     return seeds
 

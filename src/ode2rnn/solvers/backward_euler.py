@@ -10,11 +10,14 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, stack, to_numpy
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError, step_ends
+from ode2rnn.solvers.newton_panels import solve_panel
+from ode2rnn.solvers.problem import AdditiveSegment, Problem, step_ends
+from ode2rnn.solvers.solution import Solution, StepError
 
 THETA = np.array([0.0, 1.0])
 # beyond this the inverse of I - h A holds no correct digit
 WORST_CONDITION = 1e14
+ROUNDED = 1e-11  # a thousandth of it is what Newton's method leaves
 
 
 def solve(problem: Problem, solution: Solution) -> None:
@@ -23,6 +26,9 @@ def solve(problem: Problem, solution: Solution) -> None:
     Raises:
         ValueError: a singular I - dt A, before the first step.
     """
+    if not problem.is_additive:
+        _solve_flow(problem, solution)
+        return
     s = problem.s0
     assert problem.dt is not None
     try:
@@ -30,7 +36,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     except StepError as error:
         raise ValueError(f"dt: {error}") from None
     for a, b in problem.segments():
-        segment = Segment(problem, solution, a, b)
+        segment = AdditiveSegment(problem, solution, a, b)
         ends = step_ends(a, b, problem.dt)
         h = problem.dt if abs(len(ends) * problem.dt - (b - a)) <= 1e-9 * problem.dt else (b - a) / len(ends)
         W = _resolvent(problem, h)
@@ -38,16 +44,35 @@ def solve(problem: Problem, solution: Solution) -> None:
             new = (s + h * segment.forcing(np.array([end]))[0]) @ W.T
             if segment.feedback is not None:
                 try:
-                    new = solve_readout(new, h * (W @ segment.feedback.dense()), problem.model.activation, guess=s)
+                    new = solve_readout(new, h * (W @ segment.feedback.dense()), problem.additive.activation, guess=s)
                 except SimulationError as error:
                     raise StepError(f"at t = {end:.6g}: {error}") from None
             solution.append(end, stack([s, new]))
             s = new
 
 
+def _solve_flow(problem: Problem, solution: Solution) -> None:
+    """(s[n] - s[n-1]) / dt = f(t[n], s[n], ...) by Newton's method."""
+    s, dt = problem.s0, problem.dt
+    assert dt is not None
+    for a, b in problem.segments():
+        segment = problem.segment(solution, a, b)
+        start = a
+        for end in step_ends(a, b, dt).tolist():
+            known = segment.forcing(np.array([end]))
+            found = solve_panel(segment, known, s, np.array([[end - start]]), (ROUNDED, ROUNDED))
+            if found is None:
+                raise StepError(
+                    f"at t = {end:.6g}: Newton's method found no solution of the implicit equation; the solution"
+                    " diverges there, or try a smaller dt"
+                )
+            solution.append(end, stack([s, found.values[0]]))
+            s, start = found.values[0], end
+
+
 def _resolvent(problem: Problem, h: float) -> Array:
     """(I - h A)^-1."""
-    term = problem.model.undelayed("state")
+    term = problem.additive.undelayed("state")
     eye = as_like(np.eye(problem.model.width), problem.s0)
     if term is None:
         return eye

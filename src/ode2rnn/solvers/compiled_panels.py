@@ -17,7 +17,8 @@ from ode2rnn.core.signals import Constant
 from ode2rnn.kernels import compiled
 from ode2rnn.solvers.modes import longest_segment
 from ode2rnn.solvers.panel_tables import Tables, tables_of
-from ode2rnn.solvers.problem import Problem, Solution, check_step
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution, check_step
 
 # The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
 FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22
@@ -64,7 +65,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
     """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
     if not compiled() or is_torch(problem.s0):
         return False
-    tables = tables_of(problem.model, len(solution.theta) - 1)
+    tables = tables_of(problem.additive, len(solution.theta) - 1)
     if tables is None:
         return False
     from ode2rnn.kernels import panel_plan
@@ -157,7 +158,7 @@ def _longer(array: np.ndarray, room: int, count: int) -> np.ndarray:
 def _inputs(problem: Problem, middle: np.ndarray, nodes: np.ndarray, batch: int) -> np.ndarray:
     """The delayed inputs side by side at the nodes, (panels, 1 or batch, m, K)."""
     p, k = nodes.shape
-    x, model = problem.x, problem.model
+    x, model = problem.x, problem.additive
     if x is None:
         return np.zeros((p, 1, len(model.input) * model.input_width, k))
     parts = [to_numpy(x.on_pieces(middle - term.delay, nodes - term.delay)) for term in model.input]
@@ -171,7 +172,7 @@ def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.nda
         return np.empty((0, batch, tables.rows * nodes.shape[1]))
     known = [int(np.searchsorted(middle - delay, problem.span[0])) for delay in tables.delays]
     total = np.zeros((max(known, default=0), batch, tables.rows * nodes.shape[1]))
-    model, shape = problem.model, (batch, tables.rows, nodes.shape[1])
+    model, shape = problem.additive, (batch, tables.rows, nodes.shape[1])
     for n, (delay, warped, _), matrix in zip(known, tables.terms_of, tables.matrices, strict=True):
         if n:
             if isinstance(problem.history, Constant):

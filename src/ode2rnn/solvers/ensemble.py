@@ -20,8 +20,9 @@ from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.kernels import over_cores, shares
 from ode2rnn.kernels.inputs import InputData
 from ode2rnn.solvers.network import as_network
-from ode2rnn.solvers.problem import Problem, Solution, step_ends
+from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
+from ode2rnn.solvers.solution import Solution
 from ode2rnn.solvers.weights import Weights, weights
 
 LEAST_LANES = 24  # trajectories; fewer do not fill a block
@@ -35,6 +36,8 @@ SHARE = 64  # trajectories that are worth a core of their own
 def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, Solution], None]) -> bool:
     """Solve by "rk4" in blocks of trajectories; False where that does not fit, or where the numbers overflow."""
     model, samples, dt = problem.model, problem.samples, problem.dt
+    if not problem.is_additive:
+        return False
     few = EACH_STATES * math.prod(problem.s0.shape[:-1]) < model.width
     if samples is None or dt is None or model.delays or few or is_torch(problem.s0) or not kernels.compiled():
         return False
@@ -84,7 +87,7 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray,
     assert network is not None
     first = np.ascontiguousarray(problem.s0.reshape((-1, d)))
     with np.errstate(all="ignore"):
-        slope = own.slope(first, problem.model.activation.value(first), network.data.start()) + np.repeat(
+        slope = own.slope(first, problem.model.readout(first), network.data.start()) + np.repeat(
             own.phi.reshape((-1, d)), own.each, axis=0
         )
     lanes = _Lanes(problem, own, network.data, tableau, (first, slope, _first_steps(problem, own, first, slope)))
@@ -148,7 +151,7 @@ class _Lanes:
 
 def _first_steps(problem: Problem, own: Weights, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The first step of each trajectory (Hairer, Norsett and Wanner, II.4), the input taken as constant."""
-    G = problem.model.activation.value
+    G = problem.model.readout
     scale = problem.atol + problem.rtol * np.abs(s)
     with np.errstate(all="ignore"):
         d0, d1 = (np.sqrt(np.mean((v / scale) ** 2, axis=1)) for v in (s, slope))
@@ -207,7 +210,7 @@ def _inputs(
 
     Between models the matrices differ: there C is that of all inputs, (Q, d, M), and nothing is shared.
     """
-    model, members, x = problem.model, bool(problem.members), problem.x
+    model, members, x = problem.additive, bool(problem.members), problem.x
     known = np.broadcast_to(0.0 if members else model.phi, (times.size, model.width))
     given = []
     for term in model.input if x is not None else ():

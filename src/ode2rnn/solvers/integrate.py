@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import (
     Array,
     all_finite,
     as_like,
+    brief,
     broadcast_to,
     check_choice,
     check_divides,
@@ -22,13 +22,15 @@ from ode2rnn.core.arrays import (
     times_like,
 )
 from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.inputs import is_data
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side
 from ode2rnn.solvers.parameter_sets import integrate_each
-from ode2rnn.solvers.problem import Problem, Solution, StepError
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
 
 TANH, SIGMOID = as_activation("tanh"), as_activation("sigmoid")
@@ -36,7 +38,7 @@ CHOICES = {"auto", *METHODS}
 
 
 def integrate(
-    model: AdditiveModel | Sequence[AdditiveModel] | Any,
+    model: Flow | Sequence[Flow] | Any,
     x: Any = None,
     *,
     t: Any,
@@ -49,31 +51,31 @@ def integrate(
     adjoint: bool = False,
     progress: bool = False,
 ) -> Trajectory:
-    """Solve the delay differential equation C7 (C9) from t0 to t1.
+    """Solve a differential equation, with or without delays, from t0 to t1: C7 (C9), or any other Flow (C2).
 
     No step crosses a breaking point (sums of the delays, knots of the input and of the history), so a short
     pulse declared by its knots is never missed, whatever the method.
 
     Args:
-        model: an AdditiveModel or ContinuousRNN; or a list of P such models of one width, for solutions (T, P, ..., d)
-            at samples t, where history and s0 may have a first axis of length P too. Ordinary equations of up to 32
-            states (any number for "rk4") that differ in their matrices and biases alone are solved together, by "auto",
-            "tsit5" and "rk4"; all others, with delays too, one by one. Or a ContinuousLSTM (K1), by "spectral" where
-            tau > 0, "tsit5" and scipy's methods; its trajectory has v as r, and v between the nodes as
-            ``traj.readout(t)``.
+        model: an AdditiveModel or ContinuousRNN, or any other Flow, as a right-hand side of your own by Flow(f, width);
+            or a list of P models of one width, for solutions (T, P, ..., d) at samples t, where history and s0 may have
+            a first axis of length P too. Ordinary network equations of up to 32 states (any number for "rk4") that
+            differ in their matrices and biases alone are solved together, by "auto", "tsit5" and "rk4"; all others,
+            with delays too, one by one. Or a ContinuousLSTM (K1), by "spectral" where tau > 0, "tsit5" and scipy's
+            methods; its trajectory has v as r, and v between the nodes as ``traj.readout(t)``.
         x: input, one of ode2rnn.signals or a function t -> (m,); None for zero input. A sampled series must
             cover the range, the longest input delay before it, and after it as far as a negative one looks ahead. A
             function of your own is called at every step, outside the compiled methods: without delays some hundred
             times slower than the same signal at d = 10, ten times at d = 100. For a delay equation it is called at
             known times, many at once, and the method stays compiled.
-        t: (t0, t1), which keeps the solver's own nodes, or an increasing array of samples to keep.
+        t: (t0, t1), which keeps nodes of the solver's own choice, or an increasing array of samples to keep.
         history: s before t0: an array (..., d) for a constant, a function t -> (..., d), or a Trajectory.
             Only its value at t0 matters to a model without delays. Of a ContinuousLSTM, a pair of these for s and v;
             where v is not given it is 0 before t0, as v[-1] is.
         s0: s(t0) of shape (..., d), where it differs from the history.
-        method: "auto"; "spectral" (no undelayed readout), "taylor" (NumPy, no delay, tanh, sigmoid or identity, an
-            input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau", "BDF",
-            "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
+        method: "auto"; "spectral", collocation at 16 Radau points; "taylor" (a network in NumPy, no delay, tanh,
+            sigmoid or identity, an input that is a sum of ode2rnn.signals), "tsit5"; scipy's "RK45", "DOP853", "Radau",
+            "BDF", "LSODA"; torchdiffeq's "dopri5", "dopri8", "bosh3", "fehlberg2", "adaptive_heun"; with a fixed step
             dt "backward_euler" and torchdiffeq's "euler", "midpoint", "heun2", "heun3", "rk4",
             "explicit_adams", "implicit_adams". Every method but "taylor" takes delays, by the method of steps.
         rtol, atol: relative and absolute tolerance per step of adaptive methods.
@@ -104,11 +106,13 @@ def integrate(
     if isinstance(model, (list, tuple)):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
-    if not isinstance(model, AdditiveModel):
+    if not isinstance(model, Flow) or model.feedback_width:
         given = {"t": t, "history": history, "s0": s0, "method": method, "rtol": rtol, "atol": atol, "dt": dt}
         other = solve_other(model, x, **given, adjoint=adjoint, progress=progress)
         if other is not None:
             return other
+        if isinstance(model, Flow):
+            raise ValueError(f"model: expected a flow that feeds back s alone, or a ContinuousLSTM, got {brief(model)}")
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
     solution = Solution(problem.span[0], chosen.theta(problem.rtol))
@@ -125,7 +129,7 @@ def integrate(
                 raise StepError("the readout G(s) leaves the finite numbers")
             return trajectory
         except StepError as failure:
-            solution.cut(problem.model.activation)
+            solution.cut(problem.model.readout)
             partial = _trajectory(problem, solution, chosen).failed(str(failure))
             raise SimulationError(str(failure), partial) from None
         finally:
@@ -135,7 +139,7 @@ def integrate(
 
 @singledispatch
 def solve_other(model: Any, x: Any, **given: Any) -> Trajectory | None:
-    """What `integrate` does with a model that is no AdditiveModel, by its type; later packages register theirs."""
+    """What `integrate` does with a flow that feeds more than s back, by its type; later packages register theirs."""
     return None
 
 
@@ -155,10 +159,6 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
     else:
         chosen = METHODS[name]
     model, dt = problem.model, problem.dt
-    if chosen.name == "spectral" and model.undelayed("readout") is not None:
-        raise ValueError(
-            "method: 'spectral' needs every readout to be delayed, but the model has one with delay 0; use 'tsit5'"
-        )
     if chosen.name == "taylor" and taylor.fits(problem) is None:
         raise ValueError(
             "method: 'taylor' needs NumPy arrays, a model without delays, the activation tanh, sigmoid or identity,"
@@ -186,7 +186,7 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
 
 
 def _check_adjoint_input(problem: Problem) -> None:
-    hidden = {"the activation": problem.model.activation.value(problem.s0.detach())}
+    hidden = _hidden(problem)
     if problem.x is not None and not problem.x.parameters():
         hidden["the input"] = problem.x(problem.span[0])
     for name, probe in hidden.items():
@@ -197,9 +197,21 @@ def _check_adjoint_input(problem: Problem) -> None:
             )
 
 
+def _hidden(problem: Problem) -> dict[str, Array]:
+    """Values that must not need a gradient, since the model does not say of which tensors they are made."""
+    model, s = problem.model, problem.s0.detach()
+    if problem.is_additive:
+        return {"the activation": model.readout(s)}
+    if any(not p.is_leaf for p in model.tensors()):
+        raise ValueError("adjoint: expected parameters that are leaves of the graph, got one made of others")
+    return {} if model.tensors() else {"the rate": model.rate(problem.span[0], s)}
+
+
 def _saturates(problem: Problem) -> bool:
     """Whether nothing can go wrong with the readouts, which are then computed when they are asked for."""
-    return problem.model.activation in (TANH, SIGMOID) and not is_torch(problem.s0)
+    if is_torch(problem.s0):
+        return False
+    return problem.is_additive and problem.additive.activation in (TANH, SIGMOID)
 
 
 def _bar(span: tuple[float, float], solution: Solution) -> Any:
@@ -241,7 +253,7 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Any
     if problem.x is not None and not is_data(problem.x):  # nothing can go wrong later with an input that is data
         inputs = inputs()
     knots: Any = partial(_knots, problem)
-    warp = problem.model.activation.value
+    warp = problem.model.readout
     readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
 

@@ -13,6 +13,7 @@ from ode2rnn.kernels import compiled
 from ode2rnn.solvers import (
     backward_euler,
     ensemble,
+    newton_panels,
     node_dense,
     scipy_methods,
     spectral,
@@ -22,7 +23,8 @@ from ode2rnn.solvers import (
 )
 from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.network import as_network, norm
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4
@@ -71,10 +73,14 @@ def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
     return Method(name, "torchdiffeq", order, adaptive, run, lambda _: node_dense.THETA)
 
 
+def _spectral(problem: Problem, solution: Solution) -> None:
+    (spectral.solve_linear if spectral.is_linear(problem) else newton_panels.solve)(problem, solution)
+
+
 METHODS: dict[str, Method] = {
     m.name: m
     for m in (
-        _own("spectral", 12, True, spectral.solve, lambda _: radau_nodes(spectral.NODES).theta),
+        _own("spectral", 12, True, _spectral, lambda _: radau_nodes(spectral.NODES).theta),
         _own("taylor", 10, True, taylor.solve, lambda _: tsit5.THETA),
         _own("tsit5", 5, True, tsit5.solve, lambda _: tsit5.THETA),
         _own("backward_euler", 1, False, backward_euler.solve, lambda _: backward_euler.THETA),
@@ -102,11 +108,16 @@ METHODS: dict[str, Method] = {
 def choose(problem: Problem) -> Method:
     """The method for ``method="auto"``.
 
-    Delays without an undelayed readout: "spectral". An ordinary equation in NumPy with tanh, sigmoid or identity,
+    Delays without an undelayed readout: "spectral". An ordinary network in NumPy with tanh, sigmoid or identity,
     whose input is a sum of signals: "taylor", but for samples of many trajectories. Everything else: "tsit5". Both
     unless the fastest rate makes an explicit method take tens of thousands of steps; then scipy's "Radau" (NumPy only).
+
+    Any other flow: "spectral" with delays; without "LSODA" for one trajectory in NumPy, which finds out itself whether
+    it is stiff, "tsit5" for tensors and, as above, "tsit5" or "Radau" for many.
     """
-    model = problem.model
+    if not problem.is_additive:
+        return METHODS[_of_flow(problem)]
+    model = problem.additive
     if model.delays and model.undelayed("readout") is None:
         return METHODS["spectral"]
     if is_torch(problem.s0):
@@ -116,6 +127,24 @@ def choose(problem: Problem) -> Method:
     if ensemble.takes(problem) and problem.rtol >= MODERATE:
         return METHODS["tsit5"]
     return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
+
+
+def _of_flow(problem: Problem) -> str:
+    if is_torch(problem.s0):
+        return "spectral" if problem.model.delays and problem.model.width <= newton_panels.WIDEST else "tsit5"
+    if problem.model.delays:
+        return "spectral"
+    if problem.s0.ndim == 1:
+        return "LSODA"
+    start = problem.segment(Solution(problem.span[0], tsit5.THETA), *problem.span)
+    J = start.jacobian_at(problem.span[0], problem.s0)
+    stiff = np.isfinite(J).all() and _fastest(J) > STIFF / (problem.span[1] - problem.span[0])
+    return "Radau" if stiff else "tsit5"
+
+
+def _fastest(J: np.ndarray) -> float:
+    """The largest |eigenvalue| of matrices (..., d, d), or a bound where that is needed no better."""
+    return float(np.abs(np.linalg.eigvals(J)).max())
 
 
 def side_by_side(name: str, problem: Problem) -> tuple[Method, Solution] | None:
@@ -135,7 +164,7 @@ def side_by_side(name: str, problem: Problem) -> tuple[Method, Solution] | None:
 def any_stiff(problem: Problem) -> bool:
     """Whether one of the members may need an implicit method, by a bound on its fastest rate."""
     most = STIFF / (problem.span[1] - problem.span[0])
-    steepest = problem.model.activation.slope(problem.s0).max()
+    steepest = problem.additive.activation.slope(problem.s0).max()
     return any(
         norm(model.undelayed("state")) + norm(model.undelayed("readout")) * float(abs(steepest)) > most
         for model in problem.members
@@ -157,9 +186,9 @@ def is_stiff(problem: Problem) -> bool:
         most = max(most, FASTER * float(np.abs(network.data.omega).max(initial=0.0)))
         if network.bound <= most:
             return False
-    linear, feedback = problem.model.undelayed("state"), problem.model.undelayed("readout")
+    linear, feedback = problem.additive.undelayed("state"), problem.additive.undelayed("readout")
     start = problem.s0.reshape((-1, problem.model.width))[0]
-    slope = problem.model.activation.slope(start)
+    slope = problem.additive.activation.slope(start)
     if norm(linear) + norm(feedback) * float(np.abs(slope).max()) <= most:
         return False
     jacobian = np.zeros((len(start), len(start)))

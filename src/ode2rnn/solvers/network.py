@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels.codes import IDENTITY, TANH, activation_code
 from ode2rnn.kernels.inputs import InputData, input_data
@@ -67,9 +68,9 @@ def as_network(problem: Problem) -> Network | None:
 
 
 def _as_network(problem: Problem) -> Network | None:
-    model = problem.model
-    if model.delays or is_torch(problem.s0):
+    if not problem.is_additive or problem.model.delays or is_torch(problem.s0):
         return None
+    model = problem.additive
     kept = _kept(model)
     if kept is None:
         return None

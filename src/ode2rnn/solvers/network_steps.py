@@ -11,8 +11,9 @@ import numpy as np
 from ode2rnn.kernels.panels import padded
 from ode2rnn.solvers.network import Network
 from ode2rnn.solvers.polynomials import FAR, Polynomials, Steps
-from ode2rnn.solvers.problem import Problem, Solution
+from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.sampled_dense import SampledSteps
+from ode2rnn.solvers.solution import Solution
 
 FIRST_BUFFER = 512  # steps; what stays unused costs nothing
 MOST_GROWTH = 16  # of a buffer, at once

@@ -6,7 +6,8 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, einsum, to_numpy
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
-from ode2rnn.solvers.problem import Segment, precision
+from ode2rnn.solvers.problem import Segment
+from ode2rnn.solvers.solution import precision
 
 K = 8
 MOST_SWEEPS = 40

@@ -21,7 +21,7 @@ from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.kernels.inputs import is_data
-from ode2rnn.solvers.arguments import build_problem
+from ode2rnn.solvers.arguments import build_problem, check_flow
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.weights import alike
 
@@ -57,8 +57,7 @@ def integrate_each(
     """
     t = arguments["t"]
     for n, model in enumerate(models):
-        if not isinstance(model, AdditiveModel):
-            raise ValueError(f"model[{n}]: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+        check_flow(f"model[{n}]", model)
     if not models or len({model.width for model in models}) > 1:
         raise ValueError(f"model: expected a list of models of one width, got {brief(models)}")
     if isinstance(t, tuple):

@@ -9,8 +9,9 @@ from types import ModuleType
 import numpy as np
 
 from ode2rnn import kernels
-from ode2rnn.solvers.problem import HUGE, Problem, Solution, check_step
+from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.sampled_dense import SampledSteps
+from ode2rnn.solvers.solution import HUGE, Solution, check_step
 
 NODES = 4  # nodes a step hands out
 NONE = np.zeros(0)

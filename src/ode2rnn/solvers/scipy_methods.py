@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.solvers.problem import Problem, Segment, Solution, StepError
+from ode2rnn.solvers import lsoda
+from ode2rnn.solvers.problem import Problem, Segment
+from ode2rnn.solvers.solution import Solution, StepError
 
 # enough nodes for the interpolant of highest degree (LSODA's, 12)
 THETA = 0.5 - 0.5 * np.cos(np.pi * np.arange(13) / 12)
@@ -16,6 +18,9 @@ IMPLICIT = ("Radau", "BDF")
 
 def solve(problem: Problem, solution: Solution, method: str) -> None:
     """Run ``method`` on every segment; for delay equations no segment is longer than the shortest delay."""
+    if method == "LSODA" and lsoda.fits(problem):
+        lsoda.solve(problem, solution)
+        return
     s = problem.s0
     for a, b in problem.segments(longest=problem.shortest_delay):
         with warnings.catch_warnings():  # LSODA warns where the others report; a failure is told below
@@ -32,11 +37,11 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: np
         return segment.rate_at(t, flat.reshape(shape)).reshape(-1)
 
     options: dict[str, Any] = {"rtol": max(problem.rtol, 100 * np.finfo(float).eps), "atol": problem.atol}
-    jacobian = getattr(segment, "jacobian", None)  # without one scipy takes differences
-    if jacobian is not None and method in IMPLICIT:
-        options["jac"] = lambda t, flat: _block_diagonal(jacobian(flat.reshape(shape)))
-    elif jacobian is not None and method == "LSODA" and s.ndim == 1:
-        options["jac"] = lambda t, flat: jacobian(flat)
+    jacobian_at = getattr(segment, "jacobian_at", None)  # without one scipy takes differences
+    if jacobian_at is not None and method in IMPLICIT:
+        options["jac"] = lambda t, flat: _block_diagonal(jacobian_at(t, flat.reshape(shape)))
+    elif jacobian_at is not None and method == "LSODA" and s.ndim == 1:
+        options["jac"] = jacobian_at
     try:
         solver = getattr(scipy.integrate, method)(rate, segment.a, s.reshape(-1), segment.b, **options)
         while solver.status == "running":

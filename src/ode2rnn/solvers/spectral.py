@@ -15,7 +15,8 @@ from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch, to_numpy
 from ode2rnn.solvers import compiled_panels
 from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
 from ode2rnn.solvers.modes import fastest_growth, longest_segment
-from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step, precision
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution, check_step, precision
 
 # Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels. Eight would halve the
 # work of panels of the length of a delay at tolerances of 1e-3, but reject many and lose the slope of error against
@@ -30,7 +31,12 @@ ROUNDING = 64
 KEPT = 32
 
 
-def solve(problem: Problem, solution: Solution) -> None:
+def is_linear(problem: Problem) -> bool:
+    """Whether the equation is linear in s(t): an additive model without an undelayed readout."""
+    return problem.is_additive and problem.additive.undelayed("readout") is None
+
+
+def solve_linear(problem: Problem, solution: Solution) -> None:
     """Solve panel by panel from t0 to t1, in compiled code where there is a kernel for the model."""
     if not compiled_panels.solve(problem, solution):
         solve_plainly(problem, solution)
@@ -39,7 +45,7 @@ def solve(problem: Problem, solution: Solution) -> None:
 def solve_plainly(problem: Problem, solution: Solution) -> None:
     """Solve panel by panel from t0 to t1, appending each accepted panel to ``solution``."""
     nodes = radau_nodes(len(solution.theta) - 1)
-    term = problem.model.undelayed("state")
+    term = problem.additive.undelayed("state")
     A = None if term is None else term.dense()
     of_length = panel_solvers(A, nodes.integral)
     Q = as_like(nodes.integral, problem.s0)
@@ -48,7 +54,7 @@ def solve_plainly(problem: Problem, solution: Solution) -> None:
     s, target = problem.s0, np.inf
     growth = 0.0 if A is None else fastest_growth(to_numpy(A))
     for a, b in pairwise(segment_ends(problem, growth).tolist()):
-        segment = Segment(problem, solution, a, b)
+        segment = problem.segment(solution, a, b)
         start = a
         while start < b:
             h = panel_length(a, b, start, target)

@@ -21,7 +21,8 @@ from ode2rnn.kernels.power import power
 from ode2rnn.solvers.network import Network, as_network
 from ode2rnn.solvers.network_steps import Stepper
 from ode2rnn.solvers.polynomials import Polynomials, Steps, adopt
-from ode2rnn.solvers.problem import Problem, Solution, smallest_step
+from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.solution import Solution, smallest_step
 
 CUT = 0.7
 

@@ -9,22 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.continuous.additive import AdditiveModel, Term
+from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
-from ode2rnn.core.arrays import Array, is_torch, stack
+from ode2rnn.continuous.terms import Term
+from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.signal import Signal
 from ode2rnn.solvers import ensemble
 from ode2rnn.solvers.node_dense import dense_values
-from ode2rnn.solvers.problem import (
-    Problem,
-    Segment,
-    Solution,
-    StepError,
-    check_finite,
-    check_step,
-    precision,
-    step_ends,
-)
+from ode2rnn.solvers.problem import Problem, Segment, step_ends
+from ode2rnn.solvers.solution import Solution, StepError, check_finite, check_step, precision
 
 # torchdiffeq raises the order of its Adams methods up to 12 by default, and the explicit one is then unstable
 # at rates of a hundredth of 1 / dt; with 5 they are Adams-Bashforth 4 and Adams-Moulton 5.
@@ -37,14 +31,17 @@ class _Rate:
     is exact enough in single precision too. The subclasses record the steps by the names that torchdiffeq calls.
     """
 
-    def __init__(self, segment: Segment, keep: bool = True) -> None:
-        self.segment, self.keep = segment, keep
+    def __init__(self, segment: Segment, keep: bool = True, plain: bool = False) -> None:
+        self.segment, self.keep, self.plain = segment, keep, plain
         self.times: list[float] = []
         self.states: list[Array] = []
         self.rejected = 0
 
     def __call__(self, t: Any, s: Array) -> Array:
-        return self.segment.rate_at(self.segment.a + float(t.detach()), s)
+        at = self.segment.a + float(t.detach())
+        if self.plain:
+            return as_like(self.segment.rate_at(at, to_numpy(s)), s)
+        return self.segment.rate_at(at, s)
 
     def record(self, t: Any, s: Array, h: Any) -> None:
         """Check the start of a step, and keep it."""
@@ -68,7 +65,8 @@ class _AdaptiveRate(_Rate):
 
 
 def _rate(problem: Problem, segment: Segment, keep: bool = True) -> _Rate:
-    return (_AdaptiveRate if problem.dt is None else _FixedRate)(segment, keep)
+    plain = not is_torch(problem.s0)  # a function of the user's own, which may take NumPy arrays alone
+    return (_AdaptiveRate if problem.dt is None else _FixedRate)(segment, keep, plain)
 
 
 def solve(problem: Problem, solution: Solution, method: str, order: int) -> None:
@@ -91,14 +89,13 @@ def _solve(problem: Problem, solution: Solution, method: str, order: int) -> Non
     import torch
 
     gradients = torch.is_grad_enabled() and is_torch(problem.s0)
-    if not is_torch(problem.s0):
-        s = torch.as_tensor(np.array(problem.s0))
+    s = problem.s0 if is_torch(problem.s0) else torch.as_tensor(np.array(problem.s0))
+    if problem.is_additive:
         problem = replace(problem, model=problem.model.like(s), s0=s)
-    s = problem.s0
     with torch.set_grad_enabled(gradients), warnings.catch_warnings():
         warnings.filterwarnings("error", "Functional iteration", UserWarning)
         for a, b in problem.segments(longest=problem.shortest_delay):
-            s = _solve_segment(problem, solution, Segment(problem, solution, a, b), s, method, order)
+            s = _solve_segment(problem, solution, problem.segment(solution, a, b), s, method, order)
 
 
 def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: Array, method: str, order: int) -> Array:
@@ -119,7 +116,8 @@ def _solve_segment(problem: Problem, solution: Solution, segment: Segment, s: Ar
     if len(rate.times) > 1:
         times = np.array(rate.times)
         times[-1] = times[-1] if stopped else b
-        solution.extend(times[1:], dense_values(segment, times, stack(rate.states), order))
+        states = stack(rate.states)
+        solution.extend(times[1:], dense_values(segment, times, to_numpy(states) if rate.plain else states, order))
     if stopped:
         raise StepError(stopped)
     return rate.states[-1]
@@ -176,7 +174,7 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
         points=np.union1d(problem.points, samples[1:-1]),
     )
     signal = () if problem.x is None else problem.x.parameters()
-    parameters = tuple(p for p in (*problem.model.parameters(), *signal) if p.requires_grad)
+    parameters = tuple(p for p in (*problem.model.tensors(), *signal) if p.requires_grad)
     s, kept = problem.s0, [problem.s0]
     for a, b in problem.segments():
         settings = _options(problem, s, b - a, method)
@@ -184,7 +182,7 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
             settings["options"]["grid_constructor"] = lambda f, y, t: _equal_steps(t, problem.dt)  # both ways
         ends = torch.tensor([0.0, b - a], dtype=torch.float64, device=s.device)
         try:
-            rate = _rate(problem, Segment(problem, solution, a, b), keep=False)
+            rate = _rate(problem, problem.segment(solution, a, b), keep=False)
             s = odeint_adjoint(rate, s, ends, adjoint_params=parameters, **settings)[-1]
         except AssertionError as error:
             raise StepError(f"torchdiffeq's {method} stopped after t = {a:.6g}: {error}") from None
@@ -194,8 +192,13 @@ def solve_adjoint(problem: Problem, solution: Solution, method: str) -> Array:
     return stack(kept)
 
 
-def _independent_model(model: AdditiveModel) -> AdditiveModel:
-    """The model on copies of its tensors: torchdiffeq counts a path twice where one parameter depends on another."""
+def _independent_model(model: Flow) -> Flow:
+    """The model on copies of its tensors: torchdiffeq counts a path twice where one parameter depends on another.
+
+    Another flow is as it is: `integrate` has seen to it that its tensors depend on nothing.
+    """
+    if not isinstance(model, AdditiveModel):
+        return model
 
     def terms(given: tuple[Term, ...]) -> list[tuple[Any, float]]:
         return [(Circulant(m.kernel.clone()) if isinstance(m, Circulant) else m.clone(), delay) for m, delay in given]

@@ -15,7 +15,8 @@ from ode2rnn.solvers.ensemble import solve_tsit5
 from ode2rnn.solvers.network import as_network
 from ode2rnn.solvers.network_steps import Stepper
 from ode2rnn.solvers.polynomials import adopt
-from ode2rnn.solvers.problem import Problem, Segment, Solution, check_step
+from ode2rnn.solvers.problem import Problem, Segment
+from ode2rnn.solvers.solution import Solution, check_step
 
 C = np.array([0.0, 0.161, 0.327, 0.9, 0.9800255409045097, 1.0, 1.0])
 A = np.zeros((7, 7))

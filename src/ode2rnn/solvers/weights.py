@@ -13,6 +13,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch
+from ode2rnn.core.flow import Flow
 from ode2rnn.kernels.codes import activation_code
 from ode2rnn.solvers.problem import Problem
 
@@ -49,7 +50,7 @@ class Weights(NamedTuple):
 
 def weights(problem: Problem) -> Weights | None:
     """Those of an ordinary equation, or of the members; None with an activation of the user's own."""
-    model, d = problem.model, problem.model.width
+    model, d = problem.additive, problem.model.width
     code = activation_code(model.activation)
     if code is None:
         return None
@@ -69,9 +70,11 @@ def weights(problem: Problem) -> Weights | None:
     return Weights(code, AB, C, phi, count // len(models))
 
 
-def alike(models: Sequence[AdditiveModel]) -> bool:
+def alike(models: Sequence[Flow]) -> bool:
     """Whether models are ordinary equations in NumPy which differ in their matrices and biases alone."""
     first = models[0]
+    if not isinstance(first, AdditiveModel):
+        return False
     inputs = [(term.delay, term.matrix.shape) for term in first.input]
     return all(
         isinstance(model, AdditiveModel)
