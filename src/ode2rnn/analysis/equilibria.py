@@ -11,25 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule, rule_at_rest
-from ode2rnn.analysis.delay_roots import rightmost_roots
-from ode2rnn.analysis.lstm_roots import resolved_lstm_roots
+from ode2rnn.analysis.linear import NEUTRAL, roots_at
 from ode2rnn.analysis.newton_starts import FAILED, FIXED, SLOW, Ends, newton_starts
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.rules import Rule, Taps
-from ode2rnn.analysis.spectrum import discrete_roots, linearized
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_count, check_positive, to_numpy
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
-from ode2rnn.discrete.sampled import Sampled
-from ode2rnn.gated.continuous import ContinuousLSTM
-from ode2rnn.gated.sampled import SampledLSTM
+from ode2rnn.analysis.subject import Subject, as_subject, at_rest, states_of
+from ode2rnn.core.arrays import check_count, check_positive
+from ode2rnn.core.flat import Flat
+from ode2rnn.core.trajectory import SimulationError
 
 # fixed points closer than this, relatively, are one
 SAME_POINT = 1e-6
-# a root this near to the boundary of stability is neither on one side nor on the other
-NEUTRAL = 1e-9
-LEADING = 6
 WARM_UP = 60
 # starts iterated together: as many as so many numbers of their Jacobians, but no more than
 NUMBERS, BLOCK = 1 << 22, 1024
@@ -134,9 +125,8 @@ def fixed_points(
     seed: int = 0,
     tolerance: float = 1e-11,
     iterations: int = 300,
-    jacobian: Any = None,
 ) -> FixedPoints:
-    """The fixed points of a flow, of a map or of a trained layer under a constant input.
+    """Return the fixed points of a flow, of a map or of a trained layer under a constant input.
 
     A multi-start Newton method, damped after Levenberg and Marquardt, with the exact Jacobian, all starts at once. A
     start that cannot reach 0 ends at a minimum of |F(s)| (of |F(s) - s| for a map): a slow point.
@@ -146,9 +136,9 @@ def fixed_points(
     There may be fixed points that no start found.
 
     Args:
-        system: an AdditiveModel or a ContinuousLSTM (delays do not move equilibria, but roots); a CanonicalRNN,
-            TappedRNN, Sampled, or another cell; torch.nn's RNN, LSTM, GRU or a layer of ode2rnn.nn, in one direction;
-            or a function of one state (n,), ds/dt, with ``starts`` given.
+        system: a Flow (an AdditiveModel, a ContinuousLSTM, your own; delays do not move equilibria, but roots); a System
+            (a cell, a Sampled model, a Map); torch.nn's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn, in one
+            direction.
         x: the constant input (m,); zero by default.
         starts: how many, drawn from normal distributions of several widths, 0 among them, half of those of a map
             after some steps; or the starts themselves, (K, n).
@@ -156,12 +146,11 @@ def fixed_points(
         seed: of the draw.
         tolerance: a fixed point has |F| <= tolerance (1 + |s|).
         iterations: the most of a start.
-        jacobian: of a function; by central differences where it is not given.
 
     An interrupt (Ctrl-C) ends the search; what was found is returned.
 
     Raises:
-        ValueError: no system, wrong shapes, NaN.
+        ValueError: no system, one that never rests, wrong shapes, NaN.
 
     Example:
         >>> from ode2rnn import ContinuousRNN
@@ -169,29 +158,25 @@ def fixed_points(
         >>> [(p.name, p.s.round(4).item()) for p in found]
         [('stable node', -1.915), ('stable node', 1.915), ('unstable node', 0.0)]
     """
-    given = None if isinstance(starts, int | np.integer) else to_numpy(check_array("starts", starts))
-    if given is not None and given.ndim != 2:
-        raise ValueError(f"starts: expected a number, or states of shape (K, n), got shape {given.shape}")
-    rule = rule_at_rest(system, jacobian, None if given is None else given.shape[1])
-    u = rule.constant(x)
+    subject = as_subject(system)
+    flat = at_rest(subject)
+    u = flat.constant(x)
     spread, tolerance = check_positive("spread", spread), check_positive("tolerance", tolerance)
-    if given is None:
-        given = _drawn(rule, u, check_count("starts", starts), spread, seed)
-    elif given.shape[1] != rule.size:
-        raise ValueError(f"starts: expected shape (K, {rule.size}), got {given.shape}")
-    ends, complete = _search(rule, u, given, tolerance, check_count("iterations", iterations))
-    points = _points(system, rule, u, ends)
-    slow = _distinct(ends.states, np.flatnonzero(ends.kinds == SLOW), ends.speeds, 1e-3)
-    order = [k for k, _ in slow]
-    failed = given[ends.kinds == FAILED]
+    if isinstance(starts, int | np.integer):
+        given = _drawn(flat, u, check_count("starts", starts), spread, seed)
+    else:
+        given = states_of("starts", starts, flat.size)
+    ends, complete = _search(flat, u, given, tolerance, check_count("iterations", iterations))
+    points = _points(subject, ends, x)
+    order = [k for k, _ in _distinct(ends.states, np.flatnonzero(ends.kinds == SLOW), ends.speeds, 1e-3)]
     return FixedPoints(
         tuple(points),
         ends.states[order],
         ends.speeds[order],
-        failed,
+        given[ends.kinds == FAILED],
         len(given),
-        rule.discrete or isinstance(system, Sampled),
-        rule.names,
+        subject.discrete,
+        flat.names,
         complete,
     )
 
@@ -224,34 +209,35 @@ def classify(roots: np.ndarray, discrete: bool) -> tuple[str, str, int]:
     return "spiral" if pair[nearest] else "node", side, int(away.sum())
 
 
-def _drawn(rule: Rule, u: np.ndarray, count: int, spread: float, seed: int) -> np.ndarray:
+def _drawn(flat: Flat, u: np.ndarray, count: int, spread: float, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     widths = spread * 2.0 ** -(np.arange(count) % 4)
-    states = widths[:, None] * rng.standard_normal((count, rule.size))
-    if rule.discrete:
+    states = widths[:, None] * rng.standard_normal((count, flat.size))
+    if flat.discrete:
         ticks = np.where(np.arange(count) % 2, rng.integers(1, WARM_UP, count), 0)
         with np.errstate(all="ignore"):
             for n in range(int(ticks.max(initial=0))):
                 moving = np.flatnonzero(ticks > n)
-                after = rule.advance(states[moving], None, u)[0]
+                try:
+                    after = flat.advance(states[moving], u)
+                except SimulationError:  # an implicit tick without solution: the starts stay where they are
+                    break
                 fine = (np.abs(after) < 1e6).all(axis=1)
                 states[moving[fine]] = after[fine]
     states[0] = 0.0
     return states
 
 
-def _search(rule: Rule, u: np.ndarray, starts: np.ndarray, tolerance: float, iterations: int) -> tuple[Ends, bool]:
+def _search(flat: Flat, u: np.ndarray, starts: np.ndarray, tolerance: float, iterations: int) -> tuple[Ends, bool]:
     """In blocks, so that an interrupt keeps what is done."""
 
     def residual(S: np.ndarray) -> np.ndarray:
-        after = rule.advance(S, None, u)[0]
-        return after - S if rule.discrete else after
+        return flat.residual(S, u)
 
     def jacobian(S: np.ndarray) -> np.ndarray:
-        J = rule.jacobian(S, u)
-        return J - np.eye(rule.size) if rule.discrete else J
+        return flat.slope(S, u)
 
-    block = int(np.clip(NUMBERS / rule.size**2, 4, BLOCK))
+    block = int(np.clip(NUMBERS / flat.size**2, 4, BLOCK))
     parts: list[Ends] = []
     complete, done = True, 0
     try:
@@ -287,34 +273,12 @@ def _distinct(states: np.ndarray, places: np.ndarray, speeds: np.ndarray, close:
     return [(k, hits[i]) for i, k in enumerate(chosen)]
 
 
-def _points(system: Any, rule: Rule, u: np.ndarray, ends: Ends) -> list[FixedPoint]:
+def _points(subject: Subject, ends: Ends, x: Any) -> list[FixedPoint]:
     points = []
     for k, hits in _distinct(ends.states, np.flatnonzero(ends.kinds == FIXED), ends.speeds, SAME_POINT):
         s = ends.states[k]
-        roots = classified_roots(system, rule, s, u)
-        kind, side, unstable = classify(roots, rule.discrete or isinstance(system, Sampled))
+        roots = roots_at(subject, s, x)
+        kind, side, unstable = classify(roots, subject.discrete)
         stable = kind != "non-hyperbolic" and unstable == 0
         points.append(FixedPoint(s, float(ends.speeds[k]), roots, kind, stable, side, unstable, hits))
     return sorted(points, key=lambda p: (not p.stable, p.unstable, p.s.tolist()))
-
-
-def classified_roots(system: Any, rule: Rule, s: np.ndarray, u: np.ndarray) -> np.ndarray:
-    """All roots where they are finitely many; else so many that the last of them is on the stable side."""
-    if isinstance(rule, Taps) and isinstance(system, CanonicalRNN | TappedRNN):
-        return discrete_roots(system, s)
-    if isinstance(system, Sampled) and not has_ticks_of_its_own(system):
-        return discrete_roots(system, s)
-    if isinstance(system, AdditiveModel) and system.delays:
-        matrices, count = linearized(system, s), LEADING
-        while True:
-            roots = rightmost_roots(matrices, count)
-            if len(roots) < count or roots[count - 1].real < -NEUTRAL:
-                return roots[:count]
-            count *= 2
-    if isinstance(system, ContinuousLSTM) and system.delays:
-        return resolved_lstm_roots(system, s, u, LEADING, NEUTRAL)
-    if isinstance(system, SampledLSTM):
-        rule = moving_rule(system)
-        s = np.tile(s, rule.depth)
-    roots = np.linalg.eigvals(rule.jacobian(s[None], u)[0]).astype(complex)
-    return roots[np.argsort(-(np.abs(roots) if rule.discrete else roots.real), kind="stable")]

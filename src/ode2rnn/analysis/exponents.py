@@ -11,18 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule
-from ode2rnn.analysis.lstm_flow import LSTMPanels, resolved_panels
-from ode2rnn.analysis.motions import DelaySteps, FlowSteps, pilot_step, resolved_steps
+from ode2rnn.analysis.motions import DelaySteps, FlowSteps, MapSteps, Stepper, pilot_step, resolved_steps
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.rules import Rule
-from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
+from ode2rnn.core.flat import Flat
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.discrete.sampled import Sampled
-from ode2rnn.discrete.schemes import discretize
-from ode2rnn.gated.continuous import ContinuousLSTM
-from ode2rnn.solvers.methods import METHODS
 
 BATCHES = 20
 # vectors are made orthogonal before the shortest is covered by what rounding leaves of the longest
@@ -91,18 +86,16 @@ def lyapunov(
     transient: float | None = None,
     s0: Any = None,
     dt: float | None = None,
-    jacobian: Any = None,
     seed: int = 0,
 ) -> Lyapunov:
-    """The leading ``count`` Lyapunov exponents of a flow, a delay equation, a map or a trained layer.
+    """Return the leading ``count`` Lyapunov exponents of a flow, a delay equation, a map or a trained layer.
 
     A flow goes by steps of DOP853 whose length a pilot run finds; a delay equation by collocation on panels, its state
     the nodes of the last ones; a recursion with taps remembers what it needs; a layer is its own map.
 
     Args:
-        system: an AdditiveModel or ContinuousLSTM with or without delays, a CanonicalRNN, TappedRNN, Sampled or
-            another cell, torch's RNN, LSTM, GRU or a layer of ode2rnn.nn in one direction, or a function f(s) of one
-            state, ds/dt, with s0.
+        system: a Flow with or without delays (an AdditiveModel, a ContinuousLSTM, your own), a System (a cell, a
+            Sampled model, a Map), torch's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn in one direction.
         x: of a map the inputs (N, m), one a step, or a constant input (m,); of a flow a constant input.
         steps: of a map, after the transient; by default those of x, or 10000.
         T: the time instead; of a flow by default 1000.
@@ -112,7 +105,6 @@ def lyapunov(
         s0: the state to start from, (n,) or (d,), by default a random one near 0; of a delay equation a constant past,
             or a function of t <= 0, (d,).
         dt: step of a flow; chosen by default.
-        jacobian: of a function; by central differences where it is not given.
         seed: of the start and of the first directions.
 
     An interrupt (Ctrl-C) ends the run; what was found so far is returned.
@@ -127,17 +119,18 @@ def lyapunov(
         >>> lyapunov(cell, steps=100, s0=[0.0, 0.0]).per_step.round(6)  # log 2 and log 1/2
         array([ 0.693147, -0.693147])
     """
-    if isinstance(system, Sampled) and METHODS.get(system.method, METHODS["spectral"]).adaptive:
+    subject = as_subject(system)
+    inner, tick = subject.inner()
+    if subject.discrete and not inner.discrete:
         # its ticks are those of the equation itself
-        length = system.dt * check_count("steps", 10_000 if steps is None else steps) if T is None else T
-        before = None if transient is None else system.dt * check_nonnegative("transient", transient)
-        found = lyapunov(system.model, x, T=length, count=count, every=every, transient=before, s0=s0, dt=dt, seed=seed)
-        return replace(found, dt=system.dt, steps=round(found.steps * found.dt / system.dt), discrete=True)
-    motion = _motion(system, x, s0, dt, jacobian, seed)
-    rule, S, drives = motion
+        length = tick * check_count("steps", 10_000 if steps is None else steps) if T is None else T
+        before = None if transient is None else tick * check_nonnegative("transient", transient)
+        found = lyapunov(inner, x, T=length, count=count, every=every, transient=before, s0=s0, dt=dt, seed=seed)
+        return replace(found, dt=tick, steps=round(found.steps * found.dt / tick), discrete=True)
+    motion = _motion(inner, int(tick), x, s0, dt, seed)
+    rule, S, drives = motion.rule, motion.start, motion.drives
     total, warm = _lengths(motion, steps, T, transient)
-    width = min(rule.size, 3) if isinstance(rule, DelaySteps | LSTMPanels) else rule.size
-    k = width if count is None else min(check_count("count", count), rule.size)
+    k = min(motion.usual if count is None else check_count("count", count), rule.size)
     fixed = None if every is None else check_count("every", every)
     # the first directions do not depend on how many there are, nor then do the first exponents
     V = np.linalg.qr(np.random.default_rng(seed + 1).standard_normal((k, rule.size)).T)[0].T
@@ -151,9 +144,7 @@ def lyapunov(
                 # the transient ends with an orthogonalization
                 stride = min(between, (-done if done < 0 else total - done))
                 for n in range(done, done + stride):
-                    S, moved = rule.advance(S, V, drives[(n + warm) % len(drives)])
-                    assert moved is not None
-                    V = moved
+                    S, V = rule.carry(S, V, drives[(n + warm) % len(drives)])
                 done += stride
                 if not np.isfinite(S).all() or not np.isfinite(V).all():
                     raise SimulationError(
@@ -218,71 +209,70 @@ def _result(
 
 @dataclass(frozen=True, eq=False)
 class Motion:
-    """What is stepped: a rule that is a map, where it starts, what drives each step; ``ticks``: steps a tick."""
+    """What is stepped: a map, where it starts, what drives each step; ``ticks``: steps a tick.
 
-    rule: Rule
+    ``usual``: how many exponents where none are asked for; ``given``: inputs that x gave, one a tick.
+    """
+
+    rule: Stepper
     start: np.ndarray
     drives: np.ndarray
     discrete: bool
+    usual: int
     ticks: int = 1
-    given: int = 0  # inputs that x gave, one a step
-
-    def __iter__(self) -> Any:
-        return iter((self.rule, self.start, self.drives))
+    given: int = 0
 
 
-def _motion(system: Any, x: Any, s0: Any, dt: float | None, jacobian: Any, seed: int) -> Motion:
-    ticks = 1
-    if isinstance(system, Sampled) and not has_ticks_of_its_own(system):
-        ticks = system.substeps
-        system = discretize(system.model, system.dt / ticks)
-    if isinstance(system, AdditiveModel) and system.delays:
-        past = _past(system, s0, seed)
-        delay = resolved_steps(system, past, x, 20 * max(system.delays))
-        return Motion(delay, past(delay), delay.constant(x)[None], False)
-    if isinstance(system, ContinuousLSTM) and system.delays:
-        width = (system.width,)
-        s = 0.1 * np.random.default_rng(seed).standard_normal(width) if s0 is None else s0
-        panels, start = resolved_panels(system, check_shape("s0", to_numpy(check_array("s0", s)), width), x)
-        return Motion(panels, start, panels.constant(x)[None], False)
-    size = None if s0 is None or callable(s0) else int(np.size(to_numpy(check_array("s0", s0))))
-    rule = moving_rule(system, jacobian, size)
-    start = _start(rule, s0, seed)
-    if not rule.discrete:
-        u = rule.constant(x)
-        step = pilot_step(rule, start, u, 50.0) if dt is None else check_positive("dt", dt)
-        return Motion(FlowSteps(rule, step), start, u[None], False)
+def _motion(subject: Subject, ticks: int, x: Any, s0: Any, dt: float | None, seed: int) -> Motion:
+    if not subject.discrete:
+        return _flow_motion(subject, x, s0, dt, seed)
     if dt is not None:
         raise ValueError(f"dt: expected none, since a map has a step of its own, got {dt!r}")
+    flat = Flat(subject)
+    rule, start = MapSteps(flat), _start(flat, s0, seed)
     inputs = None if x is None else to_numpy(check_array("x", x))
     if inputs is None or inputs.ndim == 1:
-        return Motion(rule, start, rule.constant(inputs)[None], True, ticks)
-    if inputs.ndim != 2 or inputs.shape[1] != rule.input_width or not rule.input_width:
-        raise ValueError(f"x: expected shape (N, {rule.input_width}) or ({rule.input_width},), got {inputs.shape}")
-    return Motion(rule, start, np.repeat(rule.drive(inputs), ticks, axis=0), True, ticks, len(inputs))
+        return Motion(rule, start, flat.constant(inputs)[None], True, flat.size, ticks)
+    if inputs.ndim != 2 or inputs.shape[1] != flat.input_width or not flat.input_width:
+        raise ValueError(f"x: expected shape (N, {flat.input_width}) or ({flat.input_width},), got {inputs.shape}")
+    # a tick of several steps holds its input
+    driven = flat.drive(np.repeat(inputs, ticks, axis=0))
+    return Motion(rule, start, driven, True, flat.size, ticks, len(inputs))
 
 
-def _start(rule: Rule, s0: Any, seed: int) -> np.ndarray:
+def _flow_motion(flow: Flow, x: Any, s0: Any, dt: float | None, seed: int) -> Motion:
+    settled = at_rest(flow)  # refuses a rate that depends on time
+    u = settled.constant(x)
+    if flow.delays:
+        past = _past(flow, s0, seed)
+        delay = resolved_steps(flow, past, u, 20 * max(flow.delays))
+        return Motion(delay, past(delay), u[None], False, min(delay.size, 3))
+    start = _start(settled, s0, seed)
+    step = pilot_step(settled, start, u, 50.0) if dt is None else check_positive("dt", dt)
+    return Motion(FlowSteps(settled, step), start, u[None], False, settled.size)
+
+
+def _start(flat: Flat, s0: Any, seed: int) -> np.ndarray:
     if s0 is None:
-        return 0.1 * np.random.default_rng(seed).standard_normal(rule.size)
-    start = np.atleast_1d(to_numpy(check_array("s0", s0)))
-    if start.size * rule.depth == rule.size:
-        start = np.tile(start, rule.depth)
-    return check_shape("s0", start, (rule.size,))
+        return 0.1 * np.random.default_rng(seed).standard_normal(flat.size)
+    return check_shape("s0", flat.start(np.atleast_1d(to_numpy(check_array("s0", s0)))), (flat.size,))
 
 
-def _past(model: AdditiveModel, s0: Any, seed: int) -> Any:
+def _past(flow: Flow, s0: Any, seed: int) -> Any:
     """The function that takes the steps of a delay equation to the values at the nodes of its past."""
     if s0 is None:
-        s0 = 0.1 * np.random.default_rng(seed).standard_normal(model.width)
+        s0 = 0.1 * np.random.default_rng(seed).standard_normal(flow.width)
     value = None if callable(s0) else np.atleast_1d(to_numpy(check_array("s0", s0)))
+    unseen = np.zeros(flow.feedback_width)  # beside s, before the start
 
     def at_nodes(steps: DelaySteps) -> np.ndarray:
         if value is not None and value.shape == (steps.size,):
             return value
         if value is not None:
-            return np.tile(check_shape("s0", value, (model.width,)), steps.size // model.width)
-        return np.array([check_shape("s0", to_numpy(s0(t)).reshape(-1), (model.width,)) for t in steps.times()]).ravel()
+            row = np.concatenate([check_shape("s0", value, (flow.width,)), unseen])
+            return np.tile(row, steps.size // steps.both)
+        rows = [check_shape("s0", to_numpy(s0(t)).reshape(-1), (flow.width,)) for t in steps.times()]
+        return np.array([np.concatenate([row, unseen]) for row in rows]).ravel()
 
     return at_nodes
 

@@ -14,6 +14,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
 from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.system import System
 from ode2rnn.core.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
@@ -251,10 +252,11 @@ class Flow:
             eye = np.eye(self.width)
             numbers = pushed(lambda v, past=past: [self.rate(0.0, v, past, None)], [s[None]], [eye])[0]
             given = self._jacobians(0.0, s, past, None)[0]
-            if not np.allclose(to_numpy(given).T, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
+            numbers, own = numbers.T, to_numpy(given)
+            if not np.allclose(own, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
                 raise ValueError(
                     f"jacobian: expected df/ds, (.., {self.width}, {self.width}), df_i/ds_j at [i, j]; differences"
-                    f" of f give {numbers.T.ravel()[:3].round(4)}, .., it gave {to_numpy(given).ravel()[:3].round(4)}, .."
+                    f" of f give {numbers.ravel()[:3].round(4)}, .., it gave {own.ravel()[:3].round(4)}, .."
                 )
 
     def _changed(self, **new: Any) -> Flow:
@@ -294,3 +296,8 @@ def _cat(parts: Sequence[Array]) -> Array:
     import torch
 
     return torch.cat(list(parts), dim=-1)
+
+
+def is_subject(value: object) -> bool:
+    """Whether ``value`` is a System or a Flow, which can be asked for its tangents."""
+    return isinstance(value, System | Flow)
