@@ -16,7 +16,7 @@ import numpy as np
 
 from ode2rnn.analysis.as_rule import WHAT, rule_at_rest
 from ode2rnn.analysis.convergence import tied_model
-from ode2rnn.analysis.equilibria import classified_roots
+from ode2rnn.analysis.linear import roots_at as classified_roots
 from ode2rnn.analysis.parameters import ITEM, STEP, parameter
 from ode2rnn.analysis.rules import Rule
 from ode2rnn.continuous.additive import AdditiveModel
