@@ -13,6 +13,8 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.map import Map
 from ode2rnn.core.run import run
 from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError, Trajectory
@@ -64,6 +66,8 @@ __all__ = [
     "TappedRNN",
     "run",
     "System",
+    "Flow",
+    "Map",
     "Sampled",
     "quasi_static",
     "undiscretize",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import ContinuousRNN, SimulationError, run
+from ode2rnn import ContinuousRNN, SimulationError, System, run
 from ode2rnn.core.trajectory import Trajectory
 
 
@@ -21,7 +21,7 @@ class State(NamedTuple):
 
 
 @dataclass
-class Recursion:
+class Recursion(System):
     """s[n] = gain s[n-1] + x[n] summed over the inputs, r = 2 s."""
 
     width: int = 2

@@ -47,15 +47,23 @@ def problems(draw: Any) -> tuple[AugmentedLSTM, np.ndarray, LSTMState, np.ndarra
 @given(problems())
 def test_the_backward_pass_is_automatic_differentiation(problem: Any) -> None:
     cell, x, s0, of_v = problem
-    own, inputs = in_torch(cell, grad=True), torch.tensor(x, requires_grad=True)
-    start = LSTMState(*(torch.tensor(value, requires_grad=True) for value in s0))
-    (torch.tensor(of_v) * run(own, inputs, start).r).sum().backward()
+
+    def by_autograd(x: Any) -> dict[str, Any]:
+        own, inputs = in_torch(cell, grad=True), torch.tensor(x, requires_grad=True)
+        start = LSTMState(*(torch.tensor(value, requires_grad=True) for value in s0))
+        (torch.tensor(of_v) * run(own, inputs, start).r).sum().backward()
+        found = {name: W.grad for name, W in leaves(own).items()}
+        return found | {"x": inputs.grad, "s": start.s.grad, "v": start.v.grad}
+
+    # large weights amplify rounding: what a change of the inputs in their last digit does is not to be told apart
+    expected, nearby = by_autograd(x), by_autograd(x * (1 + 2.0**-52))
     back = bptt(cell, x, of_v, s0)
-    pairs = {name: (getattr(back.gradients, name), W.grad) for name, W in leaves(own).items()}
-    pairs |= {"x": (back.x_bar, inputs.grad), "s": (back.s0_bar.s, start.s.grad), "v": (back.s0_bar.v, start.v.grad)}
-    for name, (got, expected) in pairs.items():
-        assert got.shape == tuple(expected.shape), name
-        np.testing.assert_allclose(got, expected, rtol=0, atol=1e-12 * max(1.0, float(expected.abs().max())))
+    got = {name: getattr(back.gradients, name) for name in leaves(cell)}
+    got |= {"x": back.x_bar, "s": back.s0_bar.s, "v": back.s0_bar.v}
+    for name, want in expected.items():
+        assert got[name].shape == tuple(want.shape), name
+        bound = 1e-12 * max(1.0, float(want.abs().max())) + 8 * float((nearby[name] - want).abs().max())
+        np.testing.assert_allclose(got[name], want, rtol=0, atol=bound)
 
 
 @settings(max_examples=60, deadline=None)

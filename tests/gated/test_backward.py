@@ -199,7 +199,7 @@ def test_windows_of_an_unrolled_network_see_the_inputs_beyond_their_segment(behi
     in_numpy = run(unroll(plain, 4), x.detach().numpy(), Position(0, s0))
     close(in_numpy.s, torch.stack(states), "s in NumPy")
     for back in (
-        bptt(unroll(cell, 4), x, of_v, cell.State(*map(torch.tensor, s0)), s_bar=of_s),
+        bptt(unroll(cell, 4), x, of_v, Position(0, cell.State(*map(torch.tensor, s0))), s_bar=of_s),
         bptt(cell, x, of_v, cell.State(*map(torch.tensor, s0)), s_bar=of_s, segment=4, carry=False),
     ):
         close(back.trajectory.s, torch.stack(states), "s")

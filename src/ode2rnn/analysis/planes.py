@@ -7,20 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.as_rule import has_ticks_of_its_own, moving_rule, rule_at_rest
 from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
-from ode2rnn.analysis.rules import Rule
-from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, check_shape, to_numpy
+from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.discrete.sampled import Sampled
-from ode2rnn.discrete.schemes import discretize
-from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.solvers.integrate import integrate
 
 SAMPLES = 400  # points of an orbit of a flow
@@ -62,20 +58,19 @@ class PhasePlane:
 
 
 def phase_plane(
-    system: Any,
-    x: Any = None,
+    system: object,
+    x: ArrayLike | None = None,
     *,
     axes: Sequence[int] | str = (0, 1),
-    at: Any = None,
-    span: Any = None,
-    starts: int | Any = 12,
+    at: ArrayLike | None = None,
+    span: ArrayLike | None = None,
+    starts: int | ArrayLike = 12,
     T: float = 30.0,
     steps: int = 200,
     grid: int = 61,
     seed: int = 0,
-    jacobian: Any = None,
 ) -> PhasePlane:
-    """The field on a grid, orbits from several starts, and the fixed points, all in one plane.
+    """Return the field on a grid, orbits from several starts, and the fixed points, all in one plane.
 
     Of a system of more than two numbers the plane is a slice along two coordinates, the others held at ``at``; or,
     with axes="principal", the two directions along which the orbits spread most, through their mean. Of an equation
@@ -83,7 +78,7 @@ def phase_plane(
     are its own.
 
     Args:
-        system: as `fixed_points` takes it; a function with ``starts`` given as states.
+        system: as `fixed_points` takes it.
         x: the constant input (m,).
         axes: two indices of the state, or "principal".
         at: the state (n,) that the slice goes through; by default the first fixed point.
@@ -93,7 +88,6 @@ def phase_plane(
         steps: of the orbits of a map.
         grid: points along each axis.
         seed: of the starts.
-        jacobian: of a function.
 
     Raises:
         ValueError: no system, axes that the state does not have, wrong shapes.
@@ -107,18 +101,18 @@ def phase_plane(
     given = None if isinstance(starts, int | np.integer) else to_numpy(check_array("starts", starts))
     if given is not None and given.ndim != 2:
         raise ValueError(f"starts: expected a number, or states of shape (K, n), got shape {given.shape}")
-    rule = rule_at_rest(system, jacobian, None if given is None else given.shape[1])
-    n, u = rule.size, rule.constant(x)
+    subject = as_subject(system)
+    flat = at_rest(subject)
+    n, u = flat.size, flat.constant(x)
     chosen = _indices(axes, n)
-    points = fixed_points(
-        system, x, starts=64 if given is None or not callable(system) else given, seed=seed, jacobian=jacobian
-    )
+    points = fixed_points(subject, x, seed=seed)
     if given is None:
         reach = 1.0 + (np.abs(points.states).max() if len(points) else 0.0)
         given = reach * np.random.default_rng(seed).uniform(-1, 1, (check_count("starts", starts), n))
     elif given.shape[1] != n:
         raise ValueError(f"starts: expected shape (K, {n}), got {given.shape}")
-    paths = [_orbit(system, rule, x, u, s, check_positive("T", T), check_count("steps", steps)) for s in given]
+    T, steps = check_positive("T", T), check_count("steps", steps)
+    paths = [_orbit(subject, x, s, T, steps) for s in given]
     centre = points[0].s if len(points) else np.zeros(n)
     if at is not None:
         centre = check_shape("at", to_numpy(check_array("at", at)), (n,))
@@ -126,10 +120,10 @@ def phase_plane(
         centre, directions, names, held = _principal(paths)
     else:
         directions = np.eye(n)[chosen]
-        names = tuple(_labels(rule)[k] for k in chosen)
-        held = _held(rule, centre, chosen)
+        names = tuple(_labels(flat)[k] for k in chosen)
+        held = _held(flat, centre, chosen)
         centre = centre * (~np.isin(np.arange(n), chosen))
-    if isinstance(system, AdditiveModel | ContinuousLSTM) and system.delays:
+    if not subject.discrete and subject.delays:
         held = "; ".join(filter(None, [held, "field: a past at rest"]))
     orbits = tuple((path - centre) @ directions.T for path in paths)
     places = (points.states - centre) @ directions.T
@@ -139,12 +133,12 @@ def phase_plane(
     b = others[0] if others else np.zeros(0)
     mesh = np.stack(np.meshgrid(a, b), axis=-1) if others else a[:, None]
     states = centre + mesh.reshape((-1, len(directions))) @ directions
-    after = rule.advance(states, None, u)[0]
-    field = ((after - states if rule.discrete else after) @ directions.T).reshape(mesh.shape)
-    return PhasePlane(names, rule.discrete, centre, directions, a, b, field, orbits, points, places, off, held)
+    # the rate, or how far a step takes a state
+    field = (flat.residual(states, u) @ directions.T).reshape(mesh.shape)
+    return PhasePlane(names, flat.discrete, centre, directions, a, b, field, orbits, points, places, off, held)
 
 
-def _indices(axes: Any, n: int) -> list[int] | None:
+def _indices(axes: Sequence[int] | str, n: int) -> list[int] | None:
     """The coordinates of the picture; None for principal axes."""
     if n == 1:
         return [0]
@@ -157,16 +151,16 @@ def _indices(axes: Any, n: int) -> list[int] | None:
     return chosen
 
 
-def _labels(rule: Rule) -> list[str]:
+def _labels(flat: Flat) -> list[str]:
     """A name for every coordinate, as h_2 or s_1."""
-    return [f"{name}_{k + 1}" if length > 1 else name for name, length in rule.names for k in range(length)]
+    return [f"{name}_{k + 1}" if length > 1 else name for name, length in flat.names for k in range(length)]
 
 
-def _held(rule: Rule, centre: np.ndarray, chosen: list[int]) -> str:
-    others = [k for k in range(rule.size) if k not in chosen]
+def _held(flat: Flat, centre: np.ndarray, chosen: list[int]) -> str:
+    others = [k for k in range(flat.size) if k not in chosen]
     if not others:
         return ""
-    labels = _labels(rule)
+    labels = _labels(flat)
     text = ", ".join(f"{labels[k]} = {centre[k]:.3g}" for k in others[:4])
     return f"held: {text}" + (f" and {len(others) - 4} more" if len(others) > 4 else "")
 
@@ -190,52 +184,32 @@ def _principal(paths: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, tuple[s
     )
 
 
-def _orbit(system: Any, rule: Rule, x: Any, u: np.ndarray, s: np.ndarray, T: float, steps: int) -> np.ndarray:
-    """The states of an orbit from ``s``, (T, n), up to where it leaves."""
-    if isinstance(system, Sampled) and not has_ticks_of_its_own(system):
-        steady = system.method == "backward_euler"
-        system = discretize(system.model, system.dt / system.substeps) if steady else system.model
-    if isinstance(system, AdditiveModel | ContinuousLSTM):
+def _orbit(subject: Subject, x: ArrayLike | None, s: np.ndarray, T: float, steps: int) -> np.ndarray:
+    """The states of an orbit from ``s``, a past at rest, (T, n), up to where it leaves."""
+    inner, _ = subject.inner()
+    if not inner.discrete:
         signal = None if x is None else Constant(x)
-        times = np.linspace(0.0, T, SAMPLES)
         try:
-            return to_numpy(integrate(system, signal, t=times, history=s).s)
+            return to_numpy(integrate(inner, signal, t=np.linspace(0.0, T, SAMPLES), history=s).s)
         except SimulationError as error:
             part = error.trajectory
             return s[None] if part is None or not len(part.t) else to_numpy(part.s)
-    if not rule.discrete:
-        from scipy.integrate import solve_ivp
-
-        def leaves(t: float, y: np.ndarray) -> float:
-            return LEAVES - float(np.abs(y).max())
-
-        leaves.terminal = True  # type: ignore[attr-defined]
-        times = np.linspace(0.0, T, SAMPLES)
-        with np.errstate(all="ignore"):
-            run = solve_ivp(
-                lambda t, y: rule.advance(y, None, u)[0],
-                (0, T),
-                s,
-                "DOP853",
-                times,
-                events=leaves,
-                rtol=1e-8,
-                atol=1e-8,
-            )
-        return run.y.T
-    moving = moving_rule(system)
-    drive, state = moving.constant(x), np.tile(s, moving.depth)
+    moving = Flat(inner)
+    u, state = moving.constant(x), moving.start(s)
     states = [s]
     with np.errstate(all="ignore"):
         for _ in range(steps):
-            state = moving.advance(state, None, drive)[0]
+            try:
+                state = moving.advance(state, u)
+            except SimulationError:  # an implicit tick without solution
+                break
             if not np.abs(state).max() < LEAVES:
                 break
             states.append(state[: len(s)])
     return np.array(states)
 
 
-def _spans(span: Any, clouds: list[np.ndarray], count: int) -> list[tuple[float, float]]:
+def _spans(span: ArrayLike | None, clouds: list[np.ndarray], count: int) -> list[tuple[float, float]]:
     if span is not None:
         pairs = to_numpy(check_array("span", span)).reshape((-1, 2))
         if len(pairs) != count or (pairs[:, 1] <= pairs[:, 0]).any():

@@ -113,7 +113,8 @@ def check_system(cell: Any) -> System:
     if isinstance(cell, System):
         return cell
     hint = (
-        "make one of a continuous model by discretize(model, dt) or Sampled(model, dt), of a function by Map(F, width)"
+        "make one of a continuous model by discretize(model, dt) or Sampled(model, dt), of a function by Map(F, width);"
+        " a cell of your own is a class Cell(System)"
     )
     raise ValueError(f"cell: expected a System, got {brief_cell(cell)}; {hint}")
 
