@@ -15,8 +15,10 @@ from ode2rnn.analysis import (
     phase_plane,
     stability_chart,
 )
-from ode2rnn.analysis.lstm_flow import LSTMFlow, LSTMPanels, LSTMTicks, resolved_panels
-from ode2rnn.analysis.lstm_roots import lstm_roots
+from ode2rnn.analysis.linear import flow_roots
+from ode2rnn.analysis.motions import DelaySteps, FlowSteps, MapSteps, resolved_steps
+from ode2rnn.analysis.subject import at_rest
+from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant
 from ode2rnn.gated.sampled import SampledLSTM
 
@@ -45,29 +47,45 @@ def loop(gain: float, tau: float) -> ContinuousLSTM:
 def test_the_derivatives_are_those_of_the_values(rule: str, peepholes: bool) -> None:
     model = ContinuousLSTM(cell(peepholes), TAU, rule)
     late = SampledLSTM(ContinuousLSTM(cell(peepholes), 0.0, rule), 0.3, "implicit_linear")
-    ticks = [LSTMTicks(SampledLSTM(model, TAU / 4, scheme)) for scheme in ("backward_euler", "exponential")]
-    for motion in (LSTMFlow(model), *ticks, LSTMTicks(late), LSTMPanels(model, 2)):
-        S = 0.5 * np.random.default_rng(1).standard_normal((3, motion.size))
-        u, e = motion.constant(X), 1e-6
-        sides = [[motion.advance(S + sign * e * way, None, u)[0] for sign in (1, -1)] for way in np.eye(motion.size)]
+    ticks = [Flat(SampledLSTM(model, TAU / 4, scheme)) for scheme in ("backward_euler", "exponential")]
+    rates = at_rest(model)
+    for flat in (rates, *ticks, Flat(late)):
+        S = 0.5 * np.random.default_rng(1).standard_normal((3, flat.size))
+        u, e = flat.constant(X), 1e-6
+        sides = [[flat.advance(S + sign * e * way, u) for sign in (1, -1)] for way in np.eye(flat.size)]
         numbers = np.stack([(a - b) / (2 * e) for a, b in sides], axis=-1)
-        np.testing.assert_allclose(motion.jacobian(S, u), numbers, atol=2e-8)
+        np.testing.assert_allclose(flat.jacobian(S, u), numbers, atol=2e-8)
+    for steps in (MapSteps(ticks[0]), FlowSteps(rates, 0.1), DelaySteps(model, 2)):
+        S = 0.5 * np.random.default_rng(1).standard_normal(steps.size)
+        u, e, nothing = rates.constant(X), 1e-6, np.zeros((0, steps.size))
+        along = np.random.default_rng(2).standard_normal((4, steps.size))
+        after, moved = steps.carry(S, along, u)
+        for way, got in zip(along, moved, strict=True):
+            ends = [steps.carry(S + sign * e * way, nothing, u)[0] for sign in (1, -1)]
+            np.testing.assert_allclose(got, (ends[0] - ends[1]) / (2 * e), atol=2e-8)
+        np.testing.assert_allclose(after, steps.carry(S, nothing, u)[0], atol=1e-14)
 
 
 @pytest.mark.parametrize("scheme", ["backward_euler", "exponential"])
 def test_a_tick_is_the_cells_own(scheme: str) -> None:
     sampled = SampledLSTM(ContinuousLSTM(cell(True), TAU), TAU / 4, scheme)
-    rule, S = LSTMTicks(sampled), np.random.default_rng(0).standard_normal((4, 2, D))
+    flat, S = Flat(sampled), np.random.default_rng(0).standard_normal((4, 2, D))
     own = sampled.step(sampled.State(tuple(S[:, 0]), tuple(S[:, 1])), X)
-    after = rule.advance(S.ravel(), None, rule.constant(X))[0].reshape(S.shape)
+    after = flat.advance(S.ravel(), flat.constant(X)).reshape(S.shape)
     np.testing.assert_allclose(after, np.stack([np.array(own.s), np.array(own.v)], axis=1), atol=1e-15)
 
 
 def test_panels_go_where_the_solver_goes() -> None:
     model, start = ContinuousLSTM(cell(True), TAU), np.array([0.2, 0.3])
-    panels, S = resolved_panels(model, start, X)
-    for _ in range(10 * panels.panels):
-        S = panels.advance(S, None, panels.constant(X))[0]
+    past = np.append(start, np.zeros(D))  # v = 0 before the start
+
+    def at_nodes(steps: DelaySteps) -> np.ndarray:
+        return np.tile(past, steps.size // len(past))
+
+    steps = resolved_steps(model, at_nodes, X, 10 * TAU)
+    S = at_nodes(steps)
+    for _ in range(round(10 * TAU / steps.dt)):
+        S = steps.advance(S, X)
     run = integrate(model, Constant(X), t=(0.0, 10 * TAU), history=start, rtol=1e-11, atol=1e-12)
     np.testing.assert_allclose(S[-2 * D :], np.concatenate([run.s[-1], run.r[-1]]), atol=1e-10)
 
@@ -97,7 +115,7 @@ def test_roots_solve_the_characteristic_equation_and_are_limits_of_the_multiplie
 
 
 def test_without_feedback_there_are_as_many_roots_as_units() -> None:
-    np.testing.assert_allclose(lstm_roots(loop(0.0, 1.0), at=[0.0]), [-1.0], atol=1e-12)
+    np.testing.assert_allclose(flow_roots(loop(0.0, 1.0), np.zeros(1)), [-1.0], atol=1e-12)
 
 
 @pytest.mark.parametrize("tau", [0.0, TAU])

@@ -10,6 +10,7 @@ from ode2rnn import (
     AdditiveModel,
     CanonicalRNN,
     ContinuousRNN,
+    Flow,
     Sampled,
     SimulationError,
     discretize,
@@ -19,6 +20,7 @@ from ode2rnn import (
 from ode2rnn.analysis import characteristic_roots, gradient_flow, lyapunov
 from ode2rnn.analysis.motions import DelaySteps
 
+NOTHING = np.zeros(0)
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
 MACKEY_GLASS = ContinuousRNN(
     -0.1,
@@ -30,18 +32,18 @@ MACKEY_GLASS = ContinuousRNN(
 )
 
 
-def lorenz(s):
+def lorenz(t, s):
     x, y, z = s
     return np.array([10 * (y - x), x * (28 - z) - y, x * y - 8 * z / 3])
 
 
-def lorenz_jacobian(s):
+def lorenz_jacobian(t, s):
     x, y, z = s
     return np.array([[-10, 10, 0], [28 - z, -1, -x], [y, x, -8 / 3]])
 
 
 def test_lorenz_has_its_exponents_and_their_exact_sum():
-    found = lyapunov(lorenz, T=400, s0=[1.0, 1.0, 20.0], jacobian=lorenz_jacobian)
+    found = lyapunov(Flow(lorenz, 3, jacobian=lorenz_jacobian), T=400, s0=[1.0, 1.0, 20.0])
     assert found.exponents.sum() == pytest.approx(-41 / 3, abs=1e-5)
     for value, error, known in zip(found.exponents, found.errors, (0.9056, 0.0, -14.5723), strict=True):
         assert abs(value - known) < 4 * error < 0.15
@@ -60,10 +62,10 @@ def test_mackey_glass_has_its_exponents():
 
 def test_the_panels_of_a_delay_equation_solve_it():
     steps = DelaySteps(MACKEY_GLASS, panels=4)
-    S, u = np.full(steps.size, 1.2), steps.constant(None)
+    S, u = np.full(steps.size, 1.2), NOTHING
     ends = []
     for _ in range(40):
-        S = steps.advance(S, None, u)[0]
+        S = steps.advance(S, u)
         ends.append(S[-1])
     exact = integrate(MACKEY_GLASS, t=(0.0, 40 * steps.dt), history=1.2, rtol=1e-12)
     np.testing.assert_allclose(ends, exact(steps.dt * np.arange(1, 41))[:, 0], atol=2e-8)
@@ -77,10 +79,10 @@ def test_panels_move_deviations_by_the_derivative_of_what_moves_the_state(undela
         state=[(A - 2 * np.eye(2), 0.0), (D, 0.37)], readout=[(B, 1.0), (undelayed * E, 0.0)], phi=[0.1, 0.2]
     )
     steps = DelaySteps(model, panels=1, nodes=8)
-    S, V, u = 0.5 * rng.normal(size=steps.size), rng.normal(size=(3, steps.size)), steps.constant(None)
-    moved = steps.advance(S, V, u)[1]
+    S, V, u = 0.5 * rng.normal(size=steps.size), rng.normal(size=(3, steps.size)), NOTHING
+    moved = steps.carry(S, V, u)[1]
     for v, got in zip(V, moved, strict=True):
-        ahead, behind = (steps.advance(S + e * v, None, u)[0] for e in (1e-6, -1e-6))
+        ahead, behind = (steps.advance(S + e * v, u) for e in (1e-6, -1e-6))
         np.testing.assert_allclose(got, (ahead - behind) / 2e-6, atol=1e-8)
 
 
@@ -94,7 +96,7 @@ def test_panels_solve_equations_with_several_delays(undelayed):
     steps = DelaySteps(model, panels=2)
     S = np.tile([0.3, -0.2], steps.size // 2)
     for _ in range(16):
-        S = steps.advance(S, None, steps.constant(None))[0]
+        S = steps.advance(S, NOTHING)
     exact = integrate(model, t=(0.0, 4.0), history=[0.3, -0.2], rtol=1e-12)
     np.testing.assert_allclose(S[-2:], exact(np.array([4.0]))[0], atol=1e-10)
 
@@ -105,7 +107,7 @@ def test_panels_read_the_past_between_their_nodes():
     steps = DelaySteps(AdditiveModel(state=[(a, 0.0), (b, 0.37), (c, 1.0)]), panels=1)
     S = np.exp(rate * steps.times())
     for _ in range(10):
-        S = steps.advance(S, None, steps.constant(None))[0]
+        S = steps.advance(S, NOTHING)
     np.testing.assert_allclose(S, np.exp(rate * (steps.times() + 3.7)), rtol=1e-12)
 
 
@@ -236,7 +238,7 @@ def test_the_benchmark_runs(capsys):
         (lambda: lyapunov(MACKEY_GLASS, steps=10), "steps: expected T"),
         (lambda: lyapunov(discretize(MACKEY_GLASS, 1.0), steps=10, T=3.0), "T: expected either"),
         (lambda: lyapunov(discretize(MACKEY_GLASS, 1.0), dt=0.1), "dt: expected none"),
-        (lambda: lyapunov(lorenz), "size: expected"),
+        (lambda: lyapunov(lorenz), r"say Flow\(f, width\)"),
         (lambda: lyapunov("rnn"), "system: expected"),
         (lambda: lyapunov(torch.nn.GRU(2, 3), np.zeros((5, 3))), "x: expected shape"),
         (lambda: lyapunov(torch.nn.GRU(2, 3), np.zeros((5, 2)), steps=6), "steps: expected at most"),
@@ -255,4 +257,4 @@ def test_a_motion_that_leaves_says_so():
     with pytest.raises(SimulationError, match="diverges at step"):
         lyapunov(cell, steps=5000)
     with pytest.raises(SimulationError, match="diverges"):
-        lyapunov(lambda s: s**2, T=100, s0=[1.0])
+        lyapunov(Flow(lambda t, s: s**2, 1), T=100, s0=[1.0])

@@ -190,7 +190,7 @@ def _orbit(subject: Subject, x: ArrayLike | None, s: np.ndarray, T: float, steps
     if not inner.discrete:
         signal = None if x is None else Constant(x)
         try:
-            return to_numpy(integrate(inner, signal, t=np.linspace(0.0, T, SAMPLES), history=s).s)
+            return to_numpy(integrate(inner, signal, t=np.linspace(0.0, T, SAMPLES), history=s, rtol=1e-8, atol=1e-9).s)
         except SimulationError as error:
             part = error.trajectory
             return s[None] if part is None or not len(part.t) else to_numpy(part.s)

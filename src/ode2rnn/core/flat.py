@@ -124,7 +124,7 @@ class Flat:
         like = self.system.like if isinstance(self.system, System) else array
         if not is_torch(like):
             return array
-        return sys.modules["torch"].as_tensor(np.ascontiguousarray(array), dtype=like.dtype)
+        return sys.modules["torch"].tensor(np.asarray(array), dtype=like.dtype)  # a copy: views may not be written
 
 
 class _NoGradient:

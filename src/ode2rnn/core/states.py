@@ -75,7 +75,10 @@ def weights_of(cell: object, prefix: str = "") -> dict[str, Array]:
         ValueError: no dataclass.
     """
     if not is_dataclass(cell) or isinstance(cell, type):
-        raise ValueError(f"cell: expected a dataclass whose fields are its weights, got {type(cell).__name__}")
+        raise ValueError(
+            "cell: expected a dataclass whose fields are its weights, or `weights` and `with_weights` of its own, got"
+            f" {type(cell).__name__}"
+        )
     found: dict[str, Array] = {}
     for field in fields(cell):
         value, name = getattr(cell, field.name), prefix + field.name

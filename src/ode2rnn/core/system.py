@@ -8,6 +8,7 @@ or nested tuples of arrays, each (..., its width).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import is_dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -222,8 +223,8 @@ class System:
         return states.with_weights(self, values)
 
     def plain(self) -> Self:
-        """The same system in NumPy, float64, where it can be had."""
-        return states.plain(self) if is_torch(self.like) else self
+        """The same system in NumPy, float64, where it can be had: of a dataclass, whose fields are its arrays."""
+        return states.plain(self) if is_torch(self.like) and is_dataclass(self) else self
 
     def _with_tensors(self) -> Self:
         return self.with_weights({name: states.as_tensor(value) for name, value in self.weights().items()})
