@@ -52,6 +52,7 @@ class Flat:
         else:
             self.system = own = system.plain()
             self.names, self.depth, self.dt = own.parts(), own.depth, float(own.dt)
+        self._tensors = isinstance(self.system, System) and is_torch(self.system.like)
         self.size = sum(length for _, length in self.names)
 
     def drive(self, x: np.ndarray | None) -> np.ndarray:
@@ -78,21 +79,34 @@ class Flat:
 
     def advance(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The next states, or the rates, for states (..., n) and a row u of :meth:`drive`."""
+        x = u if self.input_width else None
         if isinstance(self.system, Flow):
-            return to_numpy(self.system.rate(0.0, S, (), u if self.input_width else None))
-        own, x = self.system, self._kind(u) if self.input_width else None
-        with _NoGradient(own.like):
-            state, _, seen = own.unflatten(self._kind(S), None, x)
-            return to_numpy(own.flatten(own.step(state, seen)))
+            return to_numpy(self.system.rate(0.0, S, (), x))
+        if self._tensors:
+            with sys.modules["torch"].no_grad():
+                return to_numpy(self._stepped(self.system, self._kind(S), None if x is None else self._kind(x)))
+        return self._stepped(self.system, S, x)
+
+    @staticmethod
+    def _stepped(system: System, S: Array, x: Array | None) -> Array:
+        state, _, seen = system.unflatten(S, None, x)
+        return system.flatten(system.step(state, seen))
 
     def push(self, S: np.ndarray, V: np.ndarray, u: np.ndarray) -> np.ndarray:
         """What the derivative at the states (..., n) makes of directions (..., k, n)."""
+        x = u if self.input_width else None
         if isinstance(self.system, Flow):
-            return to_numpy(self.system.rate_jvp(0.0, S[..., None, :], (), u if self.input_width else None, V))
-        own, x = self.system, self._kind(u) if self.input_width else None
-        with _NoGradient(own.like):
-            state, along, seen = own.unflatten(self._kind(S[..., None, :]), self._kind(V), x)
-            return to_numpy(own.flatten(own.step_jvp(state, seen, along)))
+            return to_numpy(self.system.rate_jvp(0.0, S[..., None, :], (), x, V))
+        if self._tensors:
+            with sys.modules["torch"].no_grad():
+                own = self._kind(S[..., None, :]), self._kind(V), None if x is None else self._kind(x)
+                return to_numpy(self._pushed(self.system, *own))
+        return self._pushed(self.system, S[..., None, :], V, x)
+
+    @staticmethod
+    def _pushed(system: System, S: Array, V: Array, x: Array | None) -> Array:
+        state, along, seen = system.unflatten(S, V, x)
+        return system.flatten(system.step_jvp(state, seen, along))
 
     def jacobian(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The derivative at the states (..., n), (..., n, n)."""
@@ -121,22 +135,7 @@ class Flat:
 
     def _kind(self, array: np.ndarray) -> Array:
         """``array`` of the kind that the system steps."""
-        like = self.system.like if isinstance(self.system, System) else array
-        if not is_torch(like):
+        if not self._tensors:
             return array
-        return sys.modules["torch"].tensor(np.asarray(array), dtype=like.dtype)  # a copy: views may not be written
-
-
-class _NoGradient:
-    """Nothing is recorded for gradients, where torch is at work."""
-
-    def __init__(self, like: Array) -> None:
-        self._guard = sys.modules["torch"].no_grad() if is_torch(like) else None
-
-    def __enter__(self) -> None:
-        if self._guard is not None:
-            self._guard.__enter__()
-
-    def __exit__(self, *error: object) -> None:
-        if self._guard is not None:
-            self._guard.__exit__(*error)
+        assert isinstance(self.system, System)
+        return sys.modules["torch"].tensor(np.asarray(array), dtype=self.system.like.dtype)  # a copy: it may be a view
