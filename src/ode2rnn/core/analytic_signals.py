@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core.arrays import (
     Array,
@@ -32,7 +33,7 @@ class Sine(Signal):
         array([2.])
     """
 
-    def __init__(self, amplitude: Any = 1.0, omega: Any = 1.0, phase: Any = 0.0) -> None:
+    def __init__(self, amplitude: ArrayLike = 1.0, omega: ArrayLike = 1.0, phase: ArrayLike = 0.0) -> None:
         names = ("amplitude", "omega", "phase")
         given = [check_array(name, value) for name, value in zip(names, (amplitude, omega, phase), strict=True)]
         like = next((v for v in given if is_torch(v)), given[0])
@@ -98,7 +99,7 @@ class Analytic(Signal):
         (array([0.]), array([1.]))
     """
 
-    def __init__(self, function: Callable[[Any], Any], knots: Any = ()) -> None:
+    def __init__(self, function: Callable[[Any], Any], knots: ArrayLike | None = ()) -> None:
         if not callable(function):
             raise ValueError(f"function: expected a function of time, got {brief(function)}")
         self.function = function
@@ -152,7 +153,7 @@ class Analytic(Signal):
                 )
         return stack(values)
 
-    def _call(self, t: Any) -> Array:
+    def _call(self, t: float | np.ndarray) -> Array:
         try:
             value = self.function(t)
         except Exception as error:

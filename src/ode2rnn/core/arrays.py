@@ -48,11 +48,10 @@ def times_like(times: np.ndarray, like: Array) -> Array:
     return times
 
 
-def to_numpy(value: Any) -> np.ndarray:
+def to_numpy(value: object) -> np.ndarray:
     """``value`` as a float64 NumPy array, cut off from any gradient."""
-    if is_torch(value):
-        value = value.detach().cpu().numpy()
-    return np.asarray(value, dtype=np.float64)
+    own: Array = value
+    return np.asarray(own.detach().cpu().numpy() if is_torch(own) else own, dtype=np.float64)
 
 
 def stack(arrays: list[Array], axis: int = 0) -> Array:
@@ -95,16 +94,16 @@ def all_finite(value: Array) -> bool:
     return np.count_nonzero(np.isfinite(value)) == value.size  # where it is short, five times as fast as all()
 
 
-def check_array(name: str, value: Any, like: Array | None = None, finite: bool = True) -> Array:
+def check_array(name: str, value: object, like: Array | None = None, finite: bool = True) -> Array:
     """``value`` as a float array; numbers only, NaN and infinity refused by name where ``finite`` is asked."""
     if value is None:
         raise ValueError(f"{name}: expected numbers, got None")
     if is_torch(value):
-        if not value.is_floating_point():
-            raise ValueError(f"{name}: expected a floating-point tensor, got {value.dtype}; use {name}.double()")
-        if value.layout is not sys.modules["torch"].strided:
-            raise ValueError(f"{name}: expected a dense tensor, got {value.layout}; use {name}.to_dense()")
-        array = value
+        array: Array = value
+        if not array.is_floating_point():
+            raise ValueError(f"{name}: expected a floating-point tensor, got {array.dtype}; use {name}.double()")
+        if array.layout is not sys.modules["torch"].strided:
+            raise ValueError(f"{name}: expected a dense tensor, got {array.layout}; use {name}.to_dense()")
     elif type(value) is np.ndarray and value.dtype is FLOAT:
         array = value.copy()
     else:
@@ -141,9 +140,9 @@ def check_shape(name: str, array: Array, shape: tuple[int | str, ...]) -> Array:
     return array
 
 
-def check_number(name: str, value: Any) -> float:
+def check_number(name: str, value: object) -> float:
     """``value`` as a finite float."""
-    if type(value) in (int, float) and abs(value) <= sys.float_info.max:
+    if isinstance(value, float | int) and abs(value) <= sys.float_info.max:
         return float(value)
     array = to_numpy(check_array(name, value))
     if array.ndim != 0:
@@ -151,7 +150,7 @@ def check_number(name: str, value: Any) -> float:
     return float(array)
 
 
-def check_nonnegative(name: str, value: Any) -> float:
+def check_nonnegative(name: str, value: object) -> float:
     """``value`` as a finite float >= 0."""
     number = check_number(name, value)
     if number < 0:
@@ -159,7 +158,7 @@ def check_nonnegative(name: str, value: Any) -> float:
     return number
 
 
-def check_positive(name: str, value: Any) -> float:
+def check_positive(name: str, value: object) -> float:
     """``value`` as a finite float > 0."""
     number = check_number(name, value)
     if number <= 0:
@@ -167,14 +166,14 @@ def check_positive(name: str, value: Any) -> float:
     return number
 
 
-def check_count(name: str, value: Any, least: int = 1) -> int:
+def check_count(name: str, value: object, least: int = 1) -> int:
     """``value`` as a whole number >= least."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < least:
         raise ValueError(f"{name}: expected a whole number >= {least}, got {value!r}")
     return int(value)
 
 
-def check_flag(name: str, value: Any) -> bool:
+def check_flag(name: str, value: object) -> bool:
     """``value`` as True or False."""
     if value is not True and value is not False and not isinstance(value, np.bool_):
         raise ValueError(f"{name}: expected True or False, got {brief(value)}")
@@ -201,7 +200,7 @@ def check_divides(dt: float, delay: float) -> int:
     return steps
 
 
-def check_increasing(name: str, value: Any, least: int = 1) -> np.ndarray:
+def check_increasing(name: str, value: object, least: int = 1) -> np.ndarray:
     """``value`` as a strictly increasing vector of times."""
     times = check_array(name, value, finite=False)
     if is_torch(times):

@@ -5,9 +5,10 @@ Uses: D5.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core.arrays import (
     Array,
@@ -20,11 +21,11 @@ from ode2rnn.core.arrays import (
     times_like,
 )
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.system import System
+from ode2rnn.core.system import S, System
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
 
-def run(cell: System, x: Any, s0: Any = None) -> Trajectory:
+def run(cell: System[S], x: ArrayLike, s0: ArrayLike | S | None = None) -> Trajectory:
     """Step ``cell`` through the inputs x[0 .. N-1], from s[-1] to s[0 .. N-1] (D5).
 
     Args:
@@ -60,20 +61,22 @@ class Remembered(NamedTuple):
     start: Array | None
 
 
-def remembered(cell: System, x: Any, s0: Any = None) -> Remembered:
+def remembered(cell: System[S], x: ArrayLike, s0: ArrayLike | S | None = None) -> Remembered:
     """:func:`run` tick by tick, with every state kept, for a pass back through it."""
-    kept: list[Any] = []
+    kept: list[S] = []
     trajectory, seen, start = _ran(cell, x, s0, kept)
     return Remembered(trajectory, kept, seen, start)
 
 
-def _ran(cell: System, x: Any, s0: Any, kept: list[Any] | None) -> tuple[Trajectory, Array | None, Array | None]:
+def _ran(
+    cell: System[S], x: ArrayLike, s0: ArrayLike | S | None, kept: list[S] | None
+) -> tuple[Trajectory, Array | None, Array | None]:
     """The run, what its ticks saw and s[-1]; every state goes into ``kept`` where that is a list."""
     check_system(cell)
     inputs, ticks = _check_inputs(cell, x)
     start = None
     if isinstance(s0, cell.State):
-        state = cell.resume(s0, () if inputs is None else tuple(inputs.shape[1:-1]))
+        state = cell.resume(cast("S", s0), () if inputs is None else tuple(inputs.shape[1:-1]))
     else:
         # (h, c) and (c, h) look the same, and like a batch of two; so does another cell's state
         if isinstance(s0, tuple) and (issubclass(cell.State, tuple) or hasattr(s0, "_fields")):
@@ -104,7 +107,7 @@ def _ran(cell: System, x: Any, s0: Any, kept: list[Any] | None) -> tuple[Traject
     return trajectory, seen, start
 
 
-def check_system(cell: Any) -> System:
+def check_system(cell: object) -> System:
     """``cell`` if it is a System.
 
     Raises:
@@ -120,7 +123,7 @@ def check_system(cell: Any) -> System:
 
 
 def _loop(
-    cell: System, state: Any, inputs: Array | None, ticks: int, kept: list[Any] | None = None
+    cell: System[S], state: S, inputs: Array | None, ticks: int, kept: list[S] | None = None
 ) -> tuple[Array, Array, str]:
     """s[-1 .. n-1] and r[0 .. n-1] of the ticks up to the first that fails, and why that one failed."""
     states, readouts = [cell.readout(state)[0]], []
@@ -143,7 +146,7 @@ def _loop(
     return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
 
 
-def _scan(cell: System, state: Any, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
+def _scan(cell: System[S], state: S, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
     """The same by the cell's own kernel for all ticks; None where it has none."""
     found = cell.scan(state, inputs, ticks)
     if found is None:
@@ -171,14 +174,14 @@ def _pairs(states: Array) -> Array:
     return np.moveaxis(np.lib.stride_tricks.sliding_window_view(states, 2, axis=0), -1, 1)  # no copy
 
 
-def _check_like(cell: System, name: str, value: Any) -> Array:
+def _check_like(cell: System, name: str, value: object) -> Array:
     array = check_array(name, value, like=cell.like)
     if is_torch(array) and not is_torch(cell.like):
         raise ValueError(f"{name}: expected NumPy, as the cell's arrays, got a tensor; build the cell from tensors")
     return array
 
 
-def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
+def _check_inputs(cell: System, x: ArrayLike) -> tuple[Array | None, int]:
     if cell.input_width == 0 and isinstance(x, int | np.integer) and not isinstance(x, bool):
         if x < 1:
             raise ValueError(f"x: expected at least one tick, got {x}")
@@ -191,7 +194,7 @@ def _check_inputs(cell: System, x: Any) -> tuple[Array | None, int]:
     return (inputs if cell.input_width else None), int(inputs.shape[0])
 
 
-def _check_start(cell: System, s0: Any, inputs: Array | None) -> Array:
+def _check_start(cell: System, s0: object, inputs: Array | None) -> Array:
     batch = () if inputs is None else tuple(inputs.shape[1:-1])
     start = _check_like(cell, "s0", np.zeros(cell.width) if s0 is None else s0)
     if start.ndim == 0 and cell.width == 1:

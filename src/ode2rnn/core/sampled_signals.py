@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core.arrays import (
     Array,
@@ -25,7 +25,7 @@ class SampledSeries(Signal):
 
     _at_knots: Side = "left"  # the piece that a knot itself belongs to
 
-    def __init__(self, t: Any, x: Any, least: int) -> None:
+    def __init__(self, t: ArrayLike, x: ArrayLike, least: int) -> None:
         self.knots = check_increasing("t", t, least)
         self.x = check_array("x", x)
         if self.x.ndim == 0 or self.x.shape[0] != len(self.knots):
@@ -105,7 +105,7 @@ class Held(SampledSeries):
         (array([0.]), array([1.]))
     """
 
-    def __init__(self, t: Any, x: Any, kind: str = "next") -> None:
+    def __init__(self, t: ArrayLike, x: ArrayLike, kind: str = "next") -> None:
         super().__init__(t, x, least=1)
         self.kind = check_choice("kind", kind, ("next", "previous"))
         if kind == "next":
@@ -138,7 +138,7 @@ class Linear(SampledSeries):
 
     order = 1
 
-    def __init__(self, t: Any, x: Any) -> None:
+    def __init__(self, t: ArrayLike, x: ArrayLike) -> None:
         super().__init__(t, x, least=2)
 
     def _polynomial(self, t: np.ndarray, j: np.ndarray) -> Array:
@@ -166,7 +166,7 @@ class Cubic(SampledSeries):
 
     order = 2
 
-    def __init__(self, t: Any, x: Any, slopes: Any = None) -> None:
+    def __init__(self, t: ArrayLike, x: ArrayLike, slopes: ArrayLike | None = None) -> None:
         super().__init__(t, x, least=2)
         shape = tuple(self.x.shape)
         if slopes is None:

@@ -7,9 +7,10 @@ never step across a knot, and ask a signal for the smooth piece that holds on on
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core.arrays import (
     Array,
@@ -44,13 +45,13 @@ class Signal:
     # an array on the left leaves the sum to __radd__
     __array_ufunc__ = None
 
-    def __add__(self, other: Any) -> Signal:
+    def __add__(self, other: Signal | ArrayLike) -> Signal:
         """The sum with another signal, or with a constant (..., m)."""
         return Sum(self, other if isinstance(other, Signal) else Constant(other))
 
     __radd__ = __add__
 
-    def __call__(self, t: Any) -> Array:
+    def __call__(self, t: ArrayLike) -> Array:
         """Value at ``t``: a scalar gives (..., m), times (T,) give (T, ..., m).
 
         Raises:
@@ -58,11 +59,11 @@ class Signal:
         """
         return self._at(t, self._values)
 
-    def left(self, t: Any) -> Array:
+    def left(self, t: ArrayLike) -> Array:
         """The limit from before ``t``; it differs from :meth:`right` only at a knot that jumps."""
         return self._at(t, lambda times: self._one_sided(times, "left"))
 
-    def right(self, t: Any) -> Array:
+    def right(self, t: ArrayLike) -> Array:
         """The limit from after ``t``."""
         return self._at(t, lambda times: self._one_sided(times, "right"))
 
@@ -106,7 +107,7 @@ class Signal:
         reach = float(distances[distances > 0].min(initial=2.0)) / 2
         return self.piece(t, t + reach) if side == "right" else self.piece(t - reach, t)
 
-    def _at(self, t: Any, function: Callable[[np.ndarray], Array]) -> Array:
+    def _at(self, t: ArrayLike, function: Callable[[np.ndarray], Array]) -> Array:
         times = to_numpy(check_array("t", t))
         if not times.size:
             raise ValueError(f"t: expected at least one time, got shape {times.shape}")
@@ -138,7 +139,7 @@ class Constant(Signal):
         array([1., 2.])
     """
 
-    def __init__(self, value: Any) -> None:
+    def __init__(self, value: ArrayLike) -> None:
         self.value = at_least_vector(check_array("value", value))
 
     @classmethod

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from ode2rnn.core.analytic_signals import Analytic, Sine
@@ -27,7 +25,7 @@ __all__ = [
 ]
 
 
-def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> Signal:
+def as_signal(name: str, value: object, width: int, span: tuple[float, float]) -> Signal:
     """``value`` as a Signal of the given width, tried at both ends of ``span`` before any work is done.
 
     Raises:
@@ -36,7 +34,7 @@ def as_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> S
     return probed_signal(name, value, width, span)[0]
 
 
-def probed_signal(name: str, value: Any, width: int, span: tuple[float, float]) -> tuple[Signal, Array]:
+def probed_signal(name: str, value: object, width: int, span: tuple[float, float]) -> tuple[Signal, Array]:
     """:func:`as_signal`, and the values at both ends, (2, ..., m).
 
     Raises:

@@ -31,15 +31,16 @@ def arrays_of(state: object) -> list[Array]:
     return [state] if is_array(state) else []
 
 
-def mapped(function: Callable[..., Array], state: Any, *others: Any) -> Any:
+def mapped(function: Callable[..., Array], state: Record, *others: Record) -> Record:
     """A state of the same form, each of its arrays from the arrays of the given ones; None stays None."""
-    if isinstance(state, tuple):
-        parts = [mapped(function, *same) for same in zip(state, *others, strict=True)]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return function(state, *others) if is_array(state) else state
+    tree: Any = state
+    if isinstance(tree, tuple):
+        nodes: Any = others
+        return _like_tuple(tree, [mapped(function, *same) for same in zip(tree, *nodes, strict=True)])
+    return function(tree, *others) if is_array(tree) else tree
 
 
-def rebuilt(state: Any, arrays: Iterator[Array]) -> Any:
+def rebuilt(state: Record, arrays: Iterator[Array]) -> Record:
     """A state of the form of ``state`` with these arrays in place of its own."""
     return mapped(lambda old: next(arrays), state)
 
@@ -58,14 +59,20 @@ def joined(state: object) -> Array:
     return concatenate(arrays, axis=-1)
 
 
-def added(state: Any, other: Any) -> Any:
+def added(state: Record, other: Record) -> Record:
     """The sum of two states of one form, or of two cotangents, where None stands for zero."""
-    if state is None or other is None:
-        return state if other is None else other
-    if isinstance(state, tuple):
-        parts = [added(one, two) for one, two in zip(state, other, strict=True)]
-        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)
-    return state + other if is_array(state) else state
+    one: Any = state
+    two: Any = other
+    if one is None or two is None:
+        return two if one is None else one
+    if isinstance(one, tuple):
+        return _like_tuple(one, [added(a, b) for a, b in zip(one, two, strict=True)])
+    return one + two if is_array(one) else one
+
+
+def _like_tuple(tree: Any, parts: list[object]) -> Any:
+    """A tuple of the type of ``tree``, named or not, with these parts."""
+    return type(tree)(*parts) if hasattr(tree, "_fields") else tuple(parts)
 
 
 def weights_of(cell: object, prefix: str = "") -> dict[str, Array]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 
@@ -19,9 +19,10 @@ from ode2rnn.core.parameters import changed_weights
 from ode2rnn.core.tangents import pulled, pushed
 
 Parts = tuple[tuple[str, int], ...]
+S = TypeVar("S")  # the type of a system's states
 
 
-class System:
+class System(Generic[S]):
     """What :func:`run` steps, ``bptt`` goes back through and every analysis asks; a base class for cells.
 
     A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default. The tangents of a
@@ -75,15 +76,15 @@ class System:
         """How many inputs before and after its own a tick sees."""
         return 0, 0
 
-    def init(self, s0: Array) -> Any:
+    def init(self, s0: Array) -> S:
         """The system's own state, where s has been s0 (..., d) for ever."""
         raise NotImplementedError(f"{type(self).__name__} does not say `init`")
 
-    def step(self, state: Any, x: Array | None) -> Any:
+    def step(self, state: S, x: Array | None) -> S:
         """The state a tick later, with the input x[n] (..., m), or None without input."""
         raise NotImplementedError(f"{type(self).__name__} does not say `step`")
 
-    def readout(self, state: Any) -> tuple[Array, Array]:
+    def readout(self, state: S) -> tuple[Array, Array]:
         """(s[n], r[n]), each (..., d); an LSTM's readout has a width of its own."""
         raise NotImplementedError(f"{type(self).__name__} does not say `readout`")
 
@@ -91,21 +92,21 @@ class System:
         """What each tick sees of the inputs x (N, ..., m), one row a tick; for a cell that looks ahead or behind."""
         return x
 
-    def resume(self, state: Any, batch: tuple[int, ...]) -> Any:
+    def resume(self, state: S, batch: tuple[int, ...]) -> S:
         """A state that a caller hands in, checked and seen with the batch of the inputs."""
         return state
 
-    def scan(self, state: Any, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
+    def scan(self, state: S, x: Array | None, ticks: int) -> tuple[Array, Array] | None:
         """All ticks at once, s[-1 .. N-1] and r[0 .. N-1], where a fast path exists; else None."""
         return None
 
-    def carousel(self, state: Any, x: Array | None) -> Array | None:
+    def carousel(self, state: S, x: Array | None) -> Array | None:
         """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
         return None
 
     # -- tangent and cotangent of a tick
 
-    def step_jvp(self, state: Any, x: Array | None, d_state: Any, d_x: Array | None = None) -> Any:
+    def step_jvp(self, state: S, x: Array | None, d_state: S, d_x: Array | None = None) -> S:
         """The tangent of a tick: what it makes of deviations of the state, and of the input.
 
         The arrays of ``d_state`` broadcast with those of ``state``: one state (1, d) takes many directions (k, d).
@@ -121,7 +122,7 @@ class System:
 
         return states.rebuilt(state, iter(pushed(tick, values, directions)))
 
-    def step_vjp(self, state: Any, x: Array | None, bar: Any) -> tuple[Any, Array | None, Any]:
+    def step_vjp(self, state: S, x: Array | None, bar: S) -> tuple[S, Array | None, Self]:
         """The cotangent of a tick: of dE/d(state after it) those of the state before, of the input and of the weights.
 
         The last are a record of the cell's own type, summed over the batch.
@@ -156,13 +157,13 @@ class System:
         x_bar = None if x is None else next(back)
         return before, x_bar, self.with_weights(dict(zip(names, back, strict=True)))
 
-    def readout_jvp(self, state: Any, d_state: Any) -> tuple[Array, Array]:
+    def readout_jvp(self, state: S, d_state: S) -> tuple[Array, Array]:
         """The tangents of s[n] and r[n]."""
         values, directions = states.arrays_of(state), states.arrays_of(d_state)
         moved = pushed(lambda *a: self.readout(states.rebuilt(state, iter(a))), values, directions)
         return moved[0], moved[1]
 
-    def readout_vjp(self, state: Any, s_bar: Array | None, r_bar: Array) -> Any:
+    def readout_vjp(self, state: S, s_bar: Array | None, r_bar: Array) -> S:
         """The cotangent of the state from those of s[n] (None for zero) and r[n]."""
         # the readout is a small function of one tick: its Jacobian, one direction at a time
         arrays = states.arrays_of(state)
@@ -177,7 +178,7 @@ class System:
             bars.append(stack(columns, axis=-1))
         return states.rebuilt(state, iter(bars))
 
-    def errors(self, state: Any, x: Array | None, bar: Any) -> tuple[Array, Array | None]:
+    def errors(self, state: S, x: Array | None, bar: S) -> tuple[Array, Array | None]:
         """psi[n] = dE/ds[n] and chi[n] = dE/dr[n] (B1, B2; L7, L9), from the state before tick n and the bar after it.
 
         chi[n] is None of a cell whose state holds no readout: then E alone reads r[n].
@@ -197,7 +198,7 @@ class System:
             )
         return found[0], found[1]
 
-    def init_vjp(self, s0: Array, bar: Any) -> Array:
+    def init_vjp(self, s0: Array, bar: S) -> Array:
         """The cotangent of s0 (..., d) from that of the state that ``init`` makes of it."""
         state = self.init(s0)
         places, bars = states.arrays_of(state), states.arrays_of(bar)
@@ -258,11 +259,11 @@ class System:
         """How many ticks the vector remembers, the latest first, each alike."""
         return 1
 
-    def flatten(self, state: Any) -> Array:
+    def flatten(self, state: S) -> Array:
         """The state as a vector (..., n)."""
         return states.joined(state)
 
-    def unflatten(self, vector: Array, direction: Array | None, x: Array | None) -> tuple[Any, Any, Array | None]:
+    def unflatten(self, vector: Array, direction: Array | None, x: Array | None) -> tuple[S, S | None, Array | None]:
         """The state of a vector (..., n), the deviation of it along a direction or None, and what ``step`` gets of x.
 
         ``x`` is a row of :meth:`driven`.

@@ -12,6 +12,7 @@ from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core.arrays import Array, brief, check_array, to_numpy
 
@@ -49,7 +50,7 @@ class _Late:
     def __set_name__(self, owner: type, name: str) -> None:
         self.name = name
 
-    def __get__(self, holder: Any, owner: type | None = None) -> Any:
+    def __get__(self, holder: object, owner: type | None = None) -> Any:
         if holder is None:
             raise AttributeError(self.name)  # the field has no default
         value = holder.__dict__[self.name]
@@ -57,7 +58,7 @@ class _Late:
             value = holder.__dict__[self.name] = value()
         return value
 
-    def __set__(self, holder: Any, value: Any) -> None:
+    def __set__(self, holder: object, value: object) -> None:
         holder.__dict__[self.name] = value
 
 
@@ -125,7 +126,7 @@ class Trajectory:
         """Last time at which ``traj(t)`` is defined."""
         return float(self.span[1] if self.span else self.t[-1])
 
-    def __call__(self, t: Any) -> Array:
+    def __call__(self, t: ArrayLike) -> Array:
         """Dense output: a time gives s of shape (..., d), times (T,) give (T, ..., d).
 
         Raises:
@@ -235,7 +236,7 @@ class SimulationError(RuntimeError):
         self.trajectory = trajectory
 
 
-def as_path(value: Any) -> Path:
+def as_path(value: object) -> Path:
     """The name of a file as a Path."""
     if not isinstance(value, str | os.PathLike):
         raise ValueError(f"path: expected the name of a file, got {brief(value)}")
