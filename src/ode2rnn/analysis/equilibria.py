@@ -136,9 +136,9 @@ def fixed_points(
     There may be fixed points that no start found.
 
     Args:
-        system: a Flow (an AdditiveModel, a ContinuousLSTM, your own; delays do not move equilibria, but roots); a System
-            (a cell, a Sampled model, a Map); torch.nn's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn, in one
-            direction.
+        system: a Flow (an AdditiveModel, a ContinuousLSTM, your own; delays do not move equilibria, but roots); a
+            System (a cell, a Sampled model, a Map); torch.nn's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn,
+            in one direction.
         x: the constant input (m,); zero by default.
         starts: how many, drawn from normal distributions of several widths, 0 among them, half of those of a map
             after some steps; or the starts themselves, (K, n).

@@ -1,7 +1,8 @@
 """A flow or a map about a state at which it rests: its matrices, and its roots or multipliers.
 
-Uses: C10, D6, K1.  A flow with delays about s* is E y'(t) = M y(t) + sum_k N_k y(t - tau_k): of most y = s and E = 1; of one
-whose later times see v(t) beside s, as of the LSTM, y = (s, v) and E = diag(1, 0), since v obeys a difference equation.
+Uses: C10, D6, K1.  A flow with delays about s* is E y'(t) = M y(t) + sum_k N_k y(t - tau_k). Of most
+y = s and E = 1; of one whose later times see v(t) beside s, as of the LSTM, y = (s, v) and E = diag(1, 0), since v
+obeys a difference equation.
 """
 
 from __future__ import annotations

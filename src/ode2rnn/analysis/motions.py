@@ -1,14 +1,14 @@
 """Steps for flows: what takes a flow, or a delay equation, ahead by a fixed time together with its derivative.
 
-Uses: C2, C7, K1, B6.  A flow without delays goes by the Runge-Kutta method of order 8 of Dormand and Prince (DOP853). A delay
-equation goes panel by panel by collocation at Radau points: its state is the polynomial on as many panels as the
+Uses: C2, C7, K1, B6.  A flow without delays goes by the Runge-Kutta method of order 8 of Dormand and Prince (DOP853). A
+delay equation goes panel by panel by collocation at Radau points: its state is the polynomial on as many panels as the
 longest delay takes, so one panel is a map on their nodes, with the exact derivative of that map.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 

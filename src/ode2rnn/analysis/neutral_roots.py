@@ -1,6 +1,7 @@
 """Characteristic roots of a delay equation whose state feeds a difference equation, as that of the LSTM does.
 
-Uses: K1, C10.  E y'(t) = M y(t) + N y(t - tau), y = (s, v) and E = diag(1, 0): det [lambda E - M - N e^(-lambda tau)] = 0.
+Uses: K1, C10.  E y'(t) = M y(t) + N y(t - tau), y = (s, v), E = diag(1, 0):
+det [lambda E - M - N e^(-lambda tau)] = 0.
 
 The readout v is no derivative, so among the roots there are chains that go up along Re lambda = log|mu| / tau, mu the
 eigenvalues of what v makes of v(t - tau): with some |mu| > 1 infinitely many lead away.

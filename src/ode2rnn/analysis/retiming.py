@@ -14,8 +14,8 @@ import numpy as np
 from ode2rnn.analysis.order import fit_order
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import Array, brief, check_choice, check_count, is_torch, to_numpy
-from ode2rnn.core.signals import Analytic, Held, Linear, Signal
 from ode2rnn.core.run import run
+from ode2rnn.core.signals import Analytic, Held, Linear, Signal
 from ode2rnn.discrete.schemes import retime, undiscretize
 from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.gated.segment import LSTMTrajectory

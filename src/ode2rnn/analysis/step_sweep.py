@@ -16,8 +16,8 @@ from ode2rnn.analysis.recursion import sample
 from ode2rnn.analysis.sweep_lanes import Job, lanes
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_number, check_shape, to_numpy
-from ode2rnn.core.signals import Signal, as_signal
 from ode2rnn.core.run import run
+from ode2rnn.core.signals import Signal, as_signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.discrete.schemes import discretize, rule_name
 

@@ -19,9 +19,10 @@ from types import MappingProxyType
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.continuous import parameters
-from ode2rnn.continuous.terms import KINDS, Readout, Term, check_terms
+from ode2rnn.continuous.terms import KINDS, Readout, Term, Terms, check_terms
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import Array, as_like, check_array, check_shape, is_torch, to_numpy
 from ode2rnn.core.flow import Flow
@@ -70,7 +71,7 @@ class AdditiveModel(Flow):
         state: Sequence[tuple[Any, float]] = (),
         readout: Sequence[tuple[Any, float]] = (),
         input: Sequence[tuple[Any, float]] = (),
-        phi: Any = None,
+        phi: ArrayLike | None = None,
         activation: str | Activation = "tanh",
     ) -> None:
         kinds = {
@@ -234,7 +235,7 @@ class AdditiveModel(Flow):
                 added[kind] = [(total, 0.0)]
         return self.rebuilt(**added, phi=self.phi)
 
-    def rebuilt(self, state: Any, readout: Any, input: Any, phi: Any) -> AdditiveModel:
+    def rebuilt(self, state: Terms, readout: Terms, input: Terms, phi: ArrayLike | None) -> AdditiveModel:
         """A model of these terms, with the activation of this one."""
         return AdditiveModel(state, readout, input, phi, self.activation)
 

@@ -5,9 +5,10 @@ Home of: C8.  Source: "The Roots of RNN".
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import ArrayLike, DTypeLike
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_shape, is_torch, to_numpy
 
@@ -32,13 +33,13 @@ class Circulant:
         True
     """
 
-    def __init__(self, kernel: Any) -> None:
+    def __init__(self, kernel: ArrayLike) -> None:
         self.kernel = check_array("kernel", kernel)
         if self.kernel.ndim == 0 or min(self.kernel.shape) < 1:
             raise ValueError(f"kernel: expected shape (d,) or (n_1, n_2, ...), got {tuple(self.kernel.shape)}")
 
     @classmethod
-    def from_stencil(cls, stencil: Any, shape: tuple[int, ...]) -> Circulant:
+    def from_stencil(cls, stencil: ArrayLike, shape: tuple[int, ...]) -> Circulant:
         """The convolution with a small stencil, centred on each unit of a periodic lattice.
 
         Args:
@@ -97,11 +98,11 @@ class Circulant:
         offset = (sites[:, None, :] - sites[None, :, :]) % np.array(lattice)
         return self.kernel[tuple(np.moveaxis(offset, -1, 0))]
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> np.ndarray:
         return to_numpy(self.dense()).astype(dtype or np.float64)
 
 
-def _check_lattice(shape: Any) -> tuple[int, ...]:
+def _check_lattice(shape: Iterable[int]) -> tuple[int, ...]:
     whole = isinstance(shape, tuple | list) and all(isinstance(n, int | np.integer) and n >= 1 for n in shape)
     if not whole or not shape:
         raise ValueError(f"shape: expected the lengths (n_1, n_2, ...) of a lattice, got {brief(shape)}")

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.continuous.terms import KINDS, Term
+from ode2rnn.continuous.terms import KINDS, Term, Terms
 from ode2rnn.core.arrays import Array, brief, check_number, to_numpy
 
 FORMS = "'tau', 'tau[k]', 'gain', 'A[i, j]', 'B[i, j]', 'C[i, j]', 'phi[i]', 'state[k][i, j]', 'readout[k][i, j]'"
@@ -28,7 +29,7 @@ class Additive(Protocol):
     width: int
     delays: tuple[float, ...]
 
-    def rebuilt(self, state: Any, readout: Any, input: Any, phi: Any) -> Any:
+    def rebuilt(self, state: Terms, readout: Terms, input: Terms, phi: ArrayLike) -> Any:
         """The model of these terms."""
 
 

@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from numpy.typing import ArrayLike
+
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
+from ode2rnn.continuous.terms import Terms
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import check_array, check_nonnegative, check_shape
 
@@ -37,7 +40,13 @@ class ContinuousRNN(AdditiveModel):
     """
 
     def __init__(
-        self, A: Any, B: Any, C: Any, phi: Any, tau: float = 0.0, activation: str | Activation = "tanh"
+        self,
+        A: ArrayLike | Circulant,
+        B: ArrayLike | Circulant,
+        C: ArrayLike | None,
+        phi: ArrayLike | None,
+        tau: float = 0.0,
+        activation: str | Activation = "tanh",
     ) -> None:
         delay = check_nonnegative("tau", tau)
         d: int | str = "d"
@@ -71,7 +80,7 @@ class ContinuousRNN(AdditiveModel):
         """Delay of the readout."""
         return self.readout[0].delay
 
-    def rebuilt(self, state: Any, readout: Any, input: Any, phi: Any) -> ContinuousRNN:
+    def rebuilt(self, state: Terms, readout: Terms, input: Terms, phi: ArrayLike | None) -> ContinuousRNN:
         """A model of these terms, one of each kind, with the activation of this one."""
         (A, _), (B, tau) = state[0], readout[0]
         return ContinuousRNN(A, B, input[0][0] if input else None, phi, tau, self.activation)

@@ -5,7 +5,7 @@ Uses: C4, C5, C6, C8.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +14,7 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_nonnegative, check_number, check_shape
 
+Terms = Sequence[tuple[Any, float]]  # (matrix or Circulant, delay)
 KINDS = ("state", "readout", "input")
 FEW = 32  # rows up to which products are taken together
 
@@ -72,7 +73,7 @@ class Readout(tuple[Term, ...]):
         return self.activation.value(s)
 
 
-def check_terms(kind: str, terms: Any) -> list[Term]:
+def check_terms(kind: str, terms: Terms) -> list[Term]:
     try:
         pairs = [tuple(term) for term in terms]
     except Exception:  # whatever going through the value may raise

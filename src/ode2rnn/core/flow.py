@@ -202,7 +202,7 @@ class Flow:
         return self.delays[int(name[4:-1]) if name != "tau" else 0]
 
     def direct(self) -> Callable[[float, np.ndarray], Any]:
-        """f(t, s) of a flow without input and delays for one state (d,) in NumPy, unchecked: the fastest way to call."""
+        """f(t, s) of a flow without input and delays for one state (d,) in NumPy, unchecked: the fastest call."""
         own: UserFunction | None = getattr(self, "_f", None)
         if own is None or own.dtype is not None or type(self).rate is not Flow.rate:
             return self.rate

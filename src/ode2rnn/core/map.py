@@ -26,7 +26,7 @@ class MapState(NamedTuple):
     s: Array
 
 
-class Map(System):
+class Map(System[MapState]):
     """s[n] = F(s[n-1], x[n]), a recursion of the user's own.
 
     It goes wherever a cell goes: `run`, `bptt`, `analysis`.

@@ -11,8 +11,8 @@ import numpy as np
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import ACTIVATIONS
-from ode2rnn.core.signals import Sine
 from ode2rnn.core.run import run
+from ode2rnn.core.signals import Sine
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.derivation.unrolling import fading

@@ -10,8 +10,8 @@ import numpy as np
 from ode2rnn.analysis.convergence import Convergence
 from ode2rnn.analysis.lstm_convergence import lstm_convergence
 from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
-from ode2rnn.core.signals import Linear
 from ode2rnn.core.run import run
+from ode2rnn.core.signals import Linear
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.derivation.lstm import lstm
 from ode2rnn.discrete.schemes import retime, undiscretize

@@ -173,7 +173,7 @@ def as_tapped(cell: CanonicalRNN | TappedRNN) -> TappedRNN:
     return TappedRNN({1: cell.W_s}, {cell.lag: cell.W_r}, W_x, cell.theta_s, cell.dt, cell.activation)
 
 
-def _checked_taps(name: str, taps: Any, least: int) -> dict[int, Array]:
+def _checked_taps(name: str, taps: object, least: int) -> dict[int, Array]:
     if not isinstance(taps, Mapping):
         raise ValueError(f"{name}: expected a dict from lags to matrices, got {type(taps).__name__}")
     checked = {}

@@ -53,7 +53,7 @@ class Taps(NamedTuple):
     x: Mapping[int, Array]
 
 
-class MemoryCell(System):
+class MemoryCell(System[Memory]):
     """A System whose state is a Memory, and whose tick is the recursion with taps."""
 
     theta_s: Array
@@ -319,19 +319,19 @@ def _added(total: Array | None, part: Array) -> Array:
     return part if total is None else total + part
 
 
-def check_matrix(name: str, value: Any) -> Array:
+def check_matrix(name: str, value: object) -> Array:
     """``value`` as a matrix; a number stands for a matrix (1, 1)."""
     array = check_array(name, value)
     return array.reshape((1, 1)) if array.ndim == 0 else check_shape(name, array, ("d", "m"))
 
 
-def check_bias(value: Any) -> Array:
+def check_bias(value: object) -> Array:
     """theta_s as a vector; a number stands for (1,)."""
     array = check_array("theta_s", value)
     return array.reshape((1,)) if array.ndim == 0 else check_shape("theta_s", array, ("d",))
 
 
-def check_lag(name: str, value: Any, least: int) -> int:
+def check_lag(name: str, value: object, least: int) -> int:
     """``value`` as a number of ticks >= least."""
     lag = check_count(name, value, least)
     if lag > MOST_STEPS:

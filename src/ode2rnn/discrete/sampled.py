@@ -7,7 +7,7 @@ substep that segment shrinks to one vector, and `Sampled` is the canonical RNN, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,7 +39,7 @@ from ode2rnn.solvers.methods import METHODS
 NUMPY_ALONE = ("taylor", "RK45", "DOP853", "Radau", "BDF", "LSODA")  # methods without gradients
 
 
-class Sampled(System):
+class Sampled(System[Past]):
     """The differential equation, stepped by its solver from sample to sample: a System for `run`.
 
     During tick n the input is held at x[n], the convention of D1. Unlike a discretized cell it solves the
@@ -292,7 +292,7 @@ class Variation(Flow):
         self.flow, self.width, self.input_width = flow, 2 * flow.width, flow.input_width
         self.delays, self.parameters, self._on_time = (), {}, False
 
-    def rate(self, t: float, s: Array, past: Any = (), x: Array | None = None) -> Array:
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
         """The rates of both."""
         d = self.flow.width
         own, along = s[..., :d], s[..., d:]
@@ -311,7 +311,7 @@ METHOD_OF = {"backward_euler": "backward_euler", "forward_euler": "euler"}
 
 
 @sampled_of.register
-def _sampled_flow(model: Flow, dt: Any, scheme: Any, alpha: Any) -> Sampled:
+def _sampled_flow(model: Flow, dt: float, scheme: str, alpha: float | None) -> Sampled:
     name, _ = rule_name(scheme, alpha)
     if name not in METHOD_OF:
         raise ValueError(

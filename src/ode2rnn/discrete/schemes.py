@@ -50,10 +50,10 @@ def discretize(
 
 
 @overload
-def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any: ...
+def discretize(model: object, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any: ...
 
 
-def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any:
+def discretize(model: object, dt: float, scheme: str = "backward_euler", alpha: float | None = None) -> Any:
     """The recursion that samples ``model`` with step dt (D4; D10 for the other schemes; K2 and K3 for an LSTM).
 
     Args:
@@ -86,7 +86,7 @@ def discretize(model: Any, dt: float, scheme: str = "backward_euler", alpha: flo
 
 
 @singledispatch
-def sampled_of(model: Any, dt: Any, scheme: Any, alpha: Any) -> Any:
+def sampled_of(model: object, dt: float, scheme: str, alpha: float | None) -> Any:
     """What `discretize` does with a model, by its type; later packages register theirs."""
     hint = ""
     if isinstance(model, System):
@@ -97,7 +97,7 @@ def sampled_of(model: Any, dt: Any, scheme: Any, alpha: Any) -> Any:
 
 
 @sampled_of.register
-def _sampled(model: AdditiveModel, dt: Any, scheme: Any, alpha: Any) -> CanonicalRNN | TappedRNN:
+def _sampled(model: AdditiveModel, dt: float, scheme: str, alpha: float | None) -> CanonicalRNN | TappedRNN:
     dt = check_positive("dt", dt)
     name, weight = rule_name(scheme, alpha)
     lags = _delays_in_ticks(model, dt)
@@ -132,10 +132,10 @@ def undiscretize(cell: CanonicalRNN | TappedRNN) -> ContinuousRNN: ...
 
 
 @overload
-def undiscretize(cell: Any) -> Any: ...
+def undiscretize(cell: object) -> Any: ...
 
 
-def undiscretize(cell: Any) -> Any:
+def undiscretize(cell: object) -> Any:
     """The delay equation whose backward-Euler samples are ``cell`` (D11; K2 for a VanillaLSTM), with tau = lag dt.
 
     It is the exact inverse of ``discretize(model, dt)``. A cell that "implicit_linear" made of a model with
@@ -153,7 +153,7 @@ def undiscretize(cell: Any) -> Any:
 
 
 @singledispatch
-def continuous_of(cell: Any) -> Any:
+def continuous_of(cell: object) -> Any:
     """What `undiscretize` does with a cell, by its type; later packages register theirs."""
     got = brief_cell(cell) if callable(getattr(cell, "cell", None)) else type(cell).__name__
     hint = ""
@@ -186,10 +186,10 @@ def retime(cell: CanonicalRNN | TappedRNN, dt: float) -> CanonicalRNN: ...
 
 
 @overload
-def retime(cell: Any, dt: float) -> Any: ...
+def retime(cell: object, dt: float) -> Any: ...
 
 
-def retime(cell: Any, dt: float) -> Any:
+def retime(cell: object, dt: float) -> Any:
     """The cell for another sampling step: the same delay equation, sampled with step dt (D11; K3 for an LSTM).
 
     The delay stays lag * cell.dt, so the new cell has the lag lag * cell.dt / dt, which must be whole.
@@ -211,7 +211,7 @@ def retime(cell: Any, dt: float) -> Any:
 
 
 @singledispatch
-def retimed(cell: Any, dt: Any) -> Any:
+def retimed(cell: object, dt: float) -> Any:
     """What `retime` does with a cell or a layer, by its type; later packages register theirs."""
     return discretize(undiscretize(cell), dt)
 
@@ -225,7 +225,7 @@ def _cell(taps: dict[str, Taps], theta: Array, dt: float, model: AdditiveModel) 
     return CanonicalRNN(state[1], W_r, inputs.get(0), theta, dt, model.activation, lag)
 
 
-def rule_name(scheme: Any, alpha: Any) -> tuple[str, float]:
+def rule_name(scheme: str, alpha: float | None) -> tuple[str, float]:
     """The name in SCHEMES that ``scheme`` stands for, and the weight of the new sample in "gbt".
 
     Raises:
@@ -236,7 +236,7 @@ def rule_name(scheme: Any, alpha: Any) -> tuple[str, float]:
     return name, _check_alpha(name, alpha)
 
 
-def _check_alpha(name: str, alpha: Any) -> float:
+def _check_alpha(name: str, alpha: float | None) -> float:
     if (name == "gbt") != (alpha is not None):
         wanted = "a number in [0, 1] with scheme 'gbt'" if name == "gbt" else f"none with scheme {name!r}"
         raise ValueError(f"alpha: expected {wanted}, got {brief(alpha)}")

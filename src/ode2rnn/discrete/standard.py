@@ -22,7 +22,7 @@ class Readout(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class StandardRNN(System):
+class StandardRNN(System[Readout]):
     """h[n] = G(W_r h[n-1] + W_x x[n] + theta_s), the standard RNN (D8) by its readouts alone.
 
     ``CanonicalRNN.standard()`` is the same recursion by its states s[n], of which h[n] = G(s[n]) is seen later.

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.core import states
 from ode2rnn.core.arrays import (
@@ -70,7 +71,7 @@ class Position(NamedTuple):
 
 
 @dataclass(frozen=True, eq=False)
-class Unrolled(System):
+class Unrolled(System[Position]):
     """K copies of one cell in a row, which share its parameters; a System for `run` (U3).
 
     `run(unrolled, x)` sends a sequence of any length through it, segment by segment: the state is set to zero before
@@ -263,7 +264,7 @@ def unroll(cell: System, length: int) -> Unrolled:
     return Unrolled(cell, check_count("length", length))
 
 
-def impulse_response(cell: System, ticks: int, s: Any = None) -> Array:
+def impulse_response(cell: System, ticks: int, s: object = None) -> Array:
     """h[k] = d s[n+k] / d x[n] of the cell linearized at the state ``s``, k = 0 .. ticks-1 (U1).
 
     About a fixed point the response to a small input is s[n] - s = sum_k h[k] x[n-k], over all the past: an infinite
@@ -312,7 +313,7 @@ def impulse_response(cell: System, ticks: int, s: Any = None) -> Array:
     return stack(response).swapaxes(1, 2)
 
 
-def fir(h: Any, x: Any) -> Array:
+def fir(h: ArrayLike, x: ArrayLike) -> Array:
     """s[n] = sum_{k<K} h[k] x[n-k]: the filter with the finite impulse response h (K, d, m), x (N, ..., m).
 
     Raises:
