@@ -212,6 +212,17 @@ class Flow:
         """A flow without delays that rests where this one does: every delay forgotten."""
         return Settled(self) if self.delays else self
 
+    def tied(self, tau: float) -> Flow:
+        """The flow whose readout comes tau late (D2), and that tends to this one for tau -> 0.
+
+        Raises:
+            ValueError: a flow in which nothing says what the readout is, or one with delays already.
+        """
+        raise ValueError(
+            f"delay: 'tied' makes a readout late; expected an AdditiveModel or a ContinuousLSTM, got {brief(self)}; use"
+            " delay='fixed'"
+        )
+
     def inner(self) -> tuple[Flow, float]:
         """Itself; of samples the flow that they are samples of (see System)."""
         return self, 1.0
