@@ -73,9 +73,8 @@ def jumps(
         root = complex(roots[many][order[few]])
         kind = _kind_of(root, discrete) or "fold"
         middle = 0.5 * (values[k] + values[k + 1])
-        yield BifurcationPoint(
-            kind, float(middle), states[k], _upper(root), branch, (float(values[k]), float(values[k + 1]))
-        )
+        between = float(values[k]), float(values[k + 1])
+        yield BifurcationPoint(kind, float(middle), states[k], _upper(root), branch, between)
 
 
 def _located(chart: Chart, path: Path, k: int, index: int) -> tuple[float, np.ndarray]:

@@ -20,12 +20,10 @@ NEARER, SAME = 0.75, 1e-7
 APART, SMALL = 0.1, 0.05
 
 
-def owners(
-    points: Sequence[BifurcationPoint],
-    halves: Sequence[BifurcationPoint],
-    flows: Sequence[BifurcationPoint],
-    own: Problem,
-) -> list[BifurcationPoint]:
+Points = Sequence[BifurcationPoint]
+
+
+def owners(points: Points, halves: Points, flows: Points, own: Problem) -> list[BifurcationPoint]:
     """The points with where they are at half the step and in the equation, and whose they are."""
     if own.half is None:  # an equation: its roots know no step
         return [replace(point, half=point.value, flow=point.value, owner="system") for point in points]
