@@ -129,7 +129,9 @@ def test_the_map_oscillates_beyond_its_step_with_the_known_size():
 
 
 def test_verify_tells_the_solver_from_the_system():
-    late = bifurcation(TURNING, "dT", np.linspace(0.2, 0.5, 4), "implicit_linear", verify=True, attractors=Attractors(2))
+    late = bifurcation(
+        TURNING, "dT", np.linspace(0.2, 0.5, 4), "implicit_linear", verify=True, attractors=Attractors(2)
+    )
     assert [(p.kind, p.owner) for p in late.points] == [("Neimark-Sacker", "solver")]
     assert late.points[0].half == pytest.approx(8 / 13, abs=1e-8) or np.isnan(late.points[0].half)
     assert np.isnan(late.points[0].flow)
@@ -180,7 +182,10 @@ def test_a_flow_and_a_map_of_ones_own_over_their_parameters():
     turning = Flow(lambda t, s, *, p: -s + p * np.tanh(s) @ np.array([[1.0, 2.0], [-2.0, 1.0]]), 2, parameters={"p": 1})
     assert points(turning, "p", [0.2, 1.8]) == [("Hopf", 1.0)]
     logistic = Map(lambda s, *, r: r * s * (1 - s), 1, parameters={"r": 2.0})
-    assert points(logistic, "r", [0.5, 3.4], equilibria=Equilibria(spread=0.5)) == [("transcritical", 1.0), ("flip", 3.0)]
+    assert points(logistic, "r", [0.5, 3.4], equilibria=Equilibria(spread=0.5)) == [
+        ("transcritical", 1.0),
+        ("flip", 3.0),
+    ]
 
 
 def test_samples_by_a_solver_of_their_own_are_systems_too():
@@ -260,7 +265,13 @@ def test_a_small_oscillation_of_the_samples_alone_is_doubtful_and_what_has_died_
     W = np.array([[0.5, -2.0], [2.0, 0.5]])
     spiral = ContinuousRNN(-np.eye(2), W, None, None)
     found = bifurcation(
-        spiral, "dT", [0.29, 0.31, 1.0], "implicit_linear", equilibria=False, verify=True, attractors=Attractors(2, 8000)
+        spiral,
+        "dT",
+        [0.29, 0.31, 1.0],
+        "implicit_linear",
+        equilibria=False,
+        verify=True,
+        attractors=Attractors(2, 8000),
     )
     np.testing.assert_allclose(np.abs(found.fresh[1]).max(), 0.0910, atol=2e-4)  # beyond dT* = 0.3077
     np.testing.assert_array_equal(found.doubtful, [False, True, True])

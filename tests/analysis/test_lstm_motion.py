@@ -157,9 +157,7 @@ def test_a_chart_of_the_equation_and_of_its_samples() -> None:
     chart = stability_chart(loop(-4.0, 1.0), ("gain", [0.25, 1.0]), ("tau", [1.0, 1.2, 1.22]))
     np.testing.assert_array_equal(chart.stable, [[True, True, True], [True, True, False]])
     # with tau = dT the multiplier is (1 + dT w) / (1 + dT)
-    tied = stability_chart(
-        loop(-6.0, 0.0), ("gain", [0.5, 1.0]), ("dT", [0.5, 2.0]), scheme="backward_euler", delay="tied"
-    )
+    tied = stability_chart(loop(-6.0, 0.0), ("gain", [0.5, 1.0]), ("dT", [0.5, 2.0]), Sampling(delay="tied"))
     expected = [[abs(1 + h * w) / (1 + h) for h in (0.5, 2.0)] for w in (-1.5, -3.0)]
     np.testing.assert_allclose(tied.values, expected, atol=1e-12)
     with pytest.raises(ValueError, match="name: expected"):

@@ -4,12 +4,12 @@ from ode2rnn.analysis.attractors import Attractors
 from ode2rnn.analysis.bifurcation import Bifurcation, bifurcation
 from ode2rnn.analysis.branches import Branch, Equilibria
 from ode2rnn.analysis.convergence import Convergence, convergence
-from ode2rnn.analysis.points import BifurcationPoint
 from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.analysis.lstm_convergence import lstm_convergence
 from ode2rnn.analysis.planes import PhasePlane, phase_plane
+from ode2rnn.analysis.points import BifurcationPoint
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
 from ode2rnn.analysis.sampling import Sampling

@@ -135,8 +135,8 @@ def bifurcation(
         system: a Flow, a System, torch's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn in one direction.
         name: of the parameter, as the system's ``parameter`` takes it: "dT" with a Sampling; of a network "gain", a
             factor on what feeds its readout back, "tau" or "tau[k]", or an entry of an array by its own name,
-            "A[0, 1]", "W_r[0, 1]", "weight_hh_l0[0, 1]"; of a Flow or Map of your own one of its parameters; of any "x[k]", a
-            constant input.
+            "A[0, 1]", "W_r[0, 1]", "weight_hh_l0[0, 1]"; of a Flow or Map of your own one of its parameters; of any
+            "x[k]", a constant input.
         values: increasing, (K,); the branches are followed from the first to the last.
         sampling: how the samples of a Flow are made, or the name of a scheme; None for the equation itself.
         x: the constant input (m,).

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
 from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Experiment
 from ode2rnn.derivation.discretization import fixed_study, limit_distances, standard_distances, tied_study
@@ -111,7 +111,7 @@ def poles_data(experiment: Experiment) -> dict[str, Any]:
         "roots": characteristic_roots(model, rest, count=13),
         "paths": np.array([pole_image(poles, float(dt)) for dt in dts]),
         "images": pole_image(poles, 1.0),
-        "multipliers": multipliers(discretize(model, 1.0), rest),
+        "multipliers": discrete_roots(discretize(model, 1.0), rest),
     }
 
 
