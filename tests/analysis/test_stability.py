@@ -29,7 +29,7 @@ def test_every_value_is_the_rightmost_root_of_its_model():
     assert chart.unknown == 0
     for k, gain in enumerate(gains):
         for n, tau in enumerate(taus):
-            own = parameter(model.parameter("gain")(gain), "tau[1]")(tau)
+            own = model.parameter("gain")(gain).parameter("tau[1]")(tau)
             assert np.abs(own.settled().rate(0.0, chart.rest[k, n])).max() < 1e-12
             assert chart.values[k, n] == pytest.approx(characteristic_roots(own, chart.rest[k, n])[0].real, abs=1e-9)
 

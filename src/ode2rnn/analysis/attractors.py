@@ -138,7 +138,7 @@ class Runs:
         system, x = self.problem.build(p), self.problem.inputs(p)
         flow, tick = system.inner()
         push = PUSH * rng.standard_normal((self.starts, flow.width))
-        times = self.transient + np.linspace(0.0, self.kept, SAMPLES)
+        times: np.ndarray = self.transient + np.linspace(0.0, self.kept, SAMPLES)
         if system.discrete:  # the ticks of an exact method are those of the equation
             times = tick * (self.transient + self.every * np.arange(1, self.width + 1))
         t0 = 0.0 if state is None else state.end

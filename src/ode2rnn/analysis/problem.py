@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -97,15 +98,17 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
             f"sampling: expected none of what has ticks of its own, got {brief(sampling)}; sample the flow itself"
         )
 
+    flows = cast("Callable[[float], Flow]", change)  # a number of a flow makes flows
+
     def sampled(parts: int) -> Build:
-        return lambda p: sampling.of(change(p), step(p), parts)
+        return lambda p: sampling.of(flows(p), step(p), parts)
 
     def step(p: float) -> float:
         return p if sampling.dt is None else sampling.dt
 
     fixed = sampling.delay == "fixed"
     grid = fixed and bool(subject.delays) and (name == STEP or name.startswith("tau"))
-    flow = Problem(lambda p: sampling.equation(change(p), step(p)), False, inputs)
+    flow = Problem(lambda p: sampling.equation(flows(p), step(p)), False, inputs)
     half = Problem(sampled(2), True, inputs, grid)
     return Problem(sampled(1), True, inputs, grid, half, flow, sampling.handling)
 

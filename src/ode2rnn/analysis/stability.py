@@ -132,7 +132,8 @@ def stability_chart(
         return chart
 
     def step(k: int, n: int) -> float:
-        return float(values_1[k] if name_1 == STEP else values_2[n] if name_2 == STEP else sampled.dt)
+        given = values_1[k] if name_1 == STEP else values_2[n] if name_2 == STEP else None
+        return float(given if given is not None else (sampled and sampled.dt) or 0.0)
 
     try:
         with progress(len(values), "stability chart", "row") as bar:

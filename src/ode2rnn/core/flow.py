@@ -68,12 +68,12 @@ class Flow:
         width: int,
         *,
         input_width: int = 0,
-        delays: Sequence[float] = (),
+        delays: Sequence[float] | np.ndarray = (),
         parameters: Mapping[str, float] | None = None,
         jacobian: Callable[..., Any] | None = None,
     ) -> None:
         self.width, self.input_width = check_count("width", width), check_count("input_width", input_width, 0)
-        if isinstance(delays, str) or not isinstance(delays, Sequence | np.ndarray):
+        if not isinstance(delays, list | tuple | np.ndarray):
             raise ValueError(f"delays: expected a list of numbers, got {brief(delays)}")
         self.delays = tuple(check_positive(f"delays[{k}]", delay) for k, delay in enumerate(delays))
         if len(set(self.delays)) < len(self.delays):
@@ -175,8 +175,8 @@ class Flow:
     def tensors(self) -> tuple[Array, ...]:
         """The torch tensors that the rate depends on, as far as they are known."""
         found = [value for value in self.parameters.values() if is_torch(value)]
-        named = getattr(getattr(self, "_f", None), "function", None)
-        return (*found, *(named.parameters() if hasattr(named, "parameters") and callable(named.parameters) else ()))
+        named: Any = getattr(getattr(self, "_f", None), "function", None)
+        return (*found, *(named.parameters() if callable(getattr(named, "parameters", None)) else ()))
 
     def parameter(self, name: str) -> Callable[[float], Flow]:
         """The function that takes a value to the flow in which the number ``name`` has it.

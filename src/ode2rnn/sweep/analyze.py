@@ -128,13 +128,14 @@ def analyze_saved(
         from ode2rnn.plotting import new_axes, plot_bifurcation
 
         branches = rule.size <= BRANCHED
+        search = Equilibria(16, seed=seed) if branches else False
         result = bifurcation(
             system,
             "gain",
             GAINS,
             x=x,
             attractors=Attractors(4, seed=seed),
-            equilibria=Equilibria(16, seed=seed) if branches else False,
+            equilibria=search,
         )
         figure, ax = new_axes(9, 5.5)
         plot_bifurcation(ax, result)
