@@ -86,6 +86,11 @@ class Stack(System[StackState]):
         return self.cells[0].like
 
     @property
+    def layers(self) -> tuple[System, ...]:
+        """The cells, the lowest first."""
+        return self.cells
+
+    @property
     def State(self) -> type:
         """The type of the states that init and step return."""
         return StackState
@@ -191,6 +196,14 @@ class Stack(System[StackState]):
             top = k == len(self.cells) - 1
             bars.append(cell.readout_vjp(own, part, r_bar if top else 0 * cell.readout(own)[1]))
         return StackState(tuple(bars))
+
+    def carousel(self, state: StackState, x: Array | None) -> Array | None:
+        """The gate that carries the state of the only cell (T7); None of several."""
+        return self.cells[0].carousel(state.cells[0], x) if len(self.cells) == 1 else None
+
+    def contraction(self, s: Array) -> float:
+        """That of the only cell (B5); of several none is known."""
+        return self.cells[0].contraction(s) if len(self.cells) == 1 else float("inf")
 
     # -- the weights
 
