@@ -21,7 +21,7 @@ from ode2rnn import (
     signals,
 )
 from ode2rnn.analysis import convergence
-from ode2rnn.analysis.convergence_lanes import Runs
+from ode2rnn.analysis.recursions import Runs
 
 FIXED_STEP = sorted(m.name for m in METHODS.values() if not m.adaptive)
 HALVINGS = 0.5 ** np.arange(4, 9)
@@ -198,7 +198,7 @@ def test_a_reference_that_diverges_is_an_error():
         ({"t": (1, 0)}, "t: expected t0 < t1"),
         ({"history": [1.0, 2.0]}, "history: expected shape"),
         ({"rtol": 0.0}, "rtol"),
-        ({"model": "network"}, "model: expected an AdditiveModel"),
+        ({"model": "network"}, "model: expected a System"),
     ],
 )
 def test_bad_input_is_refused_by_name(change, message):
@@ -229,7 +229,7 @@ def test_analysis_is_reached_from_the_package():
     "scheme", ["backward_euler", "implicit_linear", "forward_euler", "tustin", "exponential", "foh"]
 )
 @pytest.mark.parametrize(("tau", "delay"), [(0.0, "tied"), (1.0, "fixed")])
-def test_many_steps_in_lanes_are_a_loop_over_steps(scheme, tau, delay, monkeypatch):
+def test_many_steps_together_are_a_loop_over_steps(scheme, tau, delay, monkeypatch):
     """The input starts at a value of its own, and s(t0) jumps away from the history: both are in the first ticks."""
     rng = np.random.default_rng(3)
     A = [[-1.0, 0.6], [-0.5, -1.2]]
@@ -238,16 +238,16 @@ def test_many_steps_in_lanes_are_a_loop_over_steps(scheme, tau, delay, monkeypat
     monkeypatch.setattr(Runs, "_alone", lambda *given: alone.append(given[1]) or plainly(*given))
     arguments = {"t": (0.0, 3.0), "history": [0.3, 0.8], "s0": [1.0, -0.5], "dts": 1.0 / np.arange(4, 104)}
     arguments |= {"scheme": scheme, "delay": delay, "x": signals.Sine(1.0, 2.0, 0.7)}
-    lanes = convergence(model, **arguments)
+    together = convergence(model, **arguments)
     assert set(alone) == {0}, "run one by one"
     with kernels.plain():
         loop = convergence(model, **arguments)
-    for kind in lanes.errors:
-        np.testing.assert_allclose(lanes.errors[kind], loop.errors[kind], rtol=1e-9, atol=1e-12)
-    assert np.isfinite(lanes.errors["final"]).all()
+    for kind in together.errors:
+        np.testing.assert_allclose(together.errors[kind], loop.errors[kind], rtol=1e-9, atol=1e-12)
+    assert np.isfinite(together.errors["final"]).all()
 
 
-def test_a_step_that_diverges_in_its_lane_has_no_error():
+def test_a_step_that_diverges_beside_others_has_no_error():
     model = ContinuousRNN([[-30.0]], [[1.0]], None, None, activation="identity")
     dts = 30.0 / np.arange(100, 700, 6)
     found = convergence(model, t=(0.0, 30.0 * 6), history=[1.0], dts=dts, scheme="forward_euler", delay="tied")

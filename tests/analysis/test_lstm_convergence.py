@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from tests.gated.networks import S0, D, inputs, lstm
 
-from ode2rnn import ContinuousLSTM, ContinuousRNN
-from ode2rnn.analysis import lstm_convergence
+from ode2rnn import ContinuousLSTM
+from ode2rnn.analysis import convergence
 
 HALVINGS = 0.5 ** np.arange(4, 11)
 END = 3.0
@@ -18,7 +18,7 @@ END = 3.0
 def study(seed, kind, delay, **rest):
     tau = {"fixed": 1.0, "tied": 0.0}[delay]
     model = ContinuousLSTM(lstm(seed, scale=0.5), tau=tau, rule=rest.pop("rule", "backward_euler"))
-    return lstm_convergence(model, inputs(kind, END), t=(0.0, END), history=S0, dts=HALVINGS, delay=delay, **rest)
+    return convergence(model, inputs(kind, END), t=(0.0, END), history=S0, dts=HALVINGS, delay=delay, **rest)
 
 
 @pytest.mark.parametrize("kind", ["held", "linear", "sine"])
@@ -51,9 +51,9 @@ def test_every_rule_samples_the_equation_of_every_other(rule, scheme):
 def test_constant_rates_are_sampled_exactly_by_the_exponential_rule():
     cell = replace(lstm(scale=0.0), b_cs=np.full(D, 0.3), b_du=np.ones(D))
     model = ContinuousLSTM(cell)
-    found = lstm_convergence(model, t=(0.0, 2.0), history=S0, dts=[0.5, 0.25, 0.125], scheme="exponential")
+    found = convergence(model, t=(0.0, 2.0), history=S0, dts=[0.5, 0.25, 0.125], scheme="exponential")
     assert found.errors["maximum"].max() < 1e-11
-    backward = lstm_convergence(model, t=(0.0, 2.0), history=S0, dts=[0.5, 0.25, 0.125])
+    backward = convergence(model, t=(0.0, 2.0), history=S0, dts=[0.5, 0.25, 0.125])
     assert backward.errors["maximum"].min() > 1e-3
 
 
@@ -82,13 +82,13 @@ def test_the_table_marks_what_the_orders_were_fitted_on():
 def test_bad_arguments_are_named():
     model = ContinuousLSTM(lstm())
     given = {"t": (0.0, 2.0), "history": S0, "dts": [0.5, 0.25]}
-    with pytest.raises(ValueError, match="model: expected a ContinuousLSTM"):
-        lstm_convergence(ContinuousRNN(-1.0, 0.5, None, None, 1.0), **given)
+    with pytest.raises(ValueError, match="method, s0, reference: expected none of them"):
+        convergence(model, **given, method="rk4")
     with pytest.raises(ValueError, match="delay: expected 'tied' for tau = 0, 'fixed' for tau > 0, got 'tied', 1"):
-        lstm_convergence(model, **given, delay="tied")
-    with pytest.raises(ValueError, match="scheme: expected one of"):
-        lstm_convergence(model, **given, scheme="implicit_linear")
+        convergence(model, **given, delay="tied")
+    with pytest.raises(ValueError, match="scheme: expected another"):
+        convergence(model, **given, scheme="implicit_linear")
     with pytest.raises(ValueError, match="dts: expected steps that divide t1 - t0"):
-        lstm_convergence(model, **{**given, "dts": [0.5, 0.3]})
+        convergence(model, **{**given, "dts": [0.5, 0.3]})
     with pytest.raises(ValueError, match="dt: expected a step that divides the delay"):
-        lstm_convergence(model, **{**given, "t": (0.0, 2.1), "dts": [0.7, 0.35]})
+        convergence(model, **{**given, "t": (0.0, 2.1), "dts": [0.7, 0.35]})

@@ -1,4 +1,4 @@
-"""Sweeps over the step: the lanes of the kernel against one discretization and one run for each step."""
+"""Sweeps over the step: many steps together against one discretization and one run for each step."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, discretize, run, signals
-from ode2rnn.analysis import StepSweep, sweep_steps
-from ode2rnn.analysis import sweep_lanes as fast
+from ode2rnn.analysis import Sampling, StepSweep, sweep_steps
+from ode2rnn.analysis import shared_basis as fast
 from ode2rnn.discrete.eigenbasis import eigenbasis, phi
 from ode2rnn.kernels import plain
 
@@ -44,59 +44,61 @@ def assert_same(got: StepSweep, expected: StepSweep) -> None:
 
 
 @pytest.fixture
-def all_in_lanes(monkeypatch: pytest.MonkeyPatch) -> None:
+def all_together(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where a step is not run by the kernel."""
-    lanes = fast.lanes
+    together = fast.run_together
 
     def checked(job: fast.Job, steps: np.ndarray, *rest: Any) -> np.ndarray:
-        done = lanes(job, steps, *rest)
+        done = together(job, steps, *rest)
         assert done.all() or not fast.compiled()
         return done
 
-    monkeypatch.setattr("ode2rnn.analysis.step_sweep.lanes", checked)
+    monkeypatch.setattr("ode2rnn.analysis.step_sweep.run_together", checked)
 
 
-@pytest.mark.usefixtures("all_in_lanes")
+@pytest.mark.usefixtures("all_together")
 @pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("diagonal", [False, True])
 def test_tied_delays_for_every_scheme(scheme: str, diagonal: bool) -> None:
     x = np.random.default_rng(0).normal(size=(80, 2))
     start = np.array([0.5, -1.0, 0.2, 0.1, 0.3])
     model = network(5, diagonal=diagonal)
-    assert_same(*both(model, x, dts=DTS, ticks=80, history=start, scheme=scheme, delay="tied"))
+    assert_same(*both(model, x, dts=DTS, t=80, history=start, sampling=Sampling(scheme, delay="tied")))
 
 
-@pytest.mark.usefixtures("all_in_lanes")
+@pytest.mark.usefixtures("all_together")
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_fixed_delays_have_a_lag_for_each_step(scheme: str) -> None:
     dts = 1 / np.arange(10, 40)
-    assert_same(*both(network(3, tau=1.0), signals.Sine([1.0, 0.5]), dts=dts, t=(0, 4), history=0.3, scheme=scheme))
+    assert_same(*both(network(3, tau=1.0), signals.Sine([1.0, 0.5]), dts=dts, t=(0, 4), history=0.3, sampling=scheme))
 
 
-@pytest.mark.usefixtures("all_in_lanes")
+@pytest.mark.usefixtures("all_together")
 @pytest.mark.parametrize("scheme", ["backward_euler", "exponential"])
 @pytest.mark.parametrize("d", [1, 2, 3])
 def test_last_states_of_networks_of_few_states(d: int, scheme: str) -> None:
     x = np.random.default_rng(0).normal(size=(80, 2))
-    common = {"scheme": scheme, "delay": "tied", "keep": "final", "history": 0.3}
-    assert_same(*both(network(d), x, dts=DTS[:64], ticks=80, **common))
+    common = {"sampling": Sampling(scheme, delay="tied"), "keep": "final", "history": 0.3}
+    assert_same(*both(network(d), x, dts=DTS[:64], t=80, **common))
     dts = 2.0 / np.arange(20, 84)
     assert_same(*both(network(d), signals.Sine([1.0, 2.0]), dts=dts, t=(0, 2), **common))
 
 
-@pytest.mark.usefixtures("all_in_lanes")
+@pytest.mark.usefixtures("all_together")
 def test_gbt_and_every_activation() -> None:
     for name in ("sigmoid", "relu", "softplus", "identity"):
         model = network(2, activation=name)
-        assert_same(*both(model, dts=DTS, ticks=60, history=0.4, scheme="gbt", alpha=0.7, delay="tied"))
+        assert_same(*both(model, dts=DTS, t=60, history=0.4, sampling=Sampling("gbt", alpha=0.7, delay="tied")))
 
 
-@pytest.mark.usefixtures("all_in_lanes")
+@pytest.mark.usefixtures("all_together")
 def test_runs_of_different_lengths_and_what_is_kept() -> None:
     dts = 2.0 / np.arange(20, 148)
-    got, expected = both(network(2), signals.Sine([1.0, 2.0]), dts=dts, t=(0, 2), delay="tied", settle=0.25)
+    got, expected = both(
+        network(2), signals.Sine([1.0, 2.0]), dts=dts, t=(0, 2), sampling=Sampling(delay="tied"), settle=0.25
+    )
     assert_same(got, expected)
-    final = sweep_steps(network(2), signals.Sine([1.0, 2.0]), dts=dts, t=(0, 2), delay="tied")
+    final = sweep_steps(network(2), signals.Sine([1.0, 2.0]), dts=dts, t=(0, 2), sampling=Sampling(delay="tied"))
     np.testing.assert_allclose(final.final, got.final, rtol=1e-12, atol=1e-12)
     assert (final.low, final.high, final.states) == (None, None, None)
 
@@ -104,7 +106,7 @@ def test_runs_of_different_lengths_and_what_is_kept() -> None:
 def test_a_run_that_diverges_is_told_and_ends_where_it_did() -> None:
     model = ContinuousRNN(-np.diag([1.0, 40.0]), np.eye(2), None, None)
     dts = np.linspace(0.01, 0.5, 40)
-    got, expected = both(model, dts=dts, ticks=600, history=1.0, scheme="forward_euler", delay="tied")
+    got, expected = both(model, dts=dts, t=600, history=1.0, sampling=Sampling("forward_euler", delay="tied"))
     assert_same(got, expected)
     assert 0 < got.diverged.sum() < len(dts)
     assert got.states is not None
@@ -121,7 +123,7 @@ def test_a_run_that_diverges_is_told_and_ends_where_it_did() -> None:
 )
 def test_what_has_no_common_basis_or_is_implicit_is_run_step_by_step(model: AdditiveModel) -> None:
     dts = 0.1 / np.arange(1, 12)
-    sweep = sweep_steps(model, dts=dts, ticks=60, history=0.5)
+    sweep = sweep_steps(model, dts=dts, t=60, history=0.5)
     for dt, final in zip(dts, sweep.final, strict=True):
         cell = discretize(model, dt)
         x = np.zeros((60, cell.input_width)) if cell.input_width else 60
@@ -151,19 +153,19 @@ def test_phi_functions_of_scalars_are_those_of_matrices() -> None:
 
 def test_arguments_that_do_not_fit_are_refused() -> None:
     model = network(2)
-    good: dict[str, Any] = {"dts": [0.1], "ticks": 10, "delay": "tied"}
+    good: dict[str, Any] = {"dts": [0.1], "t": 10, "sampling": Sampling(delay="tied")}
     for change, match in (
         ({"dts": []}, "dts"),
         ({"dts": [0.1, -0.1]}, "dts"),
-        ({"t": (0, 1)}, "t, ticks"),
-        ({"ticks": None}, "t, ticks"),
-        ({"ticks": None, "t": (1, 0)}, "t0 < t1"),
-        ({"ticks": None, "t": (0, 1.05)}, "divide"),
+        ({"t": None}, "t: expected"),
+        ({"t": (1, 0)}, "t0 < t1"),
+        ({"t": (0, 1.05)}, "divide"),
         ({"keep": "all"}, "keep"),
         ({"settle": 1.0}, "settle"),
-        ({"delay": "none"}, "delay"),
-        ({"scheme": "eule"}, "scheme"),
-        ({"scheme": "gbt"}, "alpha"),
+        ({"sampling": None}, "sampling"),
+        ({"sampling": Sampling(dt=0.1)}, "sampling: expected the name of a scheme, or a Sampling without dt"),
+        ({"sampling": "eule"}, "scheme"),
+        ({"sampling": "gbt"}, "alpha"),
         ({"history": [1.0, 2.0, 3.0]}, "history"),
         ({"x": np.zeros((9, 2))}, "x"),
     ):
@@ -171,4 +173,4 @@ def test_arguments_that_do_not_fit_are_refused() -> None:
             sweep_steps(model, **{**good, **change})
     singular = ContinuousRNN(2.0, 1.0, None, None)
     with pytest.raises(ValueError, match="singular"):
-        sweep_steps(singular, dts=np.linspace(0.4, 0.6, 21), ticks=10, delay="tied")
+        sweep_steps(singular, dts=np.linspace(0.4, 0.6, 21), t=10, sampling=Sampling(delay="tied"))

@@ -20,7 +20,7 @@ def network(tau):
 def test_error_falls_and_work_grows_with_the_tolerance(method, tau):
     tolerances = [1e-4, 1e-6, 1e-8]
     study = work_precision(
-        network(tau), SINES, t=(0, 2), history=[0.5, -0.5, 0.2], methods=[method], tolerances=tolerances, repeats=1
+        network(tau), SINES, t=(0, 2), history=[0.5, -0.5, 0.2], methods={method: tolerances}, repeats=1
     )
     rows = study.of(method)
     assert [row.rtol for row in rows] == tolerances
@@ -33,7 +33,7 @@ def test_error_falls_and_work_grows_with_the_tolerance(method, tau):
 
 def test_fixed_step_methods_take_the_steps():
     study = work_precision(
-        network(0.5), SINES, t=(0, 2), history=np.zeros(3), methods=["rk4", "backward_euler"], dts=[0.1, 0.05]
+        network(0.5), SINES, t=(0, 2), history=np.zeros(3), methods={"rk4": [0.1, 0.05], "backward_euler": [0.1, 0.05]}
     )
     rk4, euler = study.of("rk4"), study.of("backward_euler")
     assert [row.dt for row in rk4] == [0.1, 0.05]
@@ -45,7 +45,7 @@ def test_fixed_step_methods_take_the_steps():
 def test_the_error_is_that_against_the_reference():
     decay = ContinuousRNN(A=-1.0, B=0.0, C=None, phi=None)
     study = work_precision(
-        decay, t=(0, 1), history=1.0, methods=["backward_euler"], dts=[1 / 256], reference=lambda t: np.exp(-t)
+        decay, t=(0, 1), history=1.0, methods={"backward_euler": [1 / 256]}, reference=lambda t: np.exp(-t)
     )
     samples = (1 + 1 / 256) ** -np.arange(257.0)
     assert study.rows[0].error == pytest.approx(np.abs(samples - np.exp(-np.arange(257) / 256)).max(), rel=1e-10)
@@ -57,9 +57,7 @@ def test_a_failure_is_a_row_that_says_so():
         stiff,
         t=(0, 150),
         history=1.0,
-        methods=["euler", "taylor", "tsit5"],
-        tolerances=[1e-5],
-        dts=[0.5],
+        methods={"euler": [0.5], "taylor": 1e-5, "tsit5": [1e-5]},
         repeats=1,
     )
     diverged, unfit, fine = study.rows
@@ -76,7 +74,7 @@ def test_a_failure_is_a_row_that_says_so():
 
 
 def test_a_step_that_does_not_divide_the_delay_is_a_row_too():
-    study = work_precision(network(0.5), None, t=(0, 2), history=np.zeros(3), methods=["rk4"], dts=[0.4, 0.25])
+    study = work_precision(network(0.5), None, t=(0, 2), history=np.zeros(3), methods={"rk4": [0.4, 0.25]})
     assert "divides the delay" in study.rows[0].failure
     assert study.rows[1].failure == ""
 
@@ -84,16 +82,16 @@ def test_a_step_that_does_not_divide_the_delay_is_a_row_too():
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"methods": []}, "methods: expected at least one"),
-        ({"methods": ["tsit"]}, "methods: .*did you mean 'tsit5'"),
-        ({"methods": [None]}, "methods: expected one of"),
-        ({"tolerances": []}, "tolerances: expected at least one"),
-        ({"tolerances": [0.0]}, "tolerances: expected numbers in"),
-        ({"tolerances": [np.nan]}, "tolerances: .*NaN"),
-        ({"tolerances": [2.0]}, "tolerances: expected numbers in"),
-        ({"methods": ["rk4"]}, "dts: expected steps for rk4"),
-        ({"methods": ["rk4"], "dts": []}, "dts: expected a list of at least 1"),
-        ({"methods": ["rk4"], "dts": [0.1, -0.1]}, "dts: expected steps > 0"),
+        ({"methods": {}}, "methods: expected tolerances or steps by name"),
+        ({"methods": ["tsit5"]}, "methods: expected tolerances or steps by name"),
+        ({"methods": {"tsit": [1e-3]}}, "methods: .*did you mean 'tsit5'"),
+        ({"methods": {None: [1e-3]}}, "methods: expected one of"),
+        ({"methods": {"tsit5": []}}, "expected tolerances in"),
+        ({"methods": {"tsit5": [0.0]}}, "expected tolerances in"),
+        ({"methods": {"tsit5": [np.nan]}}, "NaN"),
+        ({"methods": {"tsit5": [2.0]}}, "expected tolerances in"),
+        ({"methods": {"rk4": []}}, "dts: expected a list of at least 1"),
+        ({"methods": {"rk4": [0.1, -0.1]}}, "dts: expected steps > 0"),
         ({"t": [0.0, 1.0, 2.0]}, "t: expected the range"),
         ({"repeats": 0}, "repeats: expected a whole number"),
         ({"history": [1.0, 2.0]}, "history: expected shape"),
@@ -105,8 +103,7 @@ def test_bad_input_is_refused_by_name(change, message):
         "model": ContinuousRNN(A=-1.0, B=0.5, C=None, phi=None, tau=0.5),
         "t": (0, 2),
         "history": 1.0,
-        "methods": ["tsit5"],
-        "tolerances": [1e-3],
+        "methods": {"tsit5": [1e-3]},
         **change,
     }
     with pytest.raises(ValueError, match=message):
@@ -117,4 +114,4 @@ def test_a_reference_that_diverges_is_an_error():
     cube = Activation("cube", lambda s: s**3, lambda s: 3 * s**2)
     unstable = ContinuousRNN(A=0.0, B=1.0, C=None, phi=None, activation=cube)  # infinite at t = 1/2
     with pytest.raises(SimulationError):
-        work_precision(unstable, t=(0, 1), history=1.0, methods=["tsit5"], tolerances=[1e-3])
+        work_precision(unstable, t=(0, 1), history=1.0, methods={"tsit5": [1e-3]})

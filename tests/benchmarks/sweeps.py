@@ -10,7 +10,7 @@ from tests.benchmarks.harness import OURS, Contender, Job, Solve
 from tests.benchmarks.networks import network
 
 from ode2rnn import CanonicalRNN, ContinuousRNN, discretize
-from ode2rnn.analysis import sweep_steps
+from ode2rnn.analysis import Sampling, sweep_steps
 
 TICKS, DTS = 10_000, np.linspace(0.01, 0.5, 64)
 ASKS = {2: 30, 64: 4}
@@ -30,7 +30,7 @@ def _job(d: int, ticks: int) -> Job:
     reference = loop(0.0)
 
     def ours(tol: float) -> np.ndarray:
-        return sweep_steps(model, x, dts=DTS, ticks=ticks, delay="tied").final
+        return sweep_steps(model, x, dts=DTS, t=ticks, sampling=Sampling(delay="tied")).final
 
     def error(outputs: np.ndarray) -> float:
         return float(np.abs(outputs - reference).max())

@@ -193,7 +193,7 @@ def swept(keep: str) -> Callable[[Case, np.ndarray], np.ndarray]:
         dts, found = steps(case, times), []
         for end in times:
             given: dict[str, Any] = {"dts": np.repeat(dts, 8), "t": (case.t[0], float(end)), "history": start_of(case)}
-            sweep = sweep_steps(case.model, case.x, scheme="implicit_linear", keep=keep, **given)
+            sweep = sweep_steps(case.model, case.x, sampling="implicit_linear", keep=keep, **given)
             found.append(to_zero(sweep.final[::8]))
         return np.array(found)
 

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, discretize, integrate, run, signals
+from ode2rnn.analysis.sampling import Sampling
 from ode2rnn.analysis.step_sweep import sweep_steps
 from ode2rnn.discrete.schemes import SCHEMES
 from ode2rnn.kernels import plain
@@ -240,13 +241,10 @@ def test_sweeps_of_steps(data: st.DataObject, scheme: str, keep: str) -> None:
         "dts": 1.0 / counts,
         "t": (0.0, 1.0),
         "history": rng.normal(size=model.width),
-        "scheme": scheme,
-        "delay": "tied" if tied else "fixed",
+        "sampling": Sampling(scheme, delay="tied" if tied else "fixed", alpha=0.7 if scheme == "gbt" else None),
         "keep": keep,
         "settle": 0.25,
     }
-    if scheme == "gbt":
-        given_arguments["alpha"] = 0.7
 
     def outcome() -> Any:
         try:

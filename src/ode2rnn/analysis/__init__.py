@@ -7,7 +7,6 @@ from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import Lyapunov, lyapunov
 from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
-from ode2rnn.analysis.lstm_convergence import lstm_convergence
 from ode2rnn.analysis.planes import PhasePlane, phase_plane
 from ode2rnn.analysis.points import BifurcationPoint
 from ode2rnn.analysis.radius import spectral_radius
@@ -53,7 +52,6 @@ __all__ = [
     "squared_error",
     "gradient_flow",
     "GradientFlow",
-    "lstm_convergence",
     "retiming",
     "Retiming",
     "as_signal_of",

@@ -14,19 +14,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.convergence_lanes import Runs
+from ode2rnn.analysis.feedback_convergence import feedback_errors, pair_of
 from ode2rnn.analysis.order import fit_order
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_choice, check_divides, is_torch, to_numpy
-from ode2rnn.core.signals import as_signal
+from ode2rnn.analysis.recursions import Runs
+from ode2rnn.analysis.subject import as_subject
+from ode2rnn.core.arrays import brief, check_array, check_choice, check_divides, is_torch, to_numpy
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.signal import Signal
+from ode2rnn.core.signals import as_signal, probed_signal
 from ode2rnn.core.trajectory import SimulationError, Trajectory
-from ode2rnn.solvers.arguments import build_problem
+from ode2rnn.discrete.sampled import METHOD_OF
+from ode2rnn.discrete.schemes import discretize, rule_name
+from ode2rnn.solvers.arguments import build_problem, check_times
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
+
+if TYPE_CHECKING:
+    from ode2rnn.continuous.additive import AdditiveModel
 
 KINDS = ("final", "maximum", "dense")
 # where between two nodes the dense output is compared, in units of dt
@@ -34,6 +43,7 @@ BETWEEN = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 BLOCK = 1 << 12
 
 Function = Callable[[np.ndarray], np.ndarray]
+Given = Signal | Callable[[float], ArrayLike]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,32 +90,38 @@ class Convergence:
 
 
 def convergence(
-    model: AdditiveModel,
-    x: Any = None,
+    model: Flow,
+    x: Given | None = None,
     *,
     t: tuple[float, float],
-    history: Any,
-    dts: Sequence[float],
+    history: object,
+    dts: ArrayLike,
     scheme: str | None = None,
     method: str | None = None,
     alpha: float | None = None,
     delay: str = "fixed",
-    s0: Any = None,
-    reference: Trajectory | Callable[[Any], Any] | None = None,
-    rtol: float = 1e-13,
+    s0: object = None,
+    reference: object = None,
+    rtol: float | None = None,
 ) -> Convergence:
-    """Errors of a sampled network, or of a fixed-step method, for a list of steps (D9).
+    """Return the errors of a sampled flow, or of a fixed-step method, for a list of steps (D9, K4).
 
     A ``scheme`` is discretized and run from s[-1] = s(t0), with x[n] = x(t0 + (n + 1) dt) (D1; where x jumps, the
     value before the jump). What the recursion reads from before its first sample, x(t0) and the history, is the
     true past. Its dense output is linear between samples, so the dense order is at most 2. A jump between history and
     s0, or one of x, is one sample to a recursion: there schemes of order 2 are of order 1.
 
+    A ContinuousLSTM goes by its schemes alone, from constants: its history is s(t0), (..., d), or a pair of it and of v
+    before t0. Its reference is checked by a second method, and its kinds are "final", "maximum" and "readout", that of
+    v. Tied, v[n] depends on v[n-1] at the same time in the limit, and the recursion follows only where that dependence
+    contracts (small W_vcr).
+
     Args:
         model, x, history, s0: as for `integrate`.
         t: (t0, t1), in the model's unit of time.
         dts: at least two steps, decreasing; each divides t1 - t0 and the delays.
-        scheme: a name `discretize` knows; "backward_euler" where no method is given.
+        scheme: a name `discretize` knows, of a flow of your own "backward_euler" or "forward_euler";
+            "backward_euler" where no method is given.
         method: instead of a scheme, a fixed-step method of `integrate`.
         alpha: for the scheme "gbt".
         delay: "fixed": the model's own delays, dT -> 0: the error of the solver. "tied": for every dt the network
@@ -113,7 +129,7 @@ def convergence(
         reference: the solution: a Trajectory, or a function t -> (..., d). By default the model's own, by
             ``integrate(method="auto")`` at ``rtol``; its error, estimated from a run at 10 rtol, raises the floor
             below which errors are not used.
-        rtol: relative tolerance of that solution.
+        rtol: relative tolerance of that solution; 1e-13 by default, of a ContinuousLSTM 1e-12.
 
     A step at which the recursion diverges has infinite errors, and does not stop the study.
 
@@ -132,48 +148,80 @@ def convergence(
         raise ValueError(f"scheme, method: expected one of them, got {scheme or 'alpha'!r} and {method!r}")
     name = check_choice("method", method, fixed_step_methods()) if method is not None else scheme or "backward_euler"
     check_choice("delay", delay, ("fixed", "tied"))
-    if not isinstance(model, AdditiveModel):
-        raise ValueError(
-            f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}; a ContinuousLSTM has"
-            " lstm_convergence"
-        )
-    model = model.like(np.zeros(1))
+    flow = as_subject(model, "model")
+    if not isinstance(flow, Flow):
+        raise ValueError(f"model: expected a Flow, got {brief(model)}")
+    flow, steps = flow.like(np.zeros(1)), check_steps(dts)
+    if flow.feedback_width:
+        if method is not None or s0 is not None or reference is not None:
+            raise ValueError("method, s0, reference: expected none of them for a ContinuousLSTM")
+        return _of_feedback(flow, x, t, history, steps, (name, alpha), delay, rtol or 1e-12)
+    rtol = 1e-13 if rtol is None else rtol
     history, s0 = (to_numpy(v) if is_torch(v) else v for v in (history, s0))
-    steps = check_steps(dts)
-    models = [tied_model(model, dt) if delay == "tied" else model for dt in steps]
-    problem = build_problem(models[0], x, t, history, s0, rtol, 1e-14, steps[0])
+    flows = [flow.tied(dt) if delay == "tied" else flow for dt in steps.tolist()]
+    problem = build_problem(flows[0], x, t, history, s0, rtol, 1e-14, steps[0])
     if problem.samples is not None:
         raise ValueError("t: expected the range (t0, t1), got an array of times")
     span = problem.span
-    counts = np.array([divided(m, dt, span) for m, dt in zip(models, steps, strict=True)])
-    build_problem(models[-1], x, t, history, s0, rtol, 1e-14, steps[-1])
-    runs = None if method is not None else Runs(model, problem, models, steps, counts, (name, alpha), delay == "tied")
-    exact, uncertain, source = reference_solution(model, x, span, history, s0, reference, rtol)
+    counts = np.array([divided(m, dt, span) for m, dt in zip(flows, steps.tolist(), strict=True)])
+    build_problem(flows[-1], x, t, history, s0, rtol, 1e-14, steps[-1])
+    runs = None
+    if method is None:
+        if discretize(flows[0], float(steps[0]), name, alpha).taps is None:
+            name = METHOD_OF[rule_name(name, alpha)[0]]  # a flow of the user's own is sampled by these methods
+        else:
+            networks = cast("list[AdditiveModel]", flows)
+            runs = Runs(cast("AdditiveModel", flow), problem, networks, steps, counts, (name, alpha), delay == "tied")
+    exact, uncertain, source = reference_solution(flow, x, span, history, s0, reference, rtol)
 
     errors = {kind: np.full(len(steps), np.inf) for kind in KINDS}
     found: Iterator[tuple[int, tuple[float, float, float]]]
     if runs is not None:
         found = ((k, _state_errors(states, exact, span[0], steps[k])) for k, states in runs)
     else:
-        found = _method_errors(name, models, steps, counts, exact, {"x": x, "t": span, "history": history, "s0": s0})
+        found = _method_errors(name, flows, steps, counts, exact, {"x": x, "t": span, "history": history, "s0": s0})
     for k, values in found:
         for kind, error in zip(KINDS, values, strict=True):
             errors[kind][k] = error
     size = _largest(exact, np.linspace(*span, 257))
     floor = np.maximum(uncertain, np.finfo(float).eps * size * (100 + counts))
-    fits = {kind: fit_order(steps, errors[kind], floor) for kind in KINDS}
-    used = {kind: fits[kind][1] for kind in KINDS}
-    return Convergence(
-        name,
-        delay,
-        steps,
-        errors,
-        {kind: fits[kind][0] for kind in KINDS},
-        used,
-        {kind: _range(steps[used[kind]]) for kind in KINDS},
-        source,
-        floor,
-    )
+    return _study(name, delay, steps, errors, source, floor)
+
+
+def _study(
+    name: str, delay: str, steps: np.ndarray, errors: dict[str, np.ndarray], source: str, floor: np.ndarray
+) -> Convergence:
+    """The errors with the orders fitted to them."""
+    fits = {kind: fit_order(steps, values, floor) for kind, values in errors.items()}
+    used = {kind: fit[1] for kind, fit in fits.items()}
+    ranges = {kind: _range(steps[mask]) for kind, mask in used.items()}
+    order = {kind: fit[0] for kind, fit in fits.items()}
+    return Convergence(name, delay, steps, errors, order, used, ranges, source, floor)
+
+
+def _of_feedback(
+    flow: Flow,
+    x: Given | None,
+    t: tuple[float, float],
+    history: object,
+    steps: np.ndarray,
+    rule: tuple[str, float | None],
+    delay: str,
+    rtol: float,
+) -> Convergence:
+    """K4: of a flow whose later times see a readout beside its state."""
+    tied, own = delay == "tied", max(flow.delays, default=0.0)
+    if tied == bool(flow.delays):
+        raise ValueError(f"delay: expected 'tied' for tau = 0, 'fixed' for tau > 0, got {delay!r}, {own:g}")
+    if not tied and rule[0] == "implicit_linear":
+        raise ValueError(f"scheme: expected another than {rule[0]!r}, which is delay='tied'")
+    span = check_times(t)[0]
+    counts = np.array([count_steps(dt, span) for dt in steps.tolist()])
+    cells = [discretize(flow.tied(dt) if tied else flow, dt, *rule) for dt in steps.tolist()]
+    signal = None if x is None else probed_signal("x", x, flow.input_width, span)[0]
+    errors, gap, size, source = feedback_errors(flow, signal, span, pair_of(history, flow), cells, counts, rtol)
+    floor = np.maximum(gap, np.finfo(float).eps * size * (100 + counts))
+    return _study(rule[0], delay, steps, errors, source, floor)
 
 
 def fixed_step_methods() -> list[str]:
@@ -181,7 +229,7 @@ def fixed_step_methods() -> list[str]:
     return [m.name for m in METHODS.values() if not m.adaptive]
 
 
-def check_steps(dts: Any, least: int = 2) -> np.ndarray:
+def check_steps(dts: ArrayLike, least: int = 2) -> np.ndarray:
     """The steps (K,), checked: enough of them, positive, decreasing."""
     steps = to_numpy(check_array("dts", dts))
     if steps.ndim != 1 or len(steps) < least:
@@ -193,22 +241,7 @@ def check_steps(dts: Any, least: int = 2) -> np.ndarray:
     return steps
 
 
-def tied_model(model: AdditiveModel, dt: float) -> AdditiveModel:
-    """The network whose readout comes one sample late, tau_0 = dt (D2), that tends to ``model`` for dt -> 0.
-
-    Raises:
-        ValueError: a model with delays of its own, or without an undelayed readout.
-    """
-    if model.delays or model.undelayed("readout") is None:
-        raise ValueError(
-            "delay: 'tied' sets tau_0 = dt for every dt and takes the ordinary equation, a model with an undelayed"
-            f" readout and no delay; got delays {model.delays}; use tau=0, or delay='fixed'"
-        )
-    readout = [(term.matrix, dt) for term in model.readout]
-    return AdditiveModel(model.state, readout, model.input, model.phi, model.activation)
-
-
-def divided(model: AdditiveModel, dt: float, span: tuple[float, float]) -> int:
+def divided(model: Flow, dt: float, span: tuple[float, float]) -> int:
     """The number of steps in the range; dt must divide it and every delay."""
     for delay in (*model.delays, *model.input_delays):
         check_divides(dt, abs(delay))
@@ -228,12 +261,12 @@ def count_steps(dt: float, span: tuple[float, float]) -> int:
 
 
 def reference_solution(
-    model: AdditiveModel,
-    x: Any,
+    model: Flow,
+    x: Given | None,
     span: tuple[float, float],
-    history: Any,
-    s0: Any,
-    given: Any,
+    history: object,
+    s0: object,
+    given: object,
     rtol: float,
 ) -> tuple[Function, float, str]:
     """The solution, its own error, and where it comes from."""
@@ -253,7 +286,7 @@ def reference_solution(
 
 
 def _method_errors(
-    name: str, models: list[AdditiveModel], steps: np.ndarray, counts: np.ndarray, exact: Function, given: dict
+    name: str, models: Sequence[Flow], steps: np.ndarray, counts: np.ndarray, exact: Function, given: dict
 ) -> Iterator[tuple[int, tuple[float, float, float]]]:
     """The errors of a fixed-step method at every step where it does not diverge."""
     for k, (dt, count) in enumerate(zip(steps, counts, strict=True)):

@@ -5,21 +5,21 @@ Uses: D1, D2, D4, D10.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.convergence import divided, tied_model
+from ode2rnn.analysis.convergence import divided
 from ode2rnn.analysis.recursion import sample
-from ode2rnn.analysis.sweep_lanes import Job, lanes
+from ode2rnn.analysis.sampling import Sampling
+from ode2rnn.analysis.shared_basis import Job, Kept, run_together
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_choice, check_count, check_number, check_shape, to_numpy
+from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_number, check_shape, to_numpy
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Signal, as_signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
-from ode2rnn.discrete.schemes import discretize, rule_name
+from ode2rnn.discrete.schemes import rule_name
 
 KEEP = ("final", "range", "states")
 
@@ -48,15 +48,12 @@ class StepSweep:
 
 def sweep_steps(
     model: AdditiveModel,
-    x: Any = None,
+    x: Signal | ArrayLike | None = None,
     *,
-    dts: Sequence[float] | np.ndarray,
-    t: tuple[float, float] | None = None,
-    ticks: int | None = None,
-    history: Any = 0.0,
-    scheme: str = "backward_euler",
-    alpha: float | None = None,
-    delay: str = "fixed",
+    dts: ArrayLike,
+    t: tuple[float, float] | int,
+    history: ArrayLike = 0.0,
+    sampling: Sampling | str = "backward_euler",
     keep: str = "final",
     settle: float = 0.5,
 ) -> StepSweep:
@@ -70,11 +67,9 @@ def sweep_steps(
         x: an input signal, sampled at the end of each tick (D1); or an array (N, m), the same for all dT. None for
             zero input.
         dts: the steps, in the model's unit of time; each divides the delays.
-        t: (t0, t1), which each step divides; or
-        ticks: the length of every run, from t0 = 0.
+        t: (t0, t1), which each step divides; or a whole number, the ticks of every run, from t0 = 0.
         history: s before t0, a constant (d,) or a number for all components; without input before the first tick.
-        scheme, alpha: as for `discretize`.
-        delay: "fixed": the model's own delays; "tied": tau_0 = dT in place of an undelayed readout (D2).
+        sampling: how the model is sampled, or the name of a scheme.
         keep: "final"; "range", for low and high too; or "states", for those and all states.
         settle: the part of each run before ``low`` and ``high`` begin, in [0, 1).
 
@@ -84,32 +79,36 @@ def sweep_steps(
     Example:
         >>> from ode2rnn import ContinuousRNN
         >>> ring = ContinuousRNN(A=-1.0, B=-4.0, C=None, phi=None, tau=0.0)
-        >>> sweep = sweep_steps(ring, dts=[0.1, 0.5, 2.0], ticks=400, history=0.5, delay="tied", keep="range")
+        >>> sweep = sweep_steps(ring, dts=[0.1, 0.5, 2.0], t=400, history=0.5, sampling=Sampling(delay="tied"),
+        ...                     keep="range")
         >>> (sweep.high - sweep.low).ravel().round(3)
         array([0.  , 0.  , 3.83])
     """
     if not isinstance(model, AdditiveModel):
         raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
-    check_choice("delay", delay, ("fixed", "tied"))
+    own = _check_sampling(sampling)
     check_choice("keep", keep, KEEP)
     settle = check_number("settle", settle)
     if not 0 <= settle < 1:
         raise ValueError(f"settle: expected a number in [0, 1), got {settle:g}")
     model = model.like(np.zeros(1))
     steps = _steps(dts)
-    tied = [tied_model(model, dt) for dt in steps[:1]] if delay == "tied" else []
-    span, counts = _counts(model, steps, t, ticks, tied=bool(tied))
+    if own.delay == "tied":
+        model.tied(float(steps[0]))  # what cannot be tied is told before any work
+    span, counts = _counts(model, steps, t)
     signal, values = _input(model, x, span, counts)
     start = to_numpy(check_array("history", history))
     start = check_shape("history", np.full(model.width, start) if start.ndim == 0 else start, (model.width,))
-    job = Job(model, signal, values, start, span[0], rule_name(scheme, alpha), delay == "tied", keep, settle)
+    job = Job(
+        model, signal, values, start, span[0], rule_name(own.scheme, own.alpha), own.delay == "tied", keep, settle
+    )
     K, d = len(steps), model.width
     kept = keep != "final"
     final, low, high = (np.full((K, d), np.nan) for _ in range(3))
     states: list[np.ndarray] = [np.zeros((0, d))] * K
-    done = lanes(job, steps, counts, final, low, high, states)
+    done = run_together(job, steps, counts, Kept(final, low, high, states))
     for k in np.flatnonzero(~done):
-        trajectory = _one(job, float(steps[k]), int(counts[k]), scheme, alpha)
+        trajectory = _one(job, own, float(steps[k]), int(counts[k]))
         states[k] = trajectory.s if keep == "states" else states[k]
         if trajectory.success:
             final[k] = trajectory.s[-1]
@@ -129,10 +128,19 @@ def sweep_steps(
     )
 
 
-def _one(job: Job, dt: float, count: int, scheme: str, alpha: float | None) -> Trajectory:
-    """The plain twin: one step, discretized and run; the valid part where it diverges."""
-    cell = discretize(tied_model(job.model, dt) if job.tied else job.model, dt, scheme, alpha)
-    x: Any = count
+def _check_sampling(sampling: Sampling | str) -> Sampling:
+    own = Sampling(sampling) if isinstance(sampling, str) else sampling
+    if not isinstance(own, Sampling) or own.dt is not None:
+        raise ValueError(f"sampling: expected the name of a scheme, or a Sampling without dt, got {brief(sampling)}")
+    if own.lag != 1:
+        raise ValueError(f"sampling: expected a lag of 1, got {own.lag}")
+    return own
+
+
+def _one(job: Job, sampling: Sampling, dt: float, count: int) -> Trajectory:
+    """The plain reference: one step, discretized and run; the valid part where it diverges."""
+    cell = sampling.of(job.model, dt)
+    x: int | np.ndarray = count
     if cell.input_width:
         x = np.zeros((count, cell.input_width)) if job.values is None else job.values[:count]
         if job.signal is not None:
@@ -146,7 +154,7 @@ def _one(job: Job, dt: float, count: int, scheme: str, alpha: float | None) -> T
         return error.trajectory
 
 
-def _steps(dts: Any) -> np.ndarray:
+def _steps(dts: ArrayLike) -> np.ndarray:
     steps = to_numpy(check_array("dts", dts))
     if steps.ndim != 1 or len(steps) < 1 or not (steps > 0).all():
         raise ValueError(f"dts: expected a list of steps > 0, got {dts!r:.80}")
@@ -154,22 +162,20 @@ def _steps(dts: Any) -> np.ndarray:
 
 
 def _counts(
-    model: AdditiveModel, steps: np.ndarray, t: Any, ticks: Any, tied: bool
+    model: AdditiveModel, steps: np.ndarray, t: tuple[float, float] | int
 ) -> tuple[tuple[float, float], np.ndarray]:
     """The range that inputs must cover, and the number of ticks of each step."""
-    if (t is None) == (ticks is None):
-        raise ValueError("t, ticks: expected one of them, the range (t0, t1) or the number of ticks")
-    if ticks is not None:
-        count = check_count("ticks", ticks)
+    if not isinstance(t, tuple | list):
+        count = check_count("t", t)
         return (0.0, float(count * steps.max())), np.full(len(steps), count)
-    if not isinstance(t, tuple) or len(t) != 2 or not t[0] < t[1]:
-        raise ValueError(f"t: expected the range (t0, t1) with t0 < t1, got {t!r:.80}")
+    if len(t) != 2 or not t[0] < t[1]:
+        raise ValueError(f"t: expected the range (t0, t1) with t0 < t1, or a number of ticks, got {t!r:.80}")
     span = check_number("t[0]", t[0]), check_number("t[1]", t[1])
     return span, np.array([divided(model, float(dt), span) for dt in steps])
 
 
 def _input(
-    model: AdditiveModel, x: Any, span: tuple[float, float], counts: np.ndarray
+    model: AdditiveModel, x: Signal | ArrayLike | None, span: tuple[float, float], counts: np.ndarray
 ) -> tuple[Signal | None, np.ndarray | None]:
     """The input as a signal, or as an array (N, m) that serves every step."""
     if x is None:

@@ -6,16 +6,17 @@ Uses: C7.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import median
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.analysis.convergence import check_steps, reference_solution
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_array, check_choice, to_numpy
+from ode2rnn.core.arrays import brief, check_array, check_choice, to_numpy
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.integrate import integrate
@@ -83,17 +84,14 @@ class WorkPrecision:
 
 
 def work_precision(
-    model: AdditiveModel,
-    x: Any = None,
+    model: Flow,
+    x: Signal | Callable[[float], ArrayLike] | None = None,
     *,
     t: tuple[float, float],
-    history: Any,
-    methods: Sequence[str],
-    tolerances: Sequence[float] = (),
-    dts: Sequence[float] | None = None,
-    s0: Any = None,
-    reference: Trajectory | Callable[[Any], Any] | None = None,
-    rtol: float = 1e-13,
+    history: object,
+    methods: Mapping[str, ArrayLike],
+    s0: object = None,
+    reference: object = 1e-13,
     repeats: int = 3,
 ) -> WorkPrecision:
     """Run every method at every tolerance (adaptive) or step (fixed), and measure error and cost.
@@ -101,11 +99,10 @@ def work_precision(
     Args:
         model, x, history, s0: as for `integrate`.
         t: (t0, t1), in the model's unit of time.
-        methods: names of methods of `integrate`.
-        tolerances: values of rtol for adaptive methods; atol is a tenth of it.
-        dts: decreasing steps, for methods with a fixed step.
-        reference: the solution: a Trajectory or a function t -> (..., d); by default as for `convergence`.
-        rtol: relative tolerance of that solution.
+        methods: by name, as `integrate` takes it: of an adaptive method the values of rtol, of which atol is a tenth;
+            of another the steps, decreasing.
+        reference: the solution: a Trajectory or a function t -> (..., d); or the relative tolerance at which it is
+            computed, as for `convergence`.
         repeats: timed runs, after one that is not timed; the median is kept.
 
     A run that fails (it diverges, or the method does not take this model or step) is a row that says so.
@@ -117,18 +114,19 @@ def work_precision(
     Example:
         >>> from ode2rnn import ContinuousRNN
         >>> decay = ContinuousRNN(A=-1.0, B=0.0, C=None, phi=None)
-        >>> study = work_precision(decay, t=(0, 1), history=1.0, methods=["tsit5"], tolerances=[1e-3, 1e-6])
+        >>> study = work_precision(decay, t=(0, 1), history=1.0, methods={"tsit5": [1e-3, 1e-6]})
         >>> [row.error < row.rtol for row in study.rows]
         [True, True]
     """
-    runs = _runs(methods, tolerances, dts)
+    runs = _runs(methods)
+    given, rtol = (None, reference) if isinstance(reference, float) else (reference, 1e-13)
     if isinstance(repeats, bool) or not isinstance(repeats, int | np.integer) or repeats < 1:
         raise ValueError(f"repeats: expected a whole number >= 1, got {repeats!r}")
     problem = build_problem(model, x, t, history, s0, rtol, 1e-14, None)
     if problem.samples is not None:
         raise ValueError("t: expected the range (t0, t1), got an array of times")
     times = np.linspace(*problem.span, COMPARED)
-    exact, uncertain, source = reference_solution(model, x, problem.span, history, s0, reference, rtol)
+    exact, uncertain, source = reference_solution(model, x, problem.span, history, s0, given, rtol)
     values = to_numpy(exact(times))
     rows = []
     for row in runs:
@@ -142,31 +140,23 @@ def work_precision(
     return WorkPrecision(tuple(rows), source, floor)
 
 
-def _runs(methods: Any, tolerances: Any, dts: Any) -> list[WorkPrecisionRow]:
+def _runs(methods: Mapping[str, ArrayLike]) -> list[WorkPrecisionRow]:
     """The rows to fill, their names and sizes checked."""
-    names = [methods] if isinstance(methods, str) else list(methods)
-    if not names:
-        raise ValueError("methods: expected at least one method, got none")
-    adaptive = {name: _is_adaptive(name) for name in names}
-    rtols = to_numpy(check_array("tolerances", tolerances)).reshape(-1)
-    if not ((rtols >= 1e-14) & (rtols < 1)).all():
-        raise ValueError(f"tolerances: expected numbers in [1e-14, 1), got {rtols.tolist()}")
-    if any(adaptive.values()) and not len(rtols):
-        raise ValueError("tolerances: expected at least one for the adaptive methods, got none")
-    steps = np.zeros(0) if dts is None else check_steps(dts, least=1)
-    fixed = [name for name in names if not adaptive[name]]
-    if fixed and not len(steps):
-        raise ValueError(f"dts: expected steps for {', '.join(fixed)}, got none")
+    if not isinstance(methods, Mapping) or not methods:
+        raise ValueError(f"methods: expected tolerances or steps by name of the method, got {brief(methods)}")
     rows = []
-    for name in names:
-        if adaptive[name]:
+    for name, sizes in methods.items():
+        if _is_adaptive(name):
+            rtols = np.atleast_1d(to_numpy(check_array(f"methods[{name!r}]", sizes)))
+            if rtols.ndim != 1 or not len(rtols) or not ((rtols >= 1e-14) & (rtols < 1)).all():
+                raise ValueError(f"methods[{name!r}]: expected tolerances in [1e-14, 1), got {brief(sizes)}")
             rows += [WorkPrecisionRow(name, float(size), None) for size in rtols]
         else:
-            rows += [WorkPrecisionRow(name, None, float(size)) for size in steps]
+            rows += [WorkPrecisionRow(name, None, float(size)) for size in check_steps(sizes, least=1)]
     return rows
 
 
-def _is_adaptive(name: Any) -> bool:
+def _is_adaptive(name: str) -> bool:
     name = check_choice("methods", name, ["auto", *METHODS])
     return name == "auto" or METHODS[name].adaptive
 

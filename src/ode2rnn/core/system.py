@@ -88,6 +88,10 @@ class System(Generic[S]):
         """The system's own state, where s has been s0 (..., d) for ever."""
         raise NotImplementedError(f"{type(self).__name__} does not say `init`")
 
+    def remember(self, s: Callable[[int], Array], other: Callable[[int], Array]) -> S:
+        """The state of a system whose past is known: s(n), n = -1, -2, ..; other(n): inputs, or readouts fed back."""
+        return self.init(s(-1))
+
     def step(self, state: S, x: Array | None) -> S:
         """The state a tick later, with the input x[n] (..., m), or None without input."""
         raise NotImplementedError(f"{type(self).__name__} does not say `step`")

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.convergence import Convergence
-from ode2rnn.analysis.lstm_convergence import lstm_convergence
+from ode2rnn.analysis.convergence import Convergence, convergence
 from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Linear
@@ -93,7 +92,7 @@ def lstm_study(experiment: Experiment, delay: str) -> Convergence:
     """The sampled LSTM against K1, with the delay fixed to a sample, or tied to the step."""
     model = ContinuousLSTM(lstm(), tau=1.0 if delay == "fixed" else 0.0)
     x, rest = _beginning(experiment), np.zeros(model.width)
-    return lstm_convergence(model, x, t=(0.0, END), history=rest, dts=HALVINGS, delay=delay, rtol=1e-11)
+    return convergence(model, x, t=(0.0, END), history=rest, dts=HALVINGS, delay=delay, rtol=1e-11)
 
 
 def _fixed(experiment: Experiment) -> Finding:

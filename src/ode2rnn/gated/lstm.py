@@ -26,7 +26,7 @@ The tangent has the same factors: ds[n] = g_cs * ds[n-1] + sum (ds[n]/dalpha_?) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import NamedTuple, Self
 
@@ -148,6 +148,10 @@ class LSTMCell(GatedCell, StateAndReadout):
     def tick(self, past: LSTMState, x: Array) -> Gates:
         """Everything at n, from s[n-1], v[n-1] and what `prepare` makes of the input (L1 to L6, X1 to X3)."""
         return self._ticked(past, x)[0]
+
+    def remember(self, s: Callable[[int], Array], v: Callable[[int], Array]) -> LSTMState:
+        """The state of a cell whose past is known: s(-1) and v(-1)."""
+        return LSTMState(s(-1), v(-1))
 
     def step(self, state: LSTMState, x: Array | None) -> LSTMState:
         """One tick: s[n] and v[n] after the input ``x``."""

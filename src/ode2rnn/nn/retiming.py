@@ -84,7 +84,7 @@ def _memory(cell: Any, start: tuple[Tensor, ...]) -> Any:
     if len(start) == 1:
         return cell.init(start[0])
     v, s = start
-    return cell.remember(lambda n: s, lambda n: v) if hasattr(cell, "remember") else cell.State(s, v)
+    return cell.remember(lambda n: s, lambda n: v)
 
 
 @retimed.register

@@ -96,8 +96,8 @@ def _dots(found: Bifurcation, samples: np.ndarray) -> tuple[np.ndarray, np.ndarr
     values, seen = [], []
     finite = samples[np.isfinite(samples)]
     scale = float(np.abs(finite).max()) if len(finite) else 1.0
-    for p, lanes in zip(found.values, samples, strict=True):
-        for lane in lanes:
+    for p, runs in zip(found.values, samples, strict=True):
+        for run in runs:
             what = motion(lane, found.discrete, scale)
             if what == "diverges":
                 continue

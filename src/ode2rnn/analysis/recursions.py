@@ -1,4 +1,4 @@
-"""The recursions of a step-size study in lanes: 64 steps at a time, where the scheme and the model allow it.
+"""The recursions of a step-size study, 64 steps at a time where the scheme and the model allow it.
 
 Uses: D9, D10.  The plain path builds and runs a recursion for each step.
 """
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ode2rnn.analysis.recursion import Recursion, build_recursion, sample
-from ode2rnn.analysis.sweep_lanes import Job, lanes
+from ode2rnn.analysis.shared_basis import Job, Kept, run_together
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.signals import Constant
@@ -26,7 +26,7 @@ TOGETHER = 64
 
 @dataclass(frozen=True, eq=False)
 class Runs:
-    """The states s[-1 .. N-1] of every step at which the recursion does not diverge, in lanes where they fit."""
+    """The states s[-1 .. N-1] of every step at which the recursion does not diverge, many together where they fit."""
 
     model: AdditiveModel
     problem: Problem
@@ -46,7 +46,7 @@ class Runs:
 
     def __iter__(self) -> Iterator[tuple[int, np.ndarray]]:
         done = np.zeros(len(self.steps), dtype=bool)
-        runs = _lane_runs(self.model, self.problem, self.steps, self.counts, self.rule, self.tied, done)
+        runs = _together(self.model, self.problem, self.steps, self.counts, self.rule, self.tied, done)
         for k, states in runs:
             if np.isfinite(states[-1]).all():
                 yield k, states
@@ -55,7 +55,7 @@ class Runs:
                 yield n, self._alone(n).solve()
 
 
-def _lane_runs(
+def _together(
     model: AdditiveModel,
     problem: Problem,
     steps: np.ndarray,
@@ -64,7 +64,7 @@ def _lane_runs(
     tied: bool,
     done: np.ndarray,
 ) -> Iterator[tuple[int, np.ndarray]]:
-    """The states s[-1 .. N-1] (N + 1, d) of the steps that lanes can run; ``done`` (K,) is told which those are.
+    """The states s[-1 .. N-1] (N + 1, d) of the steps that can run together; ``done`` (K,) is told which those are.
 
     Where a run diverges its states end there or are not finite.
     """
@@ -79,8 +79,12 @@ def _lane_runs(
         if counts[block[0]] * TOGETHER * (d + model.input_width) > MOST_VALUES:
             continue
         states: list[np.ndarray] = [np.zeros((0, d))] * len(block)
-        final, low, high = (part[: len(block)] for part in ends)
-        ran = lanes(job, steps[block], counts[block], final, low, high, states)
+        ran = run_together(
+            job,
+            steps[block],
+            counts[block],
+            Kept(ends[0][: len(block)], ends[1][: len(block)], ends[2][: len(block)], states),
+        )
         done[block] = ran
         for k, run, fits in zip(block, states, ran, strict=True):
             if fits:
@@ -91,7 +95,7 @@ def _lane_runs(
 def _job(
     model: AdditiveModel, problem: Problem, steps: np.ndarray, rule: tuple[str, float | None], tied: bool
 ) -> Job | None:
-    """What the lanes are told; None for a batch, or a past that is not constant."""
+    """What runs together; None for a batch, or a past that is not constant."""
     x, past, start = problem.x, problem.history, problem.s0
     if is_torch(start) or start.ndim > 1 or not isinstance(past, Constant) or past.value.ndim > 1:
         return None

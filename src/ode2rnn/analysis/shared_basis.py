@@ -6,6 +6,7 @@ Uses: D4, D10.  The plain path discretizes and runs each step on its own.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,15 +43,16 @@ class Job:
     before: tuple[np.ndarray, np.ndarray] | None = None
 
 
-def lanes(
-    job: Job,
-    steps: np.ndarray,
-    counts: np.ndarray,
-    final: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    states: list[np.ndarray],
-) -> np.ndarray:
+class Kept(NamedTuple):
+    """What is kept of the runs, by step: the last states and the bounds (K, d), and all states."""
+
+    final: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    states: list[np.ndarray]
+
+
+def run_together(job: Job, steps: np.ndarray, counts: np.ndarray, kept: Kept) -> np.ndarray:
     """Run what the kernel can run, into the arrays by step; which steps that were, (K,) of bool."""
     done = np.zeros(len(steps), dtype=bool)
     if not _fits(job) or not compiled():
@@ -67,7 +69,7 @@ def lanes(
         # a block lasts as long as its longest run, whatever the others do
         if counts[block].sum() < counts[block].max() * min(2 + 2 * job.model.width // 5, 48):
             continue
-        done[block] = _block(job, basis, steps, counts, block, final, low, high, states)
+        done[block] = _block(job, basis, steps, counts, block, kept)
     return done
 
 
@@ -81,17 +83,8 @@ def _fits(job: Job) -> bool:
     )
 
 
-def _block(
-    job: Job,
-    basis: Basis,
-    steps: np.ndarray,
-    counts: np.ndarray,
-    block: np.ndarray,
-    final: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    states: list[np.ndarray],
-) -> bool:
+def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block: np.ndarray, kept: Kept) -> bool:
+    """Run the steps of a block side by side; False where the rule has no finite factors."""
     from ode2rnn.kernels.lanes import sweep_block
     from ode2rnn.kernels.product import LANES
 
@@ -117,11 +110,11 @@ def _block(
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
     if d <= FEW_STATES and job.keep == "final" and not p_1.any() and late == 0 and max(lags) == 1:
         factor = (w[pad], (steps[block][:, None] * w if name in BACKWARD else p_0)[pad])
-        final[block] = _few(job, basis, factor, C, x, ticks)[: len(block)]
+        kept.final[block] = _few(job, basis, factor, C, x, ticks)[: len(block)]
         return True
-    size, bounded, kept = d * LANES, job.keep != "final", job.keep == "states"
+    size, bounded, whole = d * LANES, job.keep != "final", job.keep == "states"
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
-    every = np.empty((int(ticks.max()), size) if kept else (0, 0))
+    every = np.empty((int(ticks.max()), size) if whole else (0, 0))
     sweep_block(
         activation_code(model.activation),
         tuple(np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices)),
@@ -142,13 +135,13 @@ def _block(
         every,
     )
     for lane, k in enumerate(block):
-        final[k] = last[lane::LANES]
+        kept.final[k] = last[lane::LANES]
         if bounded:
-            low[k], high[k] = bounds[0][lane::LANES], bounds[1][lane::LANES]
-        if kept:
+            kept.low[k], kept.high[k] = bounds[0][lane::LANES], bounds[1][lane::LANES]
+        if whole:
             run = np.ascontiguousarray(every[: counts[k], lane::LANES])
             finite = np.isfinite(run).all(axis=1)
-            states[k] = run if finite.all() else run[: np.argmin(finite)]
+            kept.states[k] = run if finite.all() else run[: np.argmin(finite)]
     return True
 
 
