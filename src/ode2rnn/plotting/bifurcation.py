@@ -98,11 +98,11 @@ def _dots(found: Bifurcation, samples: np.ndarray) -> tuple[np.ndarray, np.ndarr
     scale = float(np.abs(finite).max()) if len(finite) else 1.0
     for p, runs in zip(found.values, samples, strict=True):
         for run in runs:
-            what = motion(lane, found.discrete, scale)
+            what = motion(run, found.discrete, scale)
             if what == "diverges":
                 continue
-            period = int(what.split()[1]) if what.startswith("period") else len(lane)
-            dots = lane[-1:] if what == "rest" else lane[:period] if found.discrete else extremes(lane)
+            period = int(what.split()[1]) if what.startswith("period") else len(run)
+            dots = run[-1:] if what == "rest" else run[:period] if found.discrete else extremes(run)
             values.append(np.full(len(dots), p))
             seen.append(dots)
     return (np.concatenate(values), np.concatenate(seen)) if values else (np.zeros(0), np.zeros(0))
