@@ -20,7 +20,7 @@ from tests.problems import Case
 from ode2rnn import AdditiveModel, discretize, integrate, kernels, run
 from ode2rnn.analysis.step_sweep import sweep_steps
 from ode2rnn.core.signals import as_signal
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers import taylor
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-14}
