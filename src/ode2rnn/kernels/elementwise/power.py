@@ -1,4 +1,4 @@
-"""A power that costs little, for the length of a step, which needs few digits; kernels.steps.taylor has its compiled twin."""
+"""A power that costs little, for the length of a step, which needs few digits.  Its twin: kernels.steps.taylor."""
 
 from __future__ import annotations
 

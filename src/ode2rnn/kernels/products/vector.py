@@ -1,7 +1,7 @@
 """Matrix times vector inside a kernel: columns added, panel by panel.  Uses: C9.
 
-The product streams the packed matrices (kernels.products.packing) once, keeps its sums in registers, and needs no BLAS, whose
-threads would spin on matrices of this size.
+The product streams the packed matrices (kernels.products.packing) once, keeps its sums in registers, and needs no
+BLAS, whose threads would spin on matrices of this size.
 """
 
 from __future__ import annotations
