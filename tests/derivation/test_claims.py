@@ -9,7 +9,8 @@ import pytest
 
 from ode2rnn import signals
 from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding
-from ode2rnn.derivation.report import PICTURES, check, report, reproduce, steps, table
+from ode2rnn.derivation.figure_scripts import FigureScript, paper_folder, report_figures
+from ode2rnn.derivation.report import check, report, reproduce, table
 from ode2rnn.discrete import schemes
 
 bptt = importlib.import_module("ode2rnn.training.bptt")  # the module, not the function of its name
@@ -98,25 +99,30 @@ def test_a_check_that_breaks_is_a_claim_that_fails(sunspots):
     assert row.cells[-1] == "FAILS"
 
 
-def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
+@pytest.fixture(scope="module")
+def figures() -> list[FigureScript]:
+    return report_figures(paper_folder())
+
+
+def test_the_report_holds_the_table_and_the_figures(noise, figures, tmp_path):
     told: list[str] = []
-    rows = reproduce(noise.series, tmp_path / "out", told.append)
-    assert len(told) == steps()
+    rows = reproduce(noise.series, tmp_path / "out", figures, told.append)
+    assert len(told) == len(CLAIMS) + len(figures)
     text = (tmp_path / "out" / "report.md").read_text()
     for row in rows:
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == len(PICTURES) == 14
+    assert text.count(".png)") == len(figures) == 14
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]
     assert f"1 of {len(rows)} claims FAIL" in report(noise, bad)
 
 
-def test_a_figure_that_cannot_be_drawn_fails_and_loses_nothing(tmp_path):
+def test_a_figure_that_cannot_be_drawn_fails_and_loses_nothing(figures, tmp_path):
     x = np.array([[1.0], [2.0], [1e308], [-1e308], [5.0], [6.0]])  # the range of the raw series overflows
-    rows = reproduce(signals.Series("wild", np.arange(6.0), x, "sample"), tmp_path)
+    rows = reproduce(signals.Series("wild", np.arange(6.0), x, "sample"), tmp_path, figures)
     assert [row.claim.statement for row in rows if not row.finding.holds] == ["trajectory"]
     text = (tmp_path / "report.md").read_text()
     assert f"1 of {len(rows)} claims FAIL" in text
