@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium, multipliers, pole_image
+from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
 from ode2rnn.derivation.claim import Experiment, Finding, sunspots
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.plotting import add_legend, new_axes, plot_plane
@@ -34,7 +34,7 @@ def data(quick: bool = False, experiment: Experiment | None = None) -> dict[str,
         "roots": characteristic_roots(model, rest, count=13),
         "paths": np.array([pole_image(poles, float(dt)) for dt in dts]),
         "images": pole_image(poles, 1.0),
-        "multipliers": multipliers(discretize(model, 1.0), rest),
+        "multipliers": discrete_roots(discretize(model, 1.0), rest),
     }
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn import discretize, integrate, run
-from ode2rnn.analysis import characteristic_roots, multipliers
+from ode2rnn.analysis import characteristic_roots, discrete_roots
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.derivation.claim import Finding
@@ -56,7 +56,7 @@ def _multipliers(steps: np.ndarray, delays: np.ndarray) -> dict[str, np.ndarray]
     found = {}
     for m, values in ((1, steps), (10, delays)):
         cells = [discretize(delayed_neuron(W, float(tau)), float(tau) / m) for tau in values]
-        found[f"m = {m}"] = np.array([multipliers(cell)[: min(m, 2)] for cell in cells])
+        found[f"m = {m}"] = np.array([discrete_roots(cell)[: min(m, 2)] for cell in cells])
     return found
 
 

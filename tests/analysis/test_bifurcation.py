@@ -7,9 +7,8 @@ import pytest
 import torch
 from scipy.optimize import brentq
 
-from ode2rnn import CanonicalRNN, ContinuousRNN
-from ode2rnn.analysis import bifurcation, characteristic_roots
-from ode2rnn.analysis.parameters import parameter
+from ode2rnn import CanonicalRNN, ContinuousRNN, Flow, Map, Sampled
+from ode2rnn.analysis import Attractors, Equilibria, Sampling, bifurcation, characteristic_roots
 
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
 TURNING = ContinuousRNN(-np.eye(2), W, None, None)
@@ -39,7 +38,7 @@ def test_the_canonical_map_loses_stability_by_a_flip():
     for w in (-3.0, -1.5):
         loop = ContinuousRNN(-1.0, w, None, None)
         exact = 2 / (abs(w) - 1)
-        assert points(loop, "dT", [0.1, 5.0], "backward_euler", delay="tied") == [("flip", exact)]
+        assert points(loop, "dT", [0.1, 5.0], Sampling(delay="tied")) == [("flip", exact)]
 
 
 @pytest.mark.parametrize(
@@ -47,7 +46,7 @@ def test_the_canonical_map_loses_stability_by_a_flip():
     [("backward_euler", "tied", 4 / 13), ("implicit_linear", "fixed", 4 / 13), ("forward_euler", "fixed", 4 / 17)],
 )
 def test_the_map_of_a_stable_flow_turns_at_the_exact_step(scheme, delay, exact):
-    assert points(TURNING, "dT", [0.05, 1.0], scheme, delay=delay) == [("Neimark-Sacker", exact)]
+    assert points(TURNING, "dT", [0.05, 1.0], Sampling(scheme, delay=delay)) == [("Neimark-Sacker", exact)]
 
 
 def test_longer_lags_have_the_exact_limits():
@@ -55,7 +54,7 @@ def test_longer_lags_have_the_exact_limits():
     for m in (2, 5):
         lag = ContinuousRNN(0.0, -1.0, None, None, activation="identity")
         exact = 2 * np.cos((m - 1) * np.pi / (2 * m - 1))
-        assert points(lag, "dT", [0.1, 1.5], "backward_euler", delay="tied", lag=m) == [("Neimark-Sacker", exact)]
+        assert points(lag, "dT", [0.1, 1.5], Sampling(delay="tied", lag=m)) == [("Neimark-Sacker", exact)]
 
 
 def test_a_pitchfork_and_the_branches_that_leave_it():
@@ -88,7 +87,7 @@ def test_a_transcritical_point_is_no_pitchfork():
 
     parabola = Activation("parabola", lambda s: s * (1 - s), lambda s: 1 - 2 * s)
     logistic = CanonicalRNN(0.0, 1.0, None, 0.0, activation=parabola)
-    found = points(logistic, "gain", [0.5, 3.4], spread=0.5)
+    found = points(logistic, "gain", [0.5, 3.4], equilibria=Equilibria(spread=0.5))
     assert found == [("transcritical", 1.0), ("flip", 3.0)]
 
 
@@ -96,7 +95,7 @@ def test_two_neurons_oscillate_between_two_hopf_points():
     found = bifurcation(BEER, "phi[0]", [-4.0, -1.0], attractors=False)
     assert [p.kind for p in found.points] == ["Hopf", "Hopf"]
     for point in found.points:
-        model = parameter(BEER, "phi[0]")(point.value)
+        model = BEER.parameter("phi[0]")(point.value)
         assert np.abs(model.settled().rate(0.0, point.s)).max() < 1e-12
         pair = characteristic_roots(model, point.s)
         assert abs(pair[0].real) < 1e-9
@@ -106,7 +105,7 @@ def test_two_neurons_oscillate_between_two_hopf_points():
 
 
 def test_attractors_show_hysteresis_between_the_folds():
-    found = bifurcation(LOOP, "phi[0]", np.linspace(-1.0, 1.0, 21), starts=3, transient=60.0)
+    found = bifurcation(LOOP, "phi[0]", np.linspace(-1.0, 1.0, 21), attractors=Attractors(starts=3, transient=60.0))
     inside = np.abs(found.values) < 0.53
     np.testing.assert_array_equal(found.hysteresis[~inside], False)
     # a way up has been on the lower branch alone, once all of it was there
@@ -116,12 +115,12 @@ def test_attractors_show_hysteresis_between_the_folds():
 
 def test_the_map_oscillates_beyond_its_step_with_the_known_size():
     steps = [0.305, 0.31, 1.0]
-    found = bifurcation(TURNING, "dT", steps, "backward_euler", delay="tied", starts=2, transient=15000, keep=1500)
+    found = bifurcation(TURNING, "dT", steps, Sampling(delay="tied"), attractors=Attractors(2, 15000, 1500))
     sizes = np.abs(found.up).max(axis=(1, 2))
     assert sizes[0] < 1e-3
     assert sizes[1:] == pytest.approx([0.0910, 1.3022], abs=5e-4)
     flipped = ContinuousRNN(-1.0, -3.0, None, None)
-    found = bifurcation(flipped, "dT", [1.02, 2.0], "backward_euler", delay="tied", starts=2, transient=1500, keep=64)
+    found = bifurcation(flipped, "dT", [1.02, 2.0], Sampling(delay="tied"), attractors=Attractors(2, 1500, 64))
     # -s = (s - 3 dT tanh s) / (1 + dT)
     exact = [brentq(lambda s, dt=dt: (2 + dt) * s - 3 * dt * np.tanh(s), 0.1, 3) for dt in (1.02, 2.0)]
     assert exact == pytest.approx([0.19960, 1.28785], abs=2e-5)
@@ -130,18 +129,20 @@ def test_the_map_oscillates_beyond_its_step_with_the_known_size():
 
 
 def test_verify_tells_the_solver_from_the_system():
-    late = bifurcation(TURNING, "dT", np.linspace(0.2, 0.5, 4), "implicit_linear", verify=True, starts=2)
+    late = bifurcation(
+        TURNING, "dT", np.linspace(0.2, 0.5, 4), "implicit_linear", verify=True, attractors=Attractors(2)
+    )
     assert [(p.kind, p.owner) for p in late.points] == [("Neimark-Sacker", "solver")]
     assert late.points[0].half == pytest.approx(8 / 13, abs=1e-8) or np.isnan(late.points[0].half)
     assert np.isnan(late.points[0].flow)
     assert late.doubtful[-1]
     assert not late.doubtful[0]
     # a fold is a fixed point of both: the same in samples and equation
-    fold = bifurcation(LOOP, "phi[0]", [-1.0, 1.0], "tustin", dt=0.5, verify=True, attractors=False)
+    fold = bifurcation(LOOP, "phi[0]", [-1.0, 1.0], Sampling("tustin", 0.5), verify=True, attractors=False)
     assert [(p.kind, p.owner) for p in fold.points] == [("fold", "system"), ("fold", "system")]
     # an oscillation of the equation, moved by the samples half as far at half the step
     ring = bifurcation(
-        ContinuousRNN(-1.0, -2.0, None, None, tau=1.0), "gain", [0.2, 2.0], "backward_euler", dt=0.125, verify=True,
+        ContinuousRNN(-1.0, -2.0, None, None, tau=1.0), "gain", [0.2, 2.0], Sampling(dt=0.125), verify=True,
         attractors=False,
     )  # fmt: skip
     (point,) = ring.points
@@ -177,9 +178,25 @@ def test_layers_over_their_gain_a_weight_and_an_input():
     assert points(single, "x[0]", [-1.0, 1.0]) == [("fold", -exact), ("fold", exact)]
 
 
-def test_a_function_of_the_value_makes_the_system():
-    build = lambda p: ContinuousRNN(-np.eye(2), p * np.array([[1.0, -2.0], [2.0, 1.0]]), None, None)  # noqa: E731
-    assert points(build, "p", [0.2, 1.8]) == [("Hopf", 1.0)]
+def test_a_flow_and_a_map_of_ones_own_over_their_parameters():
+    turning = Flow(lambda t, s, *, p: -s + p * np.tanh(s) @ np.array([[1.0, 2.0], [-2.0, 1.0]]), 2, parameters={"p": 1})
+    assert points(turning, "p", [0.2, 1.8]) == [("Hopf", 1.0)]
+    logistic = Map(lambda s, *, r: r * s * (1 - s), 1, parameters={"r": 2.0})
+    assert points(logistic, "r", [0.5, 3.4], equilibria=Equilibria(spread=0.5)) == [
+        ("transcritical", 1.0),
+        ("flip", 3.0),
+    ]
+
+
+def test_samples_by_a_solver_of_their_own_are_systems_too():
+    found = bifurcation(Sampled(TURNING, 0.1, "euler"), "gain", [0.5, 3.0], attractors=Attractors(2, 200, 32))
+    # |1 + dT (g / 2 - 1 + 2 g i)| = 1
+    root = brentq(lambda g: abs(1 + 0.1 * (0.5 * g - 1 + 2j * g)) - 1, 0.5, 3.0)
+    assert [(p.kind, p.value) for p in found.points] == [("Neimark-Sacker", pytest.approx(root, abs=1e-8))]
+    exact = bifurcation(Sampled(TURNING, 0.1, "spectral"), "gain", [0.5, 3.0], attractors=Attractors(2, 800, 32))
+    assert [(p.kind, p.value) for p in exact.points] == [("Neimark-Sacker", pytest.approx(2.0, abs=1e-8))]
+    assert exact.attractors(0) == {"rest": 6}
+    assert np.ptp(exact.up[1]) > 1
 
 
 @pytest.mark.parametrize("seed", [0, 3, 5])
@@ -215,7 +232,7 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
         return real(self, *args)
 
     monkeypatch.setattr(Runs, "_map", stopped)
-    found = bifurcation(TURNING, "dT", [0.1, 0.2, 0.3, 0.4], "forward_euler", starts=2, transient=10, keep=4)
+    found = bifurcation(TURNING, "dT", [0.1, 0.2, 0.3, 0.4], "forward_euler", attractors=Attractors(2, 10, 4))
     assert not found.complete
     assert len(found.points) == 1
     assert np.isfinite(found.up[:2]).all()
@@ -228,15 +245,15 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
     [
         ((LOOP, "gain", [1.0, 0.5]), {}, "values: expected at least two increasing"),
         ((LOOP, "gain", [0.5, np.nan]), {}, "values"),
-        ((LOOP, "dT", [0.5, 1.0]), {}, "scheme: expected the name"),
+        ((LOOP, "dT", [0.5, 1.0]), {}, "sampling: expected a Sampling"),
         ((LOOP, "gain", [0.5, 1.0], "tustin"), {}, "dt: expected the step"),
         ((LOOP, "w", [0.5, 1.0]), {}, "parameter: expected one of"),
-        ((LOOP, "gain", [0.5, 1.0]), {"observe": 1}, "observe: expected one of the 1 numbers"),
-        ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0]), {"verify": True}, "verify: expected a model"),
+        ((LOOP, "gain", [0.5, 1.0]), {"attractors": Attractors(observe=1)}, "observe: expected one of the 1 numbers"),
+        ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0]), {"verify": True}, "verify: expected a flow"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "W_q[0, 0]", [0.5, 1.0]), {}, "name: expected 'gain'"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "x[1]", [0.5, 1.0]), {}, "name: expected an input"),
         ((torch.nn.RNN(1, 2), "weight_hh_l0[0, 2]", [0.5, 1.0]), {}, "name: expected 'gain'"),
-        ((3.0, "gain", [0.5, 1.0]), {}, "model: expected"),
+        ((3.0, "gain", [0.5, 1.0]), {}, "system: expected"),
     ],
 )
 def test_bad_input_is_refused(arguments, options, message):
@@ -248,7 +265,13 @@ def test_a_small_oscillation_of_the_samples_alone_is_doubtful_and_what_has_died_
     W = np.array([[0.5, -2.0], [2.0, 0.5]])
     spiral = ContinuousRNN(-np.eye(2), W, None, None)
     found = bifurcation(
-        spiral, "dT", [0.29, 0.31, 1.0], "implicit_linear", equilibria=False, verify=True, starts=2, transient=8000
+        spiral,
+        "dT",
+        [0.29, 0.31, 1.0],
+        "implicit_linear",
+        equilibria=False,
+        verify=True,
+        attractors=Attractors(2, 8000),
     )
     np.testing.assert_allclose(np.abs(found.fresh[1]).max(), 0.0910, atol=2e-4)  # beyond dT* = 0.3077
     np.testing.assert_array_equal(found.doubtful, [False, True, True])

@@ -111,7 +111,7 @@ def test_an_interrupt_keeps_the_starts_of_a_block_that_have_ended(at):
     calls: list[int] = []
 
     class Twice(Flow):
-        width, input_width, delays, parameters = 1, 0, (), {}  # noqa: RUF012
+        width, input_width, delays, parameters = 1, 0, (), {}
 
         def __init__(self):
             self._on_time = False

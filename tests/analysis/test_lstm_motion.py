@@ -7,6 +7,8 @@ import pytest
 
 from ode2rnn import ContinuousLSTM, VanillaLSTM, discretize, integrate
 from ode2rnn.analysis import (
+    Attractors,
+    Sampling,
     bifurcation,
     characteristic_roots,
     discrete_roots,
@@ -137,12 +139,12 @@ def test_hopf_flip_and_pitchfork_of_the_loop() -> None:
     assert [p.kind for p in turn.points] == ["Hopf"]
     assert abs(turn.points[0].value - np.arccos(-0.5) / np.sqrt(3)) < 1e-8
     # with tau = dT and w = -3: z (1 + dT) = 1 + dT w, which is -1 at dT = 1
-    flip = bifurcation(loop(-6.0, 0.0), "dT", [0.5, 2.0], "backward_euler", delay="tied", attractors=False)
+    flip = bifurcation(loop(-6.0, 0.0), "dT", [0.5, 2.0], Sampling(delay="tied"), attractors=False)
     assert [(p.kind, round(p.value, 8)) for p in flip.points] == [("flip", 1.0)]
 
 
 def test_attractors_and_the_phase_plane() -> None:
-    found = bifurcation(loop(1.0, 1.0), "gain", [1.0, 4.0], starts=2, transient=60, keep=10)
+    found = bifurcation(loop(1.0, 1.0), "gain", [1.0, 4.0], attractors=Attractors(2, 60, 10))
     assert np.abs(found.fresh[0]).max() < 1e-3
     assert np.abs(found.fresh[1]).min() > 0.5
     for tau in (0.0, TAU):
@@ -155,9 +157,7 @@ def test_a_chart_of_the_equation_and_of_its_samples() -> None:
     chart = stability_chart(loop(-4.0, 1.0), ("gain", [0.25, 1.0]), ("tau", [1.0, 1.2, 1.22]))
     np.testing.assert_array_equal(chart.stable, [[True, True, True], [True, True, False]])
     # with tau = dT the multiplier is (1 + dT w) / (1 + dT)
-    tied = stability_chart(
-        loop(-6.0, 0.0), ("gain", [0.5, 1.0]), ("dT", [0.5, 2.0]), scheme="backward_euler", delay="tied"
-    )
+    tied = stability_chart(loop(-6.0, 0.0), ("gain", [0.5, 1.0]), ("dT", [0.5, 2.0]), Sampling(delay="tied"))
     expected = [[abs(1 + h * w) / (1 + h) for h in (0.5, 2.0)] for w in (-1.5, -3.0)]
     np.testing.assert_allclose(tied.values, expected, atol=1e-12)
     with pytest.raises(ValueError, match="name: expected"):

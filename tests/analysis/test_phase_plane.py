@@ -65,7 +65,9 @@ def test_one_number_gives_a_line_and_a_function_is_taken_too():
     line = phase_plane(ContinuousRNN(-1.0, 2.0, None, None), starts=[[1.0]], grid=9)
     np.testing.assert_allclose(line.field[:, 0], -line.a + 2 * np.tanh(line.a))
     assert (len(line.points), line.b.size, line.orbits[0].shape[1]) == (3, 0, 1)
-    pendulum = phase_plane(Flow(lambda t, s: np.array([s[1], -np.sin(s[0])]), 2), starts=[[1.0, 0.0], [0.1, 0.0]], T=6.0)
+    pendulum = phase_plane(
+        Flow(lambda t, s: np.array([s[1], -np.sin(s[0])]), 2), starts=[[1.0, 0.0], [0.1, 0.0]], T=6.0
+    )
     energy = 0.5 * pendulum.orbits[0][:, 1] ** 2 - np.cos(pendulum.orbits[0][:, 0])
     assert np.ptp(energy) < 1e-6
 

@@ -10,12 +10,11 @@ from scipy.special import lambertw
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, Sampled, SimulationError, discretize, run
 from ode2rnn.analysis.delay_roots import count_right_of, delta
+from ode2rnn.analysis.linear import Held, linearized
 from ode2rnn.analysis.spectrum import (
     characteristic_roots,
     discrete_roots,
     equilibrium,
-    linearized,
-    multipliers,
     pole_image,
 )
 
@@ -81,7 +80,7 @@ def test_a_sampled_delayed_decay_loses_stability_where_the_exact_formula_says(m,
     limit = 2 * m * math.cos(angle)  # of a tau
 
     def radius(a: float) -> float:
-        return np.abs(multipliers(discretize(lag(a), 1.0 / m, scheme))).max()
+        return np.abs(discrete_roots(discretize(lag(a), 1.0 / m, scheme))).max()
 
     assert radius(limit * (1 - 1e-6)) < 1 < radius(limit * (1 + 1e-6))
 
@@ -89,7 +88,7 @@ def test_a_sampled_delayed_decay_loses_stability_where_the_exact_formula_says(m,
 def test_the_canonical_rnn_of_delayed_inhibition_flips_sign_at_its_threshold():
     w = -3.0
     for dt in (0.98, 1.02):
-        z = multipliers(discretize(ContinuousRNN(-1.0, w, None, None, tau=dt), dt))
+        z = discrete_roots(discretize(ContinuousRNN(-1.0, w, None, None, tau=dt), dt))
         np.testing.assert_allclose(z, [(1 + dt * w) / (1 + dt)], atol=1e-14)
     assert abs((1 + 1.0 * w) / 2.0) == 1.0  # dT* = 2 / (|w| - 1) = 1
 
@@ -98,7 +97,7 @@ def test_a_stable_flow_is_lost_by_its_samples_at_the_exact_step():
     W = np.array([[0.5, -2.0], [2.0, 0.5]])
 
     def radius(dt: float, scheme: str) -> float:
-        return np.abs(multipliers(discretize(ContinuousRNN(-np.eye(2), W, None, None), dt, scheme))).max()
+        return np.abs(discrete_roots(discretize(ContinuousRNN(-np.eye(2), W, None, None), dt, scheme))).max()
 
     assert brentq(lambda dt: radius(dt, "implicit_linear") - 1, 0.1, 1.0) == pytest.approx(4 / 13, abs=1e-12)
     assert brentq(lambda dt: radius(dt, "forward_euler") - 1, 0.1, 1.0) == pytest.approx(4 / 17, abs=1e-12)
@@ -122,10 +121,10 @@ def test_poles_go_where_backward_euler_sends_them_and_stay_in_the_circle():
 
 def test_multipliers_see_an_undelayed_readout_and_a_second_tap():
     model = ContinuousRNN(-1.0, 0.5, None, None)
-    z = multipliers(discretize(model, 0.1))  # (1 + dT) s[n] = s[n-1] + dT / 2 s[n]
+    z = discrete_roots(discretize(model, 0.1))  # (1 + dT) s[n] = s[n-1] + dT / 2 s[n]
     np.testing.assert_allclose(z, [1 / (1 + 0.1 - 0.05)], rtol=1e-14)
     delayed = discretize(ContinuousRNN(-1.0, 0.5, None, None, tau=0.2), 0.1)
-    z = multipliers(delayed)
+    z = discrete_roots(delayed)
     np.testing.assert_allclose(1.1 * z**2, z + 0.05, atol=1e-13)
 
 
@@ -137,7 +136,7 @@ def test_multipliers_see_an_undelayed_readout_and_a_second_tap():
         (lambda: characteristic_roots(lag(1.0), count=0), "count: expected"),
         (lambda: pole_image(-1.0, 0.0), "dt: expected a number > 0"),
         (lambda: equilibrium(lag(1.0), guess=[1.0, 2.0]), "guess: expected shape"),
-        (lambda: multipliers("rnn"), "cell: expected a CanonicalRNN"),
+        (lambda: discrete_roots("rnn"), "system: expected a System"),
     ],
 )
 def test_bad_input_is_named(call, match):
@@ -156,7 +155,7 @@ def test_the_roots_listed_are_as_many_as_the_argument_principle_counts():
         A, A1, B2 = (rng.normal(size=(d, d)) / math.sqrt(d) for _ in range(3))
         model = AdditiveModel(state=[(A - np.eye(d), 0.0), (A1, 0.7)], readout=[(2 * B2, 3.1)])
         roots = characteristic_roots(model, count=15)
-        matrices = linearized(model, np.zeros(d))
+        matrices = linearized(Held(model, None), np.zeros(d))
         last = roots[-1].real
         # the last may be the upper one of a pair
         assert count_right_of(matrices, last + 1e-5) < 15 <= count_right_of(matrices, last - 1e-5)

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, discretize
-from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibrium, stability, stability_chart
-from ode2rnn.analysis.parameters import parameter
+from ode2rnn.analysis import Sampling, characteristic_roots, discrete_roots, equilibrium, stability_chart
 
 LOOP = ContinuousRNN(-1.0, -2.0, 1.0, None, tau=1.0)
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
@@ -30,7 +29,7 @@ def test_every_value_is_the_rightmost_root_of_its_model():
     assert chart.unknown == 0
     for k, gain in enumerate(gains):
         for n, tau in enumerate(taus):
-            own = parameter(parameter(model, "gain")(gain), "tau[1]")(tau)
+            own = model.parameter("gain")(gain).parameter("tau[1]")(tau)
             assert np.abs(own.settled().rate(0.0, chart.rest[k, n])).max() < 1e-12
             assert chart.values[k, n] == pytest.approx(characteristic_roots(own, chart.rest[k, n])[0].real, abs=1e-9)
 
@@ -42,7 +41,7 @@ def test_every_modulus_is_the_largest_multiplier_of_its_cell(scheme):
     chart = stability_chart(model, ("dT", dts), ("gain", gains), scheme)
     for k, dt in enumerate(dts):
         for n, gain in enumerate(gains):
-            own = parameter(model, "gain")(gain)
+            own = model.parameter("gain")(gain)
             largest = abs(discrete_roots(discretize(own, dt, scheme), chart.rest[k, n])[0])
             assert chart.values[k, n] == pytest.approx(largest, abs=1e-11)
 
@@ -50,7 +49,7 @@ def test_every_modulus_is_the_largest_multiplier_of_its_cell(scheme):
 def test_tied_to_the_step_the_flow_loses_stability_at_the_exact_step():
     flow = ContinuousRNN(-np.eye(2), W, None, None)
     dts = np.linspace(0.1, 0.6, 101)
-    chart = stability_chart(flow, ("gain", [0.9, 1.0]), ("dT", dts), "backward_euler", delay="tied")
+    chart = stability_chart(flow, ("gain", [0.9, 1.0]), ("dT", dts), Sampling(delay="tied"))
     # dT* = 2 (1 - Re w) / (|w|^2 - 1)
     exact = [2 * (1 - 0.5 * g) / (4.25 * g * g - 1) for g in (0.9, 1.0)]
     np.testing.assert_allclose(np.concatenate(chart.boundary())[:, 1], exact, atol=1e-4)
@@ -79,16 +78,16 @@ def test_names_reach_every_number_of_a_model():
     A, D, B = rng.normal(size=(3, 2, 2))
     C = rng.normal(size=(2, 3))
     model = AdditiveModel(state=[(A, 0.0), (D, 0.5)], readout=[(B, 0.5)], input=[(C, 0.0)], phi=[1.0, 2.0])
-    assert parameter(model, "state[1][0, 1]")(7.0).state[1].matrix[0, 1] == 7
-    assert parameter(model, "A[1,0]")(7.0).state[0].matrix[1, 0] == 7
-    assert parameter(model, "C[0, 2]")(7.0).input[0].matrix[0, 2] == 7
-    assert parameter(model, "phi[1]")(7.0).phi.tolist() == [1, 7]
-    moved = parameter(model, "tau")(2.0)
+    assert model.parameter("state[1][0, 1]")(7.0).state[1].matrix[0, 1] == 7
+    assert model.parameter("A[1,0]")(7.0).state[0].matrix[1, 0] == 7
+    assert model.parameter("C[0, 2]")(7.0).input[0].matrix[0, 2] == 7
+    assert model.parameter("phi[1]")(7.0).phi.tolist() == [1, 7]
+    moved = model.parameter("tau")(2.0)
     assert moved.delays == (2.0,)
     assert moved.state[0].delay == 0
-    np.testing.assert_allclose(parameter(model, "gain")(-1.0).readout[0].matrix, -B)
-    assert isinstance(parameter(LOOP, "tau")(0.0), ContinuousRNN)
-    assert equilibrium(parameter(LOOP, "phi[0]")(1.0)) > 0
+    np.testing.assert_allclose(model.parameter("gain")(-1.0).readout[0].matrix, -B)
+    assert isinstance(LOOP.parameter("tau")(0.0), ContinuousRNN)
+    assert equilibrium(LOOP.parameter("phi[0]")(1.0)) > 0
 
 
 @pytest.mark.parametrize(
@@ -99,12 +98,12 @@ def test_names_reach_every_number_of_a_model():
         (lambda: stability_chart(LOOP, ("tau", [1.0]), ("tau", [1.0])), "another parameter"),
         (lambda: stability_chart(LOOP, ("tau", [1.0, 0.5]), ("gain", [1.0])), "first, values: expected increasing"),
         (lambda: stability_chart(LOOP, "tau", ("gain", [1.0])), "first: expected a pair"),
-        (lambda: stability_chart(LOOP, ("dT", [0.5]), ("gain", [1.0])), "scheme: expected the name"),
+        (lambda: stability_chart(LOOP, ("dT", [0.5]), ("gain", [1.0])), "sampling: expected a Sampling"),
         (lambda: stability_chart(LOOP, ("tau", [1.0]), ("gain", [1.0]), "exponential"), "dt: expected the step"),
         (lambda: stability_chart(LOOP, ("dT", [0.3]), ("gain", [1.0]), "exponential"), "divides the delay"),
         (lambda: stability_chart(LOOP, ("tau", [-1.0]), ("gain", [1.0])), "expected a number >= 0"),
         (lambda: stability_chart("loop", ("tau", [1.0]), ("gain", [1.0])), "model: expected"),
-        (lambda: parameter(LOOP, "tau[1]"), "indices that the model has"),
+        (lambda: LOOP.parameter("tau[1]"), "indices that the model has"),
     ],
 )
 def test_bad_input_is_named(call, match):
@@ -119,9 +118,10 @@ def test_an_interrupt_leaves_the_rest_of_the_chart_empty(monkeypatch):
         calls.append(args)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return discretize(*args)
+        return real(*args)
 
-    monkeypatch.setattr(stability, "discretize", interrupted)
+    real = Sampling.of
+    monkeypatch.setattr(Sampling, "of", interrupted)
     flow = ContinuousRNN(-np.eye(2), W, None, None)
     chart = stability_chart(flow, ("gain", [0.5, 1.0]), ("dT", [0.1, 0.2]), "implicit_linear")
     assert np.isfinite(chart.values[0]).all()

@@ -6,21 +6,25 @@ Uses: C10, D6.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.attractors import Runs, motion
-from ode2rnn.analysis.branches import SEEDS, Branch, branches
-from ode2rnn.analysis.crossings import Crossing
-from ode2rnn.analysis.families import Family, family
+from ode2rnn.analysis.attractors import Attractors, Runs, motion
+from ode2rnn.analysis.branches import SEEDS, Branch, Equilibria, branches
+from ode2rnn.analysis.points import BifurcationPoint
+from ode2rnn.analysis.problem import Problem, problem
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.verdicts import compared, owners
-from ode2rnn.core.arrays import check_array, check_count, check_positive, to_numpy
+from ode2rnn.analysis.sampling import Sampling, check_sampling
+from ode2rnn.analysis.subject import as_subject
+from ode2rnn.analysis.verification import compared, owners
+from ode2rnn.core.arrays import brief, check_array, to_numpy
 
 STEPS, TIME = 500, 200.0
+Record = TypeVar("Record", Attractors, Equilibria)
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +37,7 @@ class Bifurcation:
         branches: of equilibria.
         points: where the stability of equilibria changes, by rising value.
         up, down: samples of the observed number of the state on the attractors, (K, N, M), on the way up and on the
-            way down, lanes going on from value to value; NaN where they diverged or were not run.
+            way down, runs going on from value to value; NaN where they diverged or were not run.
         fresh: the same from fresh starts at every value.
         observe: which number of the state.
         discrete: whether the system is a map.
@@ -47,7 +51,7 @@ class Bifurcation:
     name: str
     values: np.ndarray
     branches: tuple[Branch, ...]
-    points: tuple[Crossing, ...]
+    points: tuple[BifurcationPoint, ...]
     up: np.ndarray
     down: np.ndarray
     fresh: np.ndarray
@@ -59,19 +63,19 @@ class Bifurcation:
     complete: bool = True
 
     def attractors(self, k: int) -> Counter[str]:
-        """What the lanes do at values[k], with how many of them."""
-        lanes = np.concatenate([self.up[k], self.down[k], self.fresh[k]])
+        """What the runs do at values[k], with how many of them."""
+        runs = np.concatenate([self.up[k], self.down[k], self.fresh[k]])
         # of the whole diagram: what has nearly died out is at rest
         known = [np.abs(all_[np.isfinite(all_)]).max(initial=0.0) for all_ in (self.up, self.down, self.fresh)]
         scale = float(max(known)) or 1.0
-        return Counter(motion(lane, self.discrete, scale) for lane in lanes)
+        return Counter(motion(run, self.discrete, scale) for run in runs)
 
     @property
     def hysteresis(self) -> np.ndarray:
         """Where the way up and the way down end on different attractors, (K,) of bool."""
         return compared(self.up, self.down)
 
-    def of(self, kind: str) -> list[Crossing]:
+    def of(self, kind: str) -> list[BifurcationPoint]:
         """The points of a kind: "fold", "pitchfork", "transcritical", "Hopf", "flip", "Neimark-Sacker"."""
         return [point for point in self.points if point.kind == kind]
 
@@ -102,27 +106,17 @@ class Bifurcation:
 
 
 def bifurcation(
-    model: Any,
+    system: object,
     name: str,
-    values: Sequence[float],
-    scheme: str | None = None,
+    values: ArrayLike,
+    sampling: Sampling | str | None = None,
     *,
-    dt: float | None = None,
-    delay: str = "fixed",
-    lag: int = 1,
-    alpha: float | None = None,
-    x: Any = None,
-    starts: int = 8,
-    transient: float | None = None,
-    keep: float | None = None,
-    observe: int = 0,
-    spread: float = 2.0,
-    seed: int = 0,
-    attractors: bool = True,
-    equilibria: bool = True,
+    x: ArrayLike | None = None,
+    attractors: Attractors | bool = True,
+    equilibria: Equilibria | bool = True,
     verify: bool = False,
 ) -> Bifurcation:
-    """Attractors and equilibria over a parameter, with the points where the equilibria change.
+    """Return attractors and equilibria over a parameter, with the points where the equilibria change.
 
     Attractors come from simulation, up and down the values and from fresh starts at each. Equilibria are followed by
     pseudo-arclength continuation, from many starts at five values, around folds, and from pitchforks onto the branches
@@ -138,26 +132,16 @@ def bifurcation(
     to; else it is the solver's.
 
     Args:
-        model: an AdditiveModel or ContinuousLSTM; a cell; torch's RNN, LSTM, GRU or a layer of ode2rnn.nn in one
-            direction; or a function that takes a value to one of them.
-        name: of the parameter. Of a model "dT", "gain", "tau", "A[i, j]" and the others of :func:`parameter`; of a
-            cell, a layer or a ContinuousLSTM (which has "dT" and "tau" too) "gain", a factor on what feeds its readout
-            back, or an entry of an array by its own name, "weight_hh_l0[0, 1]"; of any "x[k]", a constant input. Of a
-            function, how the axis is to be called.
-        values: increasing; the branches are followed from the first to the last.
-        scheme: samples of a model, as `discretize` takes it; None for the equation itself.
-        dt: their step, where the parameter is not "dT".
-        delay: "fixed", or "tied": tau = lag dT, for a model with tau = 0.
-        lag: whole number of steps that a tied delay is long.
-        alpha: for the scheme "gbt".
+        system: a Flow, a System, torch's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn in one direction.
+        name: of the parameter, as the system's ``parameter`` takes it: "dT" with a Sampling; of a network "gain", a
+            factor on what feeds its readout back, "tau" or "tau[k]", or an entry of an array by its own name,
+            "A[0, 1]", "W_r[0, 1]", "weight_hh_l0[0, 1]"; of a Flow or Map of your own one of its parameters; of any
+            "x[k]", a constant input.
+        values: increasing, (K,); the branches are followed from the first to the last.
+        sampling: how the samples of a Flow are made, or the name of a scheme; None for the equation itself.
         x: the constant input (m,).
-        starts: lanes of the simulation; four times as many for the equilibria.
-        transient, keep: steps of a map (500, 128), time of an equation (200, 50) that are passed over, and kept.
-        observe: which number of the state is kept.
-        spread: of the starts.
-        seed: of the starts.
-        attractors, equilibria: whether to look for them.
-        verify: see above; for models.
+        attractors, equilibria: how they are looked for, by records; True for the usual way, False for not at all.
+        verify: see above; for flows and their samples.
 
     At most 60 branches are followed. An interrupt (Ctrl-C) ends the work; what is done is returned.
 
@@ -174,60 +158,72 @@ def bifurcation(
     axis = to_numpy(check_array("values", values))
     if axis.ndim != 1 or len(axis) < 2 or (np.diff(axis) <= 0).any():
         raise ValueError(f"values: expected at least two increasing numbers, got shape {axis.shape}")
-    own = family(model, name, scheme, dt=dt, delay=delay, lag=lag, alpha=alpha, x=x)
+    subject = as_subject(system)
+    own = problem(subject, name, check_sampling(sampling, (name,)), x)
     if verify and own.flow is None:
-        raise ValueError("verify: expected a model with an equation, got a map alone")
-    own.rule(float(axis[0]))  # what does not fit is told before any work
-    size = own.rule(float(axis[-1]))[1].size
-    starts, spread = check_count("starts", starts), check_positive("spread", spread)
-    observe = check_count("observe", observe, 0)
-    if observe >= size:
-        raise ValueError(f"observe: expected one of the {size} numbers of the state, from 0 on, got {observe}")
-    kept = check_positive("keep", keep or (128 if own.discrete else 0.25 * TIME))
-    passed = check_positive("transient", transient or (STEPS if own.discrete else TIME))
-    runs = Runs(own, starts, passed, kept, observe, spread, seed)
+        raise ValueError("verify: expected a flow, or samples of one by `sampling`, got a map alone")
+    own.at(float(axis[0]))  # what does not fit is told before any work
+    size = own.at(float(axis[-1]))[1].size
+    runs_wanted, search = _record("attractors", attractors, Attractors), _record("equilibria", equilibria, Equilibria)
+    settings = runs_wanted or Attractors()
+    if settings.observe >= size:
+        raise ValueError(f"observe: expected one of the {size} numbers of the state, from 0 on, got {settings.observe}")
+    kept = settings.keep or (128 if own.discrete else 0.25 * TIME)
+    runs = Runs(own, settings, settings.transient or (STEPS if own.discrete else TIME), kept)
     found: list[Branch] = []
-    points: list[Crossing] = []
-    up, down, fresh = (np.full((len(axis), starts, runs.width), np.nan) for _ in range(3))
-    halves: list[Crossing] = []
-    flows: list[Crossing] = []
+    points: list[BifurcationPoint] = []
+    up, down, fresh = (np.full((len(axis), settings.starts, runs.width), np.nan) for _ in range(3))
+    halves: list[BifurcationPoint] = []
+    flows: list[BifurcationPoint] = []
     doubtful, complete = np.zeros(len(axis), dtype=bool), True
-    total = (SEEDS * equilibria + 2 * len(axis) * attractors) * (1 + verify)
+    total = (SEEDS * (search is not None) + 2 * len(axis) * (runs_wanted is not None)) * (1 + verify)
     try:
         with progress(total, "bifurcation", "part") as bar:
 
-            def one(*_: Any) -> None:
+            def one(*_: object) -> None:
                 bar.update(1)
 
-            if equilibria:
-                branches(own, axis, 4 * starts, spread, seed, found, points, one)
-            if attractors:
+            if search is not None:
+                branches(own, axis, search, found, points, one)
+            if runs_wanted is not None:
                 runs.sweep(axis, up, fresh, one)
                 runs.sweep(axis[::-1], down[::-1], None, one)
-            if verify and equilibria:
+            if verify and search is not None:
                 for other, into in ((own.half or own, halves), (own.flow, flows)):
                     if other is own:
                         into += points
                     elif other is not None:
-                        branches(other, axis, 4 * starts, spread, seed, [], into, one)
-            if verify and attractors:
+                        branches(other, axis, search, [], into, one)
+            if verify and runs_wanted is not None:
                 doubtful = _doubtful(runs, own, axis, up, down, one)
     except KeyboardInterrupt:
         complete = False
-    if verify and equilibria and complete:
+    if verify and search is not None and complete:
         points = owners(points, halves, flows, own)
     points = sorted(points, key=lambda point: point.value)
     return Bifurcation(
-        name, axis, tuple(found), tuple(points), up, down, fresh, observe, own.discrete, own.handling, doubtful,
-        verify, complete,
+        name, axis, tuple(found), tuple(points), up, down, fresh, settings.observe, own.discrete, own.handling,
+        doubtful, verify, complete,
     )  # fmt: skip
 
 
-def _doubtful(runs: Runs, own: Family, axis: np.ndarray, up: np.ndarray, down: np.ndarray, one: Any) -> np.ndarray:
+def _record(name: str, given: Record | bool, kind: type[Record]) -> Record | None:
+    if given is False or given is None:
+        return None
+    if given is True:
+        return kind()
+    if not isinstance(given, kind):
+        raise ValueError(f"{name}: expected {kind.__name__}(...), True or False, got {brief(given)}")
+    return given
+
+
+def _doubtful(
+    runs: Runs, own: Problem, axis: np.ndarray, up: np.ndarray, down: np.ndarray, one: Callable[[], object]
+) -> np.ndarray:
     """Where the sweeps end elsewhere with half the step, or of an equation a finer tolerance."""
     finer = replace(runs, rtol=runs.rtol / 100)
     if own.half is not None:
-        finer = replace(runs, family=own.half, transient=2 * runs.transient, every=2)
+        finer = replace(runs, problem=own.half, transient=2 * runs.transient, every=2)
     again_up, again_down = np.full(up.shape, np.nan), np.full(down.shape, np.nan)
     finer.sweep(axis, again_up, None, one)
     finer.sweep(axis[::-1], again_down[::-1], None, one)

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from ode2rnn.analysis.continuation import Chart, Path, follow, on_path
-from ode2rnn.analysis.crossings import Crossing, branching_direction, crossings, jumps
 from ode2rnn.analysis.equilibria import fixed_points
-from ode2rnn.analysis.families import Family
+from ode2rnn.analysis.points import BifurcationPoint, branching_direction, crossings, jumps
+from ode2rnn.analysis.problem import Problem
+from ode2rnn.core.arrays import check_count, check_positive
 
 SEEDS = 5  # values of the parameter at which equilibria are looked for
 LEAVE = 0.02  # how far from a pitchfork a new branch begins
@@ -45,41 +45,61 @@ class Branch:
         return self.unstable == 0
 
 
+@dataclass(frozen=True)
+class Equilibria:
+    """How equilibria are looked for: by Newton's method from many starts, at five values of the parameter.
+
+    Args:
+        starts: how many at each of these values.
+        spread: the largest width of the normal distributions that they are drawn from.
+        seed: of the draw.
+
+    Raises:
+        ValueError: starts < 1, spread <= 0.
+    """
+
+    starts: int = 32
+    spread: float = 2.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_count("starts", self.starts)
+        check_positive("spread", self.spread)
+
+
 def branches(
-    family: Family,
+    problem: Problem,
     values: np.ndarray,
-    starts: int,
-    spread: float,
-    seed: int,
+    search: Equilibria,
     found: list[Branch],
-    points: list[Crossing],
+    points: list[BifurcationPoint],
     on_branch: Callable[[int], object] = lambda done: None,
 ) -> None:
     """Append to ``found`` and ``points`` as they are found, so that an interrupt keeps them."""
     low, high = float(values[0]), float(values[-1])
-    if family.grid or len(values) < 2:
-        _on_grid(family, values, starts, spread, seed, found, points)
+    if problem.grid or len(values) < 2:
+        _on_grid(problem, values, search, found, points)
         return
     paths: list[Path] = []
     places = np.linspace(low, high, SEEDS)
     for k in (0, SEEDS - 1, *range(1, SEEDS - 1)):
         p = float(places[k])
-        for s in _equilibria(family, p, starts, spread, seed):
-            chart = Chart(family, low, high, float(max(1.0, np.abs(s).max()) * np.sqrt(len(s))))
+        for s in _equilibria(problem, p, search):
+            chart = Chart(problem, low, high, float(max(1.0, np.abs(s).max()) * np.sqrt(len(s))))
             y = chart.point(s, p)
             if len(paths) < MOST and not any(on_path(path, path.chart.point(s, p)) for path in paths if path.chart):
                 _take(chart, follow(chart, y), paths, found, points)
         on_branch(k + 1)
 
 
-def _take(chart: Chart, path: Path, paths: list[Path], found: list[Branch], points: list[Crossing]) -> None:
+def _take(chart: Chart, path: Path, paths: list[Path], found: list[Branch], points: list[BifurcationPoint]) -> None:
     """Keep a branch, its points, and the branches that leave it."""
     if len(path.y) < 2 or len(paths) >= MOST:
         return
     paths.append(path)
     split = [chart.split(y) for y in path.y]
-    roots = [chart.family.roots(s, p) for s, p in split]
-    unstable = np.array([int((chart.family.growth(r) > 0).sum()) for r in roots])
+    roots = [chart.problem.roots(s, p) for s, p in split]
+    unstable = np.array([int((chart.problem.growth(r) > 0).sum()) for r in roots])
     if path.ends[0] == "branching":
         unstable[0] = unstable[1]  # at the pitchfork itself the sign of what is 0 is that of rounding
     lead = np.array([r[0] for r in roots])
@@ -115,9 +135,9 @@ def _from_point(path: Path, y: np.ndarray, t: np.ndarray) -> Path:
     return replace(path, y=np.vstack([y, path.y]), t=np.vstack([t, path.t]))
 
 
-def _equilibria(family: Family, p: float, starts: int, spread: float, seed: int) -> list[np.ndarray]:
-    system: Any = family.build(p)
-    found = fixed_points(system, family.inputs(p), starts=starts, spread=spread, seed=seed)
+def _equilibria(problem: Problem, p: float, search: Equilibria) -> list[np.ndarray]:
+    starts, spread = search.starts, search.spread
+    found = fixed_points(problem.build(p), problem.inputs(p), starts=starts, spread=spread, seed=search.seed)
     if not found.complete:
         raise KeyboardInterrupt
     # what is neither stable nor unstable, at a value chosen at random, is one of a whole line: gates that are shut
@@ -125,20 +145,18 @@ def _equilibria(family: Family, p: float, starts: int, spread: float, seed: int)
 
 
 def _on_grid(
-    family: Family,
+    problem: Problem,
     values: np.ndarray,
-    starts: int,
-    spread: float,
-    seed: int,
+    search: Equilibria,
     found: list[Branch],
-    points: list[Crossing],
+    points: list[BifurcationPoint],
 ) -> None:
     """At the given values alone: each equilibrium is that of the value before it that is nearest to it."""
     lines: list[list[tuple[float, np.ndarray, np.ndarray]]] = []
     for p in map(float, values):
         free = list(lines)
-        for s in _equilibria(family, p, starts, spread, seed):
-            roots = family.roots(s, p)
+        for s in _equilibria(problem, p, search):
+            roots = problem.roots(s, p)
             near = sorted(free, key=lambda line: float(np.abs(line[-1][1] - s).max()))
             if near and np.abs(near[0][-1][1] - s).max() <= 0.2 * (1 + np.abs(s).max()):
                 near[0].append((p, s, roots))
@@ -148,6 +166,6 @@ def _on_grid(
     for line in lines:
         at, states = np.array([p for p, _, _ in line]), np.array([s for _, s, _ in line])
         roots_of = [r for _, _, r in line]
-        unstable = np.array([int((family.growth(r) > 0).sum()) for r in roots_of])
+        unstable = np.array([int((problem.growth(r) > 0).sum()) for r in roots_of])
         found.append(Branch(at, states, unstable, np.array([r[0] for r in roots_of]), ("range", "range")))
-        points += jumps(at, states, unstable, roots_of, family.discrete, len(found) - 1)
+        points += jumps(at, states, unstable, roots_of, problem.discrete, len(found) - 1)

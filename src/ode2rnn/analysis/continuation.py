@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ode2rnn.analysis.families import Family
+from ode2rnn.analysis.problem import Problem
 
 FIRST, LONGEST, SHORTEST = 0.01, 0.03, 1e-7
 MOST_POINTS = 3000
@@ -25,12 +25,12 @@ class Chart:
     """The coordinates in which a branch is followed.
 
     Attributes:
-        family: of systems.
+        problem: the system over a number.
         low, high: range of the parameter.
         scale: of the states.
     """
 
-    family: Family
+    problem: Problem
     low: float
     high: float
     scale: float
@@ -47,20 +47,20 @@ class Chart:
 
     def residual(self, y: np.ndarray) -> np.ndarray:
         """F, (n,)."""
-        return self.family.residual(*self.split(y))
+        return self.problem.residual(*self.split(y))
 
     def derivative(self, y: np.ndarray) -> np.ndarray:
         """F' (n, n + 1); along the parameter by differences, one-sided where the system ends."""
         s, p = self.split(y)
-        J = self.scale * self.family.jacobian(s, p)
+        J = self.scale * self.problem.jacobian(s, p)
         eps = 1e-6
         ends = []
         for sign in (1.0, -1.0):
             q = y[-1] + sign * eps
             # beyond its range a number may make no sense
             inside = -eps / 2 <= q <= 1 + eps / 2
-            ends.append((q, self.family.residual(s, self.low + q * (self.high - self.low))) if inside else None)
-        here = (y[-1], self.family.residual(s, p))
+            ends.append((q, self.problem.residual(s, self.low + q * (self.high - self.low))) if inside else None)
+        here = (y[-1], self.problem.residual(s, p))
         (a, f), (b, g) = (end or here for end in ends)
         slope = (f - g) / (a - b) if a != b else np.full(len(f), np.nan)  # y is beyond the range: no derivative
         return np.column_stack([J, slope])

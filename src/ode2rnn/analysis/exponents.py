@@ -224,7 +224,7 @@ class Motion:
 
 
 def _motion(subject: Subject, ticks: int, x: Any, s0: Any, dt: float | None, seed: int) -> Motion:
-    if not subject.discrete:
+    if isinstance(subject, Flow):
         return _flow_motion(subject, x, s0, dt, seed)
     if dt is not None:
         raise ValueError(f"dt: expected none, since a map has a step of its own, got {dt!r}")

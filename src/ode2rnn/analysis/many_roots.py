@@ -11,8 +11,8 @@ from contextlib import suppress
 import numpy as np
 
 from ode2rnn.analysis.delay_roots import Matrices, chebyshev, rightmost_roots, size
+from ode2rnn.analysis.linear import rest_state
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.spectrum import equilibrium
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.dense import interpolation_matrix
@@ -80,7 +80,7 @@ def _newton(models: Sequence[AdditiveModel], s: np.ndarray, x: np.ndarray | None
     s = np.where(lost[:, None], np.nan, s)
     for k in np.flatnonzero(lost).tolist():
         with suppress(SimulationError):  # scipy's trust region gets farther than halved steps
-            s[k] = equilibrium(models[k], x, guess[k])
+            s[k] = rest_state(models[k], x, guess[k])
     return s
 
 

@@ -6,13 +6,13 @@ method on the map that takes the memory ahead by so many ticks finds the largest
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.spectrum import linear_taps, multipliers
+from ode2rnn.analysis.linear import roots_at
+from ode2rnn.analysis.spectrum import resting
+from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY
 
@@ -25,11 +25,11 @@ FEWEST, SUBSPACE = 4, 24
 RANGE = 1e100
 
 
-def spectral_radius(cell: CanonicalRNN | TappedRNN, s: Any = None) -> float:
-    """The largest |z| of a cell linearized at the fixed point ``s`` (0 by default); stable below 1.
+def spectral_radius(system: object, s: ArrayLike | None = None, *, x: ArrayLike | None = None) -> float:
+    """Return the largest |z| of a map linearized at the fixed point ``s`` (found from 0 by default); stable below 1.
 
     Raises:
-        ValueError: ``s`` of the wrong shape, or NaN.
+        ValueError: no map, ``s`` of the wrong shape, or NaN.
         SimulationError: a memory of more than 3000 values, for which Arnoldi's method does not converge.
 
     Example:
@@ -38,18 +38,25 @@ def spectral_radius(cell: CanonicalRNN | TappedRNN, s: Any = None) -> float:
         >>> round(float(np.log(spectral_radius(discretize(lag, 1e-3))) * 1000), 2)  # the root is -0.318
         -0.32
     """
-    taps = linear_taps(cell, s)
-    depth, d = max(taps), len(taps[1])
-    if depth * d > SMALL and compiled():
-        ticks = depth
-        while ticks > 1:
-            radius = _by_powers(taps, depth, ticks)
-            if radius is not None:
-                return radius
-            ticks //= 8
-    if depth * d > MOST:
-        raise SimulationError(f"no largest multiplier of the {depth * d} values that the recursion remembers was found")
-    return float(np.abs(multipliers(cell, s)[0]))
+    subject = as_subject(system, "cell")
+    if not subject.discrete:
+        raise ValueError("cell: expected a map, got a flow, which has characteristic_roots")
+    at = resting(subject, s, x)
+    taps = subject.linear_taps(at[: subject.width])
+    if taps is not None:
+        depth, d = max(taps), subject.width
+        if depth * d > SMALL and compiled():
+            ticks = depth
+            while ticks > 1:
+                radius = _by_powers(taps, depth, ticks)
+                if radius is not None:
+                    return radius
+                ticks //= 8
+        if depth * d > MOST:
+            raise SimulationError(
+                f"no largest multiplier of the {depth * d} values that the recursion remembers was found"
+            )
+    return float(np.abs(roots_at(subject, at, x, 1)[0]))
 
 
 def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | None:

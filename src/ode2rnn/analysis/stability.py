@@ -7,22 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.convergence import tied_model
-from ode2rnn.analysis.lstm_roots import lstm_equilibrium
+from ode2rnn.analysis.linear import Held, linearized, rest_state, roots_at, whole_state
 from ode2rnn.analysis.many_roots import equilibria, largest_modulus, largest_real_part
-from ode2rnn.analysis.parameters import STEP, parameter, value_of
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.radius import SMALL, spectral_radius
-from ode2rnn.analysis.spectrum import check_model, companion, linear_taps, linearized, resting
+from ode2rnn.analysis.sampling import STEP, Sampling, check_sampling
+from ode2rnn.analysis.spectrum import companion, resting
+from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import brief, check_array, check_choice, check_shape, to_numpy
+from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.discrete.schemes import discretize
-from ode2rnn.gated.continuous import ContinuousLSTM
 
 Axis = tuple[str, Sequence[float]]
 
@@ -72,36 +72,29 @@ class StabilityChart:
 
 
 def stability_chart(
-    model: AdditiveModel | ContinuousLSTM,
+    system: object,
     first: Axis,
     second: Axis,
-    scheme: str | None = None,
+    sampling: Sampling | str | None = None,
     *,
-    delay: str = "fixed",
-    dt: float | None = None,
-    alpha: float | None = None,
-    at: Any = None,
-    x: Any = None,
+    at: ArrayLike | None = None,
+    x: ArrayLike | None = None,
 ) -> StabilityChart:
-    """The largest real part of the equation's roots, or the largest modulus of its samples', over two parameters.
+    """Return the largest real part of a flow's roots, or the largest modulus of a map's, over two parameters.
 
-    The equilibrium is followed over the grid by Newton's method, from that of the model as it is.
+    The equilibrium is followed over the grid by Newton's method, from that of the system as it is.
 
     Args:
-        model: an AdditiveModel; or a ContinuousLSTM, with "dT", "tau", "gain" and entries as "W_vdu[0, 1]".
-        first, second: (name, values): "dT", the step of the samples; "tau", "tau[k]", "gain", "A[i, j]", "B[i, j]",
-            "phi[i]" and the other names of :func:`parameter`; the values increase.
-        scheme: as `discretize` takes it; None for the equation itself.
-        delay: "fixed", or "tied": tau_0 = dT at every point, as in the paper, for a model with tau = 0.
-        dt: the step of the samples where neither parameter is "dT".
-        alpha: for the scheme "gbt".
+        system: a Flow, a System, or a layer, as `bifurcation` takes it.
+        first, second: (name, values), the names as `bifurcation` takes them; the values increase.
+        sampling: how the samples of a Flow are made, or the name of a scheme; None for the flow itself.
         at: the equilibrium to start from, (d,); by default the one found from 0.
         x: the constant input (m,).
 
     An interrupt (Ctrl-C) ends the work; what is done is returned.
 
     Raises:
-        ValueError: an unknown name, values that do not increase, the same name twice, a dT without a scheme or the
+        ValueError: an unknown name, values that do not increase, the same name twice, a dT without a sampling or the
             reverse, a dT that does not divide the delay.
         SimulationError: no equilibrium to start from.
 
@@ -113,79 +106,103 @@ def stability_chart(
         array([[ True,  True,  True],
                [ True,  True, False]])
     """
-    if not isinstance(model, ContinuousLSTM):
-        check_model(model)
+    subject = as_subject(system, "model")
     axes = [_axis("first", first), _axis("second", second)]
     (name_1, values_1), (name_2, values_2) = axes
     if name_1 == name_2:
         raise ValueError(f"second: expected another parameter than {name_1!r}, got it twice")
-    check_choice("delay", delay, ("fixed", "tied"))
-    steps = _steps(scheme, dt, [name for name, _ in axes])
-    held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (model.input_width,))
-    if isinstance(model, ContinuousLSTM):
-        return _lstm_chart(model, axes, steps, scheme, delay == "tied", alpha, at, held)
-    plain = model.like(np.zeros(1))
-    base = resting(plain, at, held)
-    models = _grid(plain, axes)
-    origin = [0 if name == STEP else int(np.abs(axis - value_of(plain, name)).argmin()) for name, axis in axes]
-    rest = equilibria(models, base, held, (origin[0], origin[1]))
+    sampled = check_sampling(sampling, (name_1, name_2))
+    if sampled is not None and not isinstance(subject, Flow):
+        raise ValueError(f"sampling: expected none of what has ticks of its own, got {brief(sampling)}")
+    held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (subject.input_width,))
+    own = subject.like(np.zeros(1)) if isinstance(subject, Flow) else subject.plain()
+    base, subjects = resting(own, at, held), _grid(own, axes)
+    origin = [0 if name == STEP else int(np.abs(axis - _value(own, name, axis)).argmin()) for name, axis in axes]
+    rests = next((rest for kind, rest in FAST_RESTS.items() if isinstance(own, kind)), _rests)
+    rest = rests(subjects, base, held, (origin[0], origin[1]))
     values = np.full((len(values_1), len(values_2)), np.nan)
-    chart = StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if scheme else 0.0, rest, scheme or "")
-    if scheme is None:
-        linear = [linearized(m, s) for m, s in zip(models.ravel(), rest.reshape((-1, model.width)), strict=True)]
+    discrete = sampled is not None or subject.discrete
+    scheme = "" if sampled is None else sampled.scheme
+    chart = StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if discrete else 0.0, rest, scheme)
+    if not discrete and not own.feedback_width:
+        linear = [
+            _matrices(flow, s, held) for flow, s in zip(subjects.ravel(), rest.reshape((-1, len(base))), strict=True)
+        ]
         largest_real_part(linear, values.reshape(-1))
         return chart
 
-    def moduli(k: int) -> None:
-        """Row k: the largest multipliers of its cells."""
-        matrices: list[np.ndarray | None] = []
-        for n, own in enumerate(models[k]):
-            step = steps({name_1: values_1[k], name_2: values_2[n]})
-            cell = discretize(tied_model(own, step) if delay == "tied" else own, step, scheme, alpha)
-            taps = linear_taps(cell, rest[k, n]) if np.isfinite(rest[k, n]).all() else None
-            matrices.append(companion(taps) if taps and max(taps) * model.width <= SMALL else None)
-            if taps and matrices[-1] is None:
-                values[k, n] = _radius(cell, rest[k, n])
-        largest_modulus(matrices, values[k])
+    def step(k: int, n: int) -> float:
+        given = values_1[k] if name_1 == STEP else values_2[n] if name_2 == STEP else None
+        return float(given if given is not None else (sampled and sampled.dt) or 0.0)
 
     try:
         with progress(len(values), "stability chart", "row") as bar:
             for k in range(len(values)):
-                moduli(k)
+                row = subjects[k]
+                if sampled is not None:
+                    row = [sampled.of(flow, step(k, n)) for n, flow in enumerate(row)]
+                _fill(row, rest[k], held, values[k])
                 bar.update(1)
     except KeyboardInterrupt:
         pass
     return chart
 
 
-def _lstm_chart(
-    model: ContinuousLSTM, axes: Any, steps: Any, scheme: Any, tied: bool, alpha: Any, at: Any, x: Any
-) -> StabilityChart:
-    from ode2rnn.analysis.lstm_chart import changed_lstm, fill_chart
-
-    if alpha is not None:
-        raise ValueError(f"alpha: expected none for a ContinuousLSTM, got {brief(alpha)}")
-    (name_1, values_1), (name_2, values_2) = axes
-    for name in (name_1, name_2):
-        if name != STEP:
-            changed_lstm(model, name)  # a name that is wrong is told of at once
-    start = (
-        lstm_equilibrium(model, x) if at is None else check_shape("at", to_numpy(check_array("at", at)), (model.width,))
-    )
-    shape = (len(values_1), len(values_2))
-    values, rest = np.full(shape, np.nan), np.full((*shape, model.width), np.nan)
-    fill_chart(model, axes, steps, scheme, tied, start, x, values, rest)
-    return StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if scheme else 0.0, rest, scheme or "")
+def _value(subject: Subject, name: str, axis: np.ndarray) -> float:
+    """The number that the parameter is, of a flow; of a map, which has no name for it, the middle of the axis."""
+    return subject.value_of(name) if isinstance(subject, Flow) else float(axis[len(axis) // 2])
 
 
-def _radius(cell: Any, at: np.ndarray) -> float:
+def _matrices(flow: Flow, s: np.ndarray, x: np.ndarray | None) -> dict[float, np.ndarray]:
+    """The matrices about ``s``; NaN where there is no rest."""
+    if np.isnan(s).any():
+        return {0.0: np.full((len(s), len(s)), np.nan)}
+    return linearized(Held(flow, x), s)
+
+
+def _fill(row: Sequence[Subject], rests: np.ndarray, x: np.ndarray | None, values: np.ndarray) -> None:
+    """Write the largest modulus of each map's multipliers, or the largest real part; small recursions all at once."""
+    matrices: list[np.ndarray | None] = []
+    for n, subject in enumerate(row):
+        s, matrix = rests[n], None
+        if np.isfinite(s).all():
+            taps = subject.linear_taps(s) if isinstance(subject, System) else None
+            if taps is not None and max(taps) * subject.width <= SMALL:
+                matrix = companion(taps)
+            else:
+                values[n] = _leading(subject, s, x)
+        matrices.append(matrix)
+    largest_modulus(matrices, values)
+
+
+def _leading(subject: Subject, s: np.ndarray, x: np.ndarray | None) -> float:
+    """That of one system; NaN where its roots are not resolved."""
     try:
-        return spectral_radius(cell, at)
+        if subject.discrete:
+            return spectral_radius(subject, s, x=x)
+        return float(roots_at(subject, whole_state(subject, s, x), x)[0].real)
     except SimulationError:
         return float("nan")
 
 
-def _axis(name: str, axis: Any) -> tuple[str, np.ndarray]:
+def _rests(subjects: np.ndarray, start: np.ndarray, x: np.ndarray | None, origin: tuple[int, int]) -> np.ndarray:
+    """The rests (K, L, n), row by row, each looked for from that of the point before it; NaN where it was lost."""
+    found = np.full((*subjects.shape, len(start)), np.nan)
+    for k in range(len(subjects)):
+        guess = start if k == 0 or np.isnan(found[k - 1, 0]).any() else found[k - 1, 0]
+        for n, subject in enumerate(subjects[k]):
+            try:
+                found[k, n] = guess = rest_state(subject, x, guess)
+            except SimulationError:
+                continue
+    return found
+
+
+# networks alone are solved for many values at once
+FAST_RESTS: dict[type, Callable[..., np.ndarray]] = {AdditiveModel: equilibria}
+
+
+def _axis(name: str, axis: Axis) -> tuple[str, np.ndarray]:
     try:
         label, values = axis
     except (TypeError, ValueError):
@@ -196,27 +213,18 @@ def _axis(name: str, axis: Any) -> tuple[str, np.ndarray]:
     return str(label), array
 
 
-def _steps(scheme: str | None, dt: float | None, names: list[str]) -> Callable[[dict[str, float]], float]:
-    """The step at a point of the grid."""
-    if scheme is None:
-        if STEP in names or dt is not None:
-            raise ValueError("scheme: expected the name of a scheme, since a step was given, got None")
-        return lambda point: 0.0
-    if (STEP in names) == (dt is not None):
-        raise ValueError(f"dt: expected the step either here or as the parameter {STEP!r}, got {dt!r}")
-    return lambda point: float(point[STEP] if STEP in names else dt)  # type: ignore[arg-type]
-
-
-def _grid(model: AdditiveModel, axes: list[tuple[str, np.ndarray]]) -> np.ndarray:
-    """The models at the points of the grid, (K, L) of object."""
-    models = np.empty([len(values) for _, values in axes], dtype=object)
+def _grid(subject: Subject, axes: list[tuple[str, np.ndarray]]) -> np.ndarray:
+    """The systems at the points of the grid, (K, L) of object."""
+    subjects = np.empty([len(values) for _, values in axes], dtype=object)
     (name_1, values_1), (name_2, values_2) = axes
-    one = (lambda value: model) if name_1 == STEP else parameter(model, name_1)
-    if name_2 != STEP:
-        parameter(model, name_2)  # a name that is wrong is told of at once
-    for k, value in enumerate(values_1):
-        own = one(value)
-        two = (lambda value, own=own: own) if name_2 == STEP else parameter(own, name_2)
-        for n, other in enumerate(values_2):
-            models[k, n] = two(other)
-    return models
+    one = _changing(subject, name_1)
+    _changing(subject, name_2)  # a name that is wrong is told of at once
+    for k, value in enumerate(map(float, values_1)):
+        two = _changing(one(value), name_2)
+        for n, other in enumerate(map(float, values_2)):
+            subjects[k, n] = two(other)
+    return subjects
+
+
+def _changing(subject: Subject, name: str) -> Callable[[float], Subject]:
+    return (lambda value: subject) if name == STEP else subject.parameter(name)

@@ -235,6 +235,20 @@ class AdditiveModel(Flow):
                 added[kind] = [(total, 0.0)]
         return self.rebuilt(**added, phi=self.phi)
 
+    def tied(self, tau: float) -> AdditiveModel:
+        """The network whose readout comes tau late (D2), which tends to this one for tau -> 0.
+
+        Raises:
+            ValueError: a model with delays of its own, or without an undelayed readout.
+        """
+        if self.delays or self.undelayed("readout") is None:
+            raise ValueError(
+                "delay: 'tied' sets tau_0 = dt for every dt and takes the ordinary equation, a model with an undelayed"
+                f" readout and no delay; got delays {self.delays}; use tau=0, or delay='fixed'"
+            )
+        late = [(term.matrix, tau) for term in self.readout]
+        return AdditiveModel(self.state, late, self.input, self.phi, self.activation)
+
     def rebuilt(self, state: Terms, readout: Terms, input: Terms, phi: ArrayLike | None) -> AdditiveModel:
         """A model of these terms, with the activation of this one."""
         return AdditiveModel(state, readout, input, phi, self.activation)

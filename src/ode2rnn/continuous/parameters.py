@@ -18,7 +18,7 @@ from ode2rnn.core.arrays import Array, brief, check_number, to_numpy
 FORMS = "'tau', 'tau[k]', 'gain', 'A[i, j]', 'B[i, j]', 'C[i, j]', 'phi[i]', 'state[k][i, j]', 'readout[k][i, j]'"
 LETTERS = {"A": "state[0]", "B": "readout[0]", "C": "input[0]"}
 ENTRY = re.compile(r"(state|readout|input)\[(\d+)\]\[(\d+), *(\d+)\]")
-Pairs = dict[str, list[list[Any]]]
+Pairs = dict[str, list[Any]]  # [matrix, delay] of each term, by kind
 Change = Callable[[Pairs, np.ndarray, float], None]
 
 
@@ -44,10 +44,10 @@ def changed(model: Additive, name: str) -> Callable[[float], Any]:
     change = _change(model, name)
 
     def build(value: float) -> Any:
-        pairs = {kind: [[to_numpy(t.dense()).copy(), t.delay] for t in terms_of(model, kind)] for kind in KINDS}
+        pairs: Pairs = {kind: [[to_numpy(t.dense()).copy(), t.delay] for t in terms_of(model, kind)] for kind in KINDS}
         phi = to_numpy(model.phi).copy()
         change(pairs, phi, check_number(name, value))
-        return model.rebuilt(**pairs, phi=phi)
+        return model.rebuilt(pairs["state"], pairs["readout"], pairs["input"], phi)
 
     build(value_of(model, name))  # what is out of range is found here
     return build

@@ -68,12 +68,12 @@ class Flow:
         width: int,
         *,
         input_width: int = 0,
-        delays: Sequence[float] = (),
+        delays: Sequence[float] | np.ndarray = (),
         parameters: Mapping[str, float] | None = None,
         jacobian: Callable[..., Any] | None = None,
     ) -> None:
         self.width, self.input_width = check_count("width", width), check_count("input_width", input_width, 0)
-        if isinstance(delays, str) or not isinstance(delays, Sequence | np.ndarray):
+        if not isinstance(delays, list | tuple | np.ndarray):
             raise ValueError(f"delays: expected a list of numbers, got {brief(delays)}")
         self.delays = tuple(check_positive(f"delays[{k}]", delay) for k, delay in enumerate(delays))
         if len(set(self.delays)) < len(self.delays):
@@ -175,8 +175,8 @@ class Flow:
     def tensors(self) -> tuple[Array, ...]:
         """The torch tensors that the rate depends on, as far as they are known."""
         found = [value for value in self.parameters.values() if is_torch(value)]
-        named = getattr(getattr(self, "_f", None), "function", None)
-        return (*found, *(named.parameters() if hasattr(named, "parameters") and callable(named.parameters) else ()))
+        named: Any = getattr(getattr(self, "_f", None), "function", None)
+        return (*found, *(named.parameters() if callable(getattr(named, "parameters", None)) else ()))
 
     def parameter(self, name: str) -> Callable[[float], Flow]:
         """The function that takes a value to the flow in which the number ``name`` has it.
@@ -211,6 +211,17 @@ class Flow:
     def settled(self) -> Flow:
         """A flow without delays that rests where this one does: every delay forgotten."""
         return Settled(self) if self.delays else self
+
+    def tied(self, tau: float) -> Flow:
+        """The flow whose readout comes tau late (D2), and that tends to this one for tau -> 0.
+
+        Raises:
+            ValueError: a flow in which nothing says what the readout is, or one with delays already.
+        """
+        raise ValueError(
+            f"delay: 'tied' makes a readout late; expected an AdditiveModel or a ContinuousLSTM, got {brief(self)}; use"
+            " delay='fixed'"
+        )
 
     def inner(self) -> tuple[Flow, float]:
         """Itself; of samples the flow that they are samples of (see System)."""

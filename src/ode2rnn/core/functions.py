@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -34,7 +35,8 @@ class UserFunction:
         if not callable(function) or isinstance(function, type):
             raise ValueError(f"{name}: expected a function, got {brief(function)}")
         self.name, self.function, self.columns, self.parameters = name, function, columns, dict(parameters)
-        self.batched, self.dtype = True, None  # dtype: of the tensors that it wants, None for NumPy
+        self.batched = True
+        self.dtype: str | None = None  # of the tensors that it wants, None for NumPy
 
     def probe(self, call: Callable[[UserFunction, np.ndarray], Any], width: int) -> None:
         """Find out how it is called; ``call(self, rows)`` calls it with states (..., width) made of the rows."""
@@ -80,7 +82,7 @@ class UserFunction:
         full = _each(lambda a: _broadcast(a, batch).reshape((-1, a.shape[-1])), arrays)
         count = int(np.prod(batch))
         rows = [
-            self._checked(self.function(*heads, *_each(lambda a, k=k: a[k], full), **self.parameters), ())
+            self._checked(self.function(*heads, *_each(itemgetter(k), full), **self.parameters), ())
             for k in range(count)
         ]
         values: Any = sys.modules["torch"].stack(rows) if is_torch(rows[0]) else np.stack(rows)
@@ -112,8 +114,9 @@ def check_parameters(parameters: Mapping[str, float] | None) -> dict[str, float]
     """
     if parameters is not None and not isinstance(parameters, Mapping):
         raise ValueError(f"parameters: expected a dict of numbers by name, got {brief(parameters)}")
-    found = {}
-    for name, value in (parameters or {}).items():
+    found: dict[str, Any] = {}
+    given: Mapping[str, Any] = parameters or {}
+    for name, value in given.items():
         if not isinstance(name, str) or not name.isidentifier():
             raise ValueError(f"parameters: expected names, got {brief(name)}")
         # a tensor stays one, with its gradient

@@ -118,7 +118,7 @@ class Map(System[MapState]):
     @property
     def like(self) -> Array:
         """An array of the map's kind: a tensor where it is a module's, or a parameter is one."""
-        tensor = next((p for p in self.parameters.values() if is_torch(p)), None)
+        tensor: Array | None = next((p for p in self.parameters.values() if is_torch(p)), None)
         if self.module is not None:
             tensor = next(self.module.parameters(), tensor)
         return np.zeros(self.width) if tensor is None else as_like(np.zeros(self.width), tensor)
@@ -210,8 +210,8 @@ class Map(System[MapState]):
     def _called(self, function: UserFunction, s: Array, x: Array | None) -> Array:
         if self.input_width and x is None:
             x = as_like(np.zeros(self.input_width), s)
-        arrays = (s,) if not self.input_width else (s, x)
-        return function((), arrays, np.broadcast_shapes(*(tuple(a.shape[:-1]) for a in arrays)))
+        arrays: list[Array] = [s, x] if self.input_width else [s]
+        return function((), tuple(arrays), np.broadcast_shapes(*(tuple(a.shape[:-1]) for a in arrays)))
 
     def _matrix(self, s: Array, x: Array | None) -> Array:
         d = self.width

@@ -104,6 +104,10 @@ class System(Generic[S]):
         """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
         return None
 
+    def linear_taps(self, s: Array) -> dict[int, Array] | None:
+        """The matrices W_k by lag, about a rest s (d,), of ds[n] = sum_k W_k ds[n-k]; None of what has no such form."""
+        return None
+
     # -- tangent and cotangent of a tick
 
     def step_jvp(self, state: S, x: Array | None, d_state: S, d_x: Array | None = None) -> S:

@@ -21,6 +21,7 @@ from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import (
     MOST_STEPS,
     Array,
+    as_like,
     broadcast_to,
     check_array,
     check_count,
@@ -28,6 +29,7 @@ from ode2rnn.core.arrays import (
     check_shape,
     is_torch,
     stack,
+    to_numpy,
 )
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.system import Parts, System
@@ -226,6 +228,17 @@ class MemoryCell(System[Memory]):
             older.append(tuple(found))
         x_bar = None if x is None else latest[2] if latest[2] is not None else 0 * x
         return Memory(*older), x_bar, self.with_weights(sums)
+
+    def linear_taps(self, s: Array) -> dict[int, np.ndarray]:
+        """The matrices W_k (d, d), by lag from 1 on, of ds[n] = sum_k W_k ds[n-k] about a rest s (d,)   (D6)."""
+        d, slope = self.width, to_numpy(as_activation(self.activation).slope(as_like(s, self.theta_s)))
+        found = {1: np.zeros((d, d))}
+        for lag, matrix in self.taps.s.items():
+            found[lag] = found.get(lag, 0.0) + to_numpy(matrix)
+        for lag, matrix in self.taps.r.items():
+            found[lag] = found.get(lag, 0.0) + to_numpy(matrix) * slope
+        now = np.linalg.inv(np.eye(d) - found.pop(0, 0.0))  # an undelayed readout is solved for
+        return {lag: now @ matrix for lag, matrix in found.items()}
 
     # -- the readout
 

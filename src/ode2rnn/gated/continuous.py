@@ -166,6 +166,10 @@ class ContinuousLSTM(Flow):
         """The model with tau = 0, which rests where this one does."""
         return replace(self, tau=0.0) if self.delays else self
 
+    def tied(self, tau: float) -> ContinuousLSTM:
+        """The model whose gates see s and v tau late."""
+        return replace(self, tau=tau)
+
     def parameter(self, name: str) -> Callable[[float], ContinuousLSTM]:
         """The function that takes a value to the model in which the number ``name`` has it.
 

@@ -80,12 +80,12 @@ class AugmentedLSTM(LSTMLayer):
         return self.context if isinstance(self.context, tuple) else (0, self.context - 1)
 
     def _of_cell(self) -> dict[str, Any]:
-        return {"behind": self.reach[0]}
+        return {"behind": self.window[0]}
 
     @classmethod
     def _from_cell(cls, cell: Cell) -> dict[str, Any]:
         proj_size = 0 if cell.W_qdr is None else cell.readout_width
-        context = cell.reach if cell.behind else cell.context
+        context = cell.window if cell.behind else cell.context
         own = {"context": context, "external_gate": cell.b_cx is not None, "proj_size": proj_size}
         return super()._from_cell(cell) | own
 

@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.as_rule import rule_at_rest
+from ode2rnn.analysis.attractors import Attractors
 from ode2rnn.analysis.bifurcation import bifurcation
+from ode2rnn.analysis.branches import Equilibria
 from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import lyapunov
 from ode2rnn.analysis.gradient_flow import gradient_flow
 from ode2rnn.analysis.planes import phase_plane
+from ode2rnn.analysis.subject import as_subject, at_rest
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_count
 from ode2rnn.core.trajectory import SimulationError, write_whole
@@ -72,8 +74,8 @@ def analyze_saved(
     if length is not None:
         check_count("length", length)
     system, x = saved.system, saved.x
-    rule = rule_at_rest(system)
-    flow = isinstance(system, AdditiveModel)
+    system = as_subject(system)
+    rule, flow = at_rest(system), not system.discrete
     found: dict[str, FixedPoints] = {}
 
     def points() -> Section:
@@ -126,7 +128,15 @@ def analyze_saved(
         from ode2rnn.plotting import new_axes, plot_bifurcation
 
         branches = rule.size <= BRANCHED
-        result = bifurcation(system, "gain", GAINS, x=x, starts=4, seed=seed, equilibria=branches)
+        search = Equilibria(16, seed=seed) if branches else False
+        result = bifurcation(
+            system,
+            "gain",
+            GAINS,
+            x=x,
+            attractors=Attractors(4, seed=seed),
+            equilibria=search,
+        )
         figure, ax = new_axes(9, 5.5)
         plot_bifurcation(ax, result)
         text = f"The feedback is multiplied by a gain from {GAINS[0]:g} to {GAINS[-1]:g}; the network itself is at 1."

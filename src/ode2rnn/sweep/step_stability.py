@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.radius import SMALL, spectral_radius
-from ode2rnn.analysis.spectrum import discrete_roots, linear_taps
+from ode2rnn.analysis.spectrum import discrete_roots
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.schemes import discretize
@@ -162,7 +162,7 @@ def step_stability(
         def leading(dt: float, name: str = name, alpha: float | None = alpha) -> np.ndarray:
             cell = discretize(model, dt, name, alpha)
             row = np.full(LEADING, np.nan + 0j)
-            if max(linear_taps(cell, rest)) * model.width <= 3 * SMALL:
+            if cell.depth * model.width <= 3 * SMALL:
                 found = discrete_roots(cell, rest, LEADING)
                 row[: len(found)] = found
             return row

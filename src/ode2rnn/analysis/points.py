@@ -21,7 +21,7 @@ SYMMETRIC = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Crossing:
+class BifurcationPoint:
     """A point at which roots cross the boundary of stability.
 
     Attributes:
@@ -47,9 +47,9 @@ class Crossing:
     owner: str = ""
 
 
-def crossings(chart: Chart, path: Path, unstable: np.ndarray, branch: int) -> list[Crossing]:
+def crossings(chart: Chart, path: Path, unstable: np.ndarray, branch: int) -> list[BifurcationPoint]:
     """The crossings along a branch, whose points have ``unstable`` roots (Q,) beyond the boundary."""
-    found: list[Crossing] = []
+    found: list[BifurcationPoint] = []
     for k in np.flatnonzero(np.diff(unstable)).tolist():
         few, many = sorted((int(unstable[k]), int(unstable[k + 1])))
         here: list[tuple[float, np.ndarray]] = []
@@ -63,7 +63,7 @@ def crossings(chart: Chart, path: Path, unstable: np.ndarray, branch: int) -> li
 
 def jumps(
     values: np.ndarray, states: np.ndarray, unstable: np.ndarray, roots: list[np.ndarray], discrete: bool, branch: int
-) -> Iterator[Crossing]:
+) -> Iterator[BifurcationPoint]:
     """The same on values between which the system is not known: told with the two that they lie between."""
     for k in np.flatnonzero(np.diff(unstable)).tolist():
         many = k if unstable[k] > unstable[k + 1] else k + 1
@@ -73,13 +73,14 @@ def jumps(
         root = complex(roots[many][order[few]])
         kind = _kind_of(root, discrete) or "fold"
         middle = 0.5 * (values[k] + values[k + 1])
-        yield Crossing(kind, float(middle), states[k], _upper(root), branch, (float(values[k]), float(values[k + 1])))
+        between = float(values[k]), float(values[k + 1])
+        yield BifurcationPoint(kind, float(middle), states[k], _upper(root), branch, between)
 
 
 def _located(chart: Chart, path: Path, k: int, index: int) -> tuple[float, np.ndarray]:
     from scipy.optimize import brentq
 
-    family, a, b = chart.family, path.y[k], path.y[k + 1]
+    problem, a, b = chart.problem, path.y[k], path.y[k + 1]
     length = float(np.linalg.norm(b - a))
     normal = (b - a) / length
     memory: dict[float, np.ndarray] = {0.0: a, length: b}
@@ -93,7 +94,7 @@ def _located(chart: Chart, path: Path, k: int, index: int) -> tuple[float, np.nd
         return memory[sigma]
 
     def growth(sigma: float) -> float:
-        values = family.growth(family.roots(*chart.split(at(sigma))))
+        values = problem.growth(problem.roots(*chart.split(at(sigma))))
         return float(values[index]) if index < len(values) else -1.0
 
     ends = growth(0.0), growth(length)
@@ -103,7 +104,7 @@ def _located(chart: Chart, path: Path, k: int, index: int) -> tuple[float, np.nd
     sigma = float(brentq(growth, 0.0, length, xtol=1e-15, rtol=1e-14, maxiter=200))
     s, p = chart.split(at(sigma))
     root = _critical(chart, s, p)
-    if abs(root.imag) <= REAL and not (chart.family.discrete and root.real < 0):
+    if abs(root.imag) <= REAL and not (chart.problem.discrete and root.real < 0):
         sigma = _real(growth, sigma, length, path.t[k], path.t[k + 1])
     return sigma, at(sigma)
 
@@ -127,8 +128,8 @@ def _real(growth: Callable[[float], float], sigma: float, length: float, first: 
 
 
 def _critical(chart: Chart, s: np.ndarray, p: float) -> complex:
-    roots = chart.family.roots(s, p)
-    growth = np.abs(roots) - 1 if chart.family.discrete else roots.real
+    roots = chart.problem.roots(s, p)
+    growth = np.abs(roots) - 1 if chart.problem.discrete else roots.real
     return _upper(complex(roots[int(np.abs(growth).argmin())]))
 
 
@@ -143,28 +144,28 @@ def _kind_of(root: complex, discrete: bool) -> str:
     return "flip" if discrete and root.real < 0 else ""
 
 
-def _named(chart: Chart, path: Path, k: int, y: np.ndarray, branch: int) -> Crossing:
+def _named(chart: Chart, path: Path, k: int, y: np.ndarray, branch: int) -> BifurcationPoint:
     s, p = chart.split(y)
     root = _critical(chart, s, p)
-    kind = _kind_of(root, chart.family.discrete)
+    kind = _kind_of(root, chart.problem.discrete)
     if not kind:
         full = chart.derivative(y)
         sizes = np.linalg.svd(full, compute_uv=False)
         turns = path.t[k][-1] * path.t[k + 1][-1] < 0
         kind = "fold" if sizes[-1] > LOST_RANK * max(1.0, sizes[0]) and turns else _branching(chart, s, p)
-    return Crossing(kind, p, s, root, branch, (p, p))
+    return BifurcationPoint(kind, p, s, root, branch, (p, p))
 
 
 def _branching(chart: Chart, s: np.ndarray, p: float) -> str:
-    w, sizes, v = np.linalg.svd(chart.family.jacobian(s, p))
+    w, sizes, v = np.linalg.svd(chart.problem.jacobian(s, p))
     h = 1e-3 * chart.scale
     right, left = v[-1], w[:, -1]
-    F = chart.family.residual
+    F = chart.problem.residual
     bend = float(left @ (F(s + h * right, p) + F(s - h * right, p) - 2 * F(s, p))) / h**2
     return "pitchfork" if abs(bend) <= SYMMETRIC * max(1.0, sizes[0]) / chart.scale else "transcritical"
 
 
-def branching_direction(chart: Chart, crossing: Crossing) -> np.ndarray:
+def branching_direction(chart: Chart, crossing: BifurcationPoint) -> np.ndarray:
     """The direction in which the states leave a pitchfork, (n + 1,)."""
-    v = np.linalg.svd(chart.family.jacobian(crossing.s, crossing.value))[2][-1]
+    v = np.linalg.svd(chart.problem.jacobian(crossing.s, crossing.value))[2][-1]
     return np.append(v, 0.0) / np.linalg.norm(v)

@@ -1,4 +1,4 @@
-"""Whose doing a bifurcation is: the system's, or that of the solver that sampled it.
+"""Whose a bifurcation is: the system's, or that of the solver that sampled it.
 
 Uses: C10, D6.
 """
@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ode2rnn.analysis.crossings import Crossing
-from ode2rnn.analysis.families import Family
+from ode2rnn.analysis.points import BifurcationPoint
+from ode2rnn.analysis.problem import Problem
 
 # what a crossing of the equation becomes in its samples
 IMAGE = {"Hopf": "Neimark-Sacker"}
@@ -20,9 +20,10 @@ NEARER, SAME = 0.75, 1e-7
 APART, SMALL = 0.1, 0.05
 
 
-def owners(
-    points: Sequence[Crossing], halves: Sequence[Crossing], flows: Sequence[Crossing], own: Family
-) -> list[Crossing]:
+Points = Sequence[BifurcationPoint]
+
+
+def owners(points: Points, halves: Points, flows: Points, own: Problem) -> list[BifurcationPoint]:
     """The points with where they are at half the step and in the equation, and whose they are."""
     if own.half is None:  # an equation: its roots know no step
         return [replace(point, half=point.value, flow=point.value, owner="system") for point in points]
@@ -40,7 +41,7 @@ def owners(
     return judged
 
 
-def _paired(points: Sequence[Crossing], others: Sequence[Crossing]) -> dict[int, Crossing]:
+def _paired(points: Points, others: Points) -> dict[int, BifurcationPoint]:
     """To each point its own among the others: of the same kind, the nearest pairs first."""
     pairs = sorted(
         (abs(point.value - other.value) + float(np.abs(point.s - other.s).max()), k, n)
@@ -48,7 +49,7 @@ def _paired(points: Sequence[Crossing], others: Sequence[Crossing]) -> dict[int,
         for n, other in enumerate(others)
         if IMAGE.get(other.kind, other.kind) == point.kind
     )
-    chosen: dict[int, Crossing] = {}
+    chosen: dict[int, BifurcationPoint] = {}
     taken: set[int] = set()
     for _, k, n in pairs:
         if k not in chosen and n not in taken:
@@ -58,7 +59,7 @@ def _paired(points: Sequence[Crossing], others: Sequence[Crossing]) -> dict[int,
 
 
 def compared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """At which values (K,) the lanes (K, N, M) reach other extremes, or only one of them diverges."""
+    """At which values (K,) the runs (K, N, M) reach other extremes, or only one of them diverges."""
     finite = np.concatenate([a[np.isfinite(a)] for a in (first, second)])
     if not len(finite):
         return np.zeros(len(first), dtype=bool)
@@ -70,10 +71,10 @@ def compared(first: np.ndarray, second: np.ndarray) -> np.ndarray:
             differs.append(bool(lost))
             continue
         apart = APART * max(least, float(np.nanmax([a, b]) - np.nanmin([a, b])))
-        # sets of attractors: as each lane of one has its like among the other
-        lanes = [
+        # sets of attractors: as each run of one has its like among the other
+        sets = [
             np.stack([np.nanmin(v, axis=1), np.nanmax(v, axis=1)], axis=1)[~np.isnan(v).any(axis=1)] for v in (a, b)
         ]
-        gaps = np.abs(lanes[0][:, None] - lanes[1][None]).max(axis=-1)
+        gaps = np.abs(sets[0][:, None] - sets[1][None]).max(axis=-1)
         differs.append(bool(lost or gaps.min(axis=0).max() > apart or gaps.min(axis=1).max() > apart))
     return np.array(differs)
