@@ -28,7 +28,7 @@ C3, C4, C5 = np.float32(0.0083332985), np.float32(0.0013933644), np.float32(0.00
 
 
 @njit(**SCALAR)
-def reduce32(y: Any) -> tuple[Any, Any]:
+def reduce32(y: np.float32) -> tuple[np.float32, np.float32]:
     """(2^k, e^p - 1) with e^y = 2^k e^p, for -87 <= y <= 87."""
     shifted = y * PER_LOG2 + ROUND
     k = shifted - ROUND
@@ -40,7 +40,7 @@ def reduce32(y: Any) -> tuple[Any, Any]:
 
 
 @njit(**SCALAR)
-def tanh32(x: Any) -> Any:
+def tanh32(x: np.float32) -> np.float32:
     """tanh x, from e^(-2|x|) - 1, which loses nothing where x is small."""
     y = -TWO * abs(x)
     y = SATURATED if y < SATURATED else y  # NaN stays
@@ -50,7 +50,7 @@ def tanh32(x: Any) -> Any:
 
 
 @njit(**SCALAR)
-def sigmoid32(x: Any) -> Any:
+def sigmoid32(x: np.float32) -> np.float32:
     """1 / (1 + e^-x), with e^-|x| alone, which cannot overflow."""
     y = -abs(x)
     low = y < LEAST
@@ -71,7 +71,7 @@ def in_kind(double: Any, single: Any) -> Any:
 
 
 @njit(**SCALAR)
-def _softplus32(x: Any) -> Any:
+def _softplus32(x: np.float32) -> np.float32:
     return np.float32(elementwise.softplus(np.float64(x)))
 
 
@@ -83,7 +83,7 @@ def _softplus_slope(r: float) -> float:
 
 
 @njit(**SCALAR)
-def _softplus_slope32(r: Any) -> Any:
+def _softplus_slope32(r: np.float32) -> np.float32:
     scale, part = reduce32(LEAST if r > -LEAST else -r)
     return (ONE - scale) - scale * part
 

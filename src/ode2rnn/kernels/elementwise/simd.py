@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
@@ -20,14 +20,19 @@ from ode2rnn.kernels.elementwise import float64 as elementwise
 from ode2rnn.kernels.elementwise.float64 import FLAGS
 from ode2rnn.kernels.products.tile import LONG, VECTOR, intrinsic
 
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
+
 
 class Lanes:
     """A vector of numbers inside a function that is being built."""
 
-    def __init__(self, builder: Any, value: Any) -> None:
+    def __init__(self, builder: ir.IRBuilder, value: ir.Value) -> None:
         self.builder, self.value = builder, value
 
-    def _other(self, other: Any) -> Any:
+    def _other(self, other: Lanes | float) -> Any:
         if isinstance(other, Lanes):
             return other.value
         kind = self.value.type
@@ -37,22 +42,22 @@ class Lanes:
         """As many of one number."""
         return Lanes(self.builder, self._other(number))
 
-    def _do(self, name: str, left: Any, right: Any) -> Lanes:
+    def _do(self, name: str, left: ir.Value, right: ir.Value) -> Lanes:
         return Lanes(self.builder, getattr(self.builder, name)(left, right, flags=tuple(FLAGS)))
 
-    def __add__(self, other: Any) -> Lanes:
+    def __add__(self, other: Lanes | float) -> Lanes:
         return self._do("fadd", self.value, self._other(other))
 
-    def __sub__(self, other: Any) -> Lanes:
+    def __sub__(self, other: Lanes | float) -> Lanes:
         return self._do("fsub", self.value, self._other(other))
 
-    def __rsub__(self, other: Any) -> Lanes:
+    def __rsub__(self, other: Lanes | float) -> Lanes:
         return self._do("fsub", self._other(other), self.value)
 
-    def __mul__(self, other: Any) -> Lanes:
+    def __mul__(self, other: Lanes | float) -> Lanes:
         return self._do("fmul", self.value, self._other(other))
 
-    def __truediv__(self, other: Any) -> Lanes:
+    def __truediv__(self, other: Lanes | float) -> Lanes:
         return self._do("fdiv", self.value, self._other(other))
 
     __radd__, __rmul__ = __add__, __mul__
@@ -61,7 +66,7 @@ class Lanes:
         """Where this is less; not where it is NaN."""
         return self.builder.fcmp_ordered("<", self.value, self._other(other))
 
-    def where(self, condition: Any, other: Any) -> Lanes:
+    def where(self, condition: ir.Value, other: Lanes | float) -> Lanes:
         """``other`` where the condition holds, this elsewhere."""
         return Lanes(self.builder, self.builder.select(condition, self._other(other), self.value))
 
@@ -133,7 +138,7 @@ def sigmoid(x: Lanes) -> Lanes:
 class Stream:
     """The numbers of one array that a step of a pass sees."""
 
-    def __init__(self, builder: Any, pointer: Any, size: int) -> None:
+    def __init__(self, builder: ir.IRBuilder, pointer: ir.Value, size: int) -> None:
         self.builder, self.pointer, self.size = builder, pointer, size
 
     def get(self) -> Lanes:
@@ -145,7 +150,7 @@ class Stream:
         self.builder.store(value.value, self.pointer, align=self.size)
 
 
-def over_rows(names: Sequence[str], body: Callable[[Any], None], most: int = VECTOR) -> Any:
+def over_rows(names: Sequence[str], body: Callable[[SimpleNamespace], None], most: int = VECTOR) -> Any:
     """A kernel's function (zero, rows, d, places) that runs ``body`` on the streams ``names``.
 
     ``places`` gives for each name the address of its first row and the step from row to row, in numbers; rows are d
@@ -153,17 +158,17 @@ def over_rows(names: Sequence[str], body: Callable[[Any], None], most: int = VEC
     """
 
     @intrinsic
-    def run(typing: Any, zero: Any, rows: Any, d: Any, places: Any) -> Any:
+    def run(typing: TypingContext, zero: types.Type, rows: types.Type, d: types.Type, places: types.Type) -> Any:
         real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
         size = 4 if zero is types.float32 else 8
         many = min(VECTOR // size, most)
 
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             _, rows, d, places = given
             numbers = cgutils.unpack_tuple(builder, places, 2 * len(names))
             starts = [builder.inttoptr(address, real.as_pointer()) for address in numbers[::2]]
 
-            def step(row_starts: list[Any], index: Any, lanes: int) -> None:
+            def step(row_starts: list[Any], index: ir.Value, lanes: int) -> None:
                 kind = ir.VectorType(real, lanes).as_pointer()
                 streams = {
                     name: Stream(builder, builder.bitcast(builder.gep(start, [index]), kind), size)

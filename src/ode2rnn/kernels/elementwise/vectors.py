@@ -8,13 +8,18 @@ a b + c, ``times(a, b)`` a b, ``over(a, b)`` a / b, ``plus(a, b)`` a + b and ``s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 from numba.extending import models, register_model
+
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
 
 WIDTH = 4
 LANES = ir.VectorType(ir.DoubleType(), WIDTH)
@@ -41,37 +46,37 @@ class VectorModel(models.PrimitiveModel):
 
 
 @intrinsic
-def address(typing: Any, array: Any) -> Any:
+def address(typing: TypingContext, array: types.Type) -> Any:
     """Where the entries of a contiguous array begin. Whoever asks keeps the array alive."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=given[0]).data
         return builder.ptrtoint(data, ir.IntType(64))
 
     return types.int64(array), build
 
 
-def entry(builder: Any, start: Any, index: Any, kind: Any = LANES) -> Any:
+def entry(builder: ir.IRBuilder, start: ir.Value, index: ir.Value, kind: ir.Type = LANES) -> Any:
     """A pointer to what is at ``index`` of the array that begins at ``start``, in a function that is being built."""
     entries = builder.inttoptr(start, ir.DoubleType().as_pointer())
     return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
 
 
 @intrinsic
-def get(typing: Any, start: Any, index: Any) -> Any:
+def get(typing: TypingContext, start: types.Type, index: types.Type) -> Any:
     """Entry ``index`` of the array that begins at ``start``."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.load(entry(builder, given[0], given[1], ir.DoubleType()))
 
     return types.float64(types.int64, types.int64), build
 
 
 @intrinsic
-def put(typing: Any, start: Any, index: Any, value: Any) -> Any:
+def put(typing: TypingContext, start: types.Type, index: types.Type, value: types.Type) -> Any:
     """Set entry ``index`` of the array that begins at ``start``."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         builder.store(given[2], entry(builder, given[0], given[1], ir.DoubleType()))
         return context.get_dummy_value()
 
@@ -79,10 +84,10 @@ def put(typing: Any, start: Any, index: Any, value: Any) -> Any:
 
 
 @intrinsic
-def load(typing: Any, start: Any, index: Any) -> Any:
+def load(typing: TypingContext, start: types.Type, index: types.Type) -> Any:
     """The four entries from ``index`` on."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         found = builder.load(entry(builder, given[0], given[1]))
         found.align = 8
         return found
@@ -91,17 +96,17 @@ def load(typing: Any, start: Any, index: Any) -> Any:
 
 
 @intrinsic
-def store(typing: Any, start: Any, index: Any, value: Any) -> Any:
+def store(typing: TypingContext, start: types.Type, index: types.Type, value: types.Type) -> Any:
     """Put a Vector into the four entries from ``index`` on."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         builder.store(given[2], entry(builder, given[0], given[1])).align = 8
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, vector), build
 
 
-def _splat(builder: Any, value: Any) -> Any:
+def _splat(builder: ir.IRBuilder, value: ir.Value) -> Any:
     zero = ir.Constant(ir.IntType(32), 0)
     one = builder.insert_element(ir.Constant(LANES, ir.Undefined), value, zero)
     mask = ir.Constant(ir.VectorType(ir.IntType(32), WIDTH), [0] * WIDTH)
@@ -109,20 +114,20 @@ def _splat(builder: Any, value: Any) -> Any:
 
 
 @intrinsic
-def spread(typing: Any, value: Any) -> Any:
+def spread(typing: TypingContext, value: types.Type) -> Any:
     """Four times one number."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return _splat(builder, given[0])
 
     return vector(types.float64), build
 
 
 @intrinsic
-def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
+def fma(typing: TypingContext, a: types.Type, b: types.Type, c: types.Type) -> Any:
     """a b + c."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         product = builder.fmul(given[0], given[1], flags=FLAGS)
         return builder.fadd(product, given[2], flags=FLAGS)
 
@@ -130,40 +135,40 @@ def fma(typing: Any, a: Any, b: Any, c: Any) -> Any:
 
 
 @intrinsic
-def times(typing: Any, a: Any, b: Any) -> Any:
+def times(typing: TypingContext, a: types.Type, b: types.Type) -> Any:
     """a b."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.fmul(given[0], given[1], flags=FLAGS)
 
     return vector(vector, vector), build
 
 
 @intrinsic
-def plus(typing: Any, a: Any, b: Any) -> Any:
+def plus(typing: TypingContext, a: types.Type, b: types.Type) -> Any:
     """a + b."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.fadd(given[0], given[1], flags=FLAGS)
 
     return vector(vector, vector), build
 
 
 @intrinsic
-def over(typing: Any, a: Any, b: Any) -> Any:
+def over(typing: TypingContext, a: types.Type, b: types.Type) -> Any:
     """a / b."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.fdiv(given[0], given[1], flags=FLAGS)
 
     return vector(vector, vector), build
 
 
 @intrinsic
-def magnitude(typing: Any, value: Any) -> Any:
+def magnitude(typing: TypingContext, value: types.Type) -> Any:
     """|a|."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         kind = ir.FunctionType(LANES, [LANES])
         return builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.fabs.v4f64"), given)
 
@@ -171,20 +176,20 @@ def magnitude(typing: Any, value: Any) -> Any:
 
 
 @intrinsic
-def larger(typing: Any, a: Any, b: Any) -> Any:
+def larger(typing: TypingContext, a: types.Type, b: types.Type) -> Any:
     """a where it is larger than b, else b; NaN in a is passed over."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.select(builder.fcmp_ordered(">", given[0], given[1]), given[0], given[1])
 
     return vector(vector, vector), build
 
 
 def _reduced(name: str) -> Any:
-    def reduced(typing: Any, value: Any) -> Any:
+    def reduced(typing: TypingContext, value: types.Type) -> Any:
         """One number made of the four entries of a Vector."""
 
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             parts = [builder.extract_element(given[0], ir.Constant(ir.IntType(32), j)) for j in range(WIDTH)]
             while len(parts) > 1:
                 pairs = zip(parts[::2], parts[1::2], strict=True)

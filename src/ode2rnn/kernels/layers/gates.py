@@ -6,6 +6,7 @@ peepholes, as ``pass_[external][diagonal]``.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 from ode2rnn.kernels.elementwise.simd import over_rows, sigmoid, tanh
@@ -16,7 +17,7 @@ def _update(external: bool, diagonal: bool) -> Any:
     names = ["du", "cu", "cs", "s", "s_next", *(["cx", "xi"] if external else [])]
     peepholes = ["p_cu", "p_cs", *(["p_cx"] if external else [])] if diagonal else []
 
-    def body(at: Any) -> None:
+    def body(at: SimpleNamespace) -> None:
         s, du, cu, cs = at.s.get(), at.du.get(), at.cu.get(), at.cs.get()
         if diagonal:
             cu, cs = cu + at.p_cu.get() * s, cs + at.p_cs.get() * s
@@ -38,7 +39,7 @@ def _update(external: bool, diagonal: bool) -> Any:
 def _read(diagonal: bool) -> Any:
     """The readout gate in place, and the gated readout."""
 
-    def body(at: Any) -> None:
+    def body(at: SimpleNamespace) -> None:
         s, cr = at.s.get(), at.cr.get()
         g_cr = sigmoid(cr + at.p_cr.get() * s if diagonal else cr)  # L5
         at.cr.put(g_cr)
@@ -50,7 +51,7 @@ def _read(diagonal: bool) -> Any:
 def _read_back(diagonal: bool) -> Any:
     """dalpha_cr, and psi for what was the error flow from the next tick (L8, L9); q is the readout again."""
 
-    def body(at: Any) -> None:
+    def body(at: SimpleNamespace) -> None:
         s, g, q_bar = at.s.get(), at.cr.get(), at.q_bar.get()
         r = tanh(s)
         at.q.put(g * r)
@@ -71,7 +72,7 @@ def _update_back(external: bool, diagonal: bool) -> Any:
     names = ["psi", "s", "du", "cu", "cs", "z_du", "z_cu", "z_cs", *(["cx", "xi", "z_cx", "z_xi"] if external else [])]
     peepholes = ["p_cu", "p_cs", "sum_cu", "sum_cs", *(["p_cx", "sum_cx"] if external else [])] if diagonal else []
 
-    def body(at: Any) -> None:
+    def body(at: SimpleNamespace) -> None:
         psi, s, u, g_cu, g_cs = at.psi.get(), at.s.get(), at.du.get(), at.cu.get(), at.cs.get()
         flow = psi * g_cs
         z_cu, z_cs = (psi * u) * g_cu * (1.0 - g_cu), (flow * s) * (1.0 - g_cs)
@@ -97,11 +98,11 @@ def _update_back(external: bool, diagonal: bool) -> Any:
     return over_rows([*names, *peepholes], body)
 
 
-def _copy(at: Any) -> None:
+def _copy(at: SimpleNamespace) -> None:
     at.to.put(at.out_of.get())
 
 
-def _add(at: Any) -> None:
+def _add(at: SimpleNamespace) -> None:
     at.to.put(at.to.get() + at.out_of.get())
 
 

@@ -6,7 +6,7 @@ A tile is a few rows by PANEL numbers of the result, held in registers while the
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import llvmlite.binding as llvm
 import numpy as np
@@ -16,6 +16,11 @@ from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 
 from ode2rnn.kernels.elementwise.float64 import FLAGS, LOOP
+
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
 
 intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
 FREE = LOOP | {"nogil": True}
@@ -39,17 +44,17 @@ def panel_width(dtype: np.dtype) -> int:
 
 
 @intrinsic
-def start_of(typing: Any, array: Any) -> Any:
+def start_of(typing: TypingContext, array: types.Type) -> Any:
     """The address of the first entry of an array. Whoever asks keeps the array alive."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=given[0]).data
         return builder.ptrtoint(data, LONG)
 
     return types.int64(array), build
 
 
-def fetch(builder: Any, pointer: Any) -> None:
+def fetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
     """Have the processor bring what is at a pointer near, without waiting for it."""
     byte = ir.IntType(8).as_pointer()
     kind = ir.FunctionType(ir.VoidType(), [byte, INT, INT, INT])
@@ -70,27 +75,27 @@ def _tile(rows: int, panels: int = 1) -> Any:
 
     @intrinsic
     def tile(
-        typing: Any,
-        zero: Any,
-        z: Any,
-        row: Any,
-        step: Any,
-        w: Any,
-        w_step: Any,
-        w_panel: Any,
-        k: Any,
-        c: Any,
-        c_row: Any,
+        typing: TypingContext,
+        zero: types.Type,
+        z: types.Type,
+        row: types.Type,
+        step: types.Type,
+        w: types.Type,
+        w_step: types.Type,
+        w_panel: types.Type,
+        k: types.Type,
+        c: types.Type,
+        c_row: types.Type,
     ) -> Any:
         real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
         size = 4 if zero is types.float32 else 8
         lanes = ir.VectorType(real, VECTOR // size)
         empty = ir.Constant(lanes, ir.Undefined)
 
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             z, row, step, w, w_step, w_panel, k, c, c_row = given[1:]
 
-            def at(start: Any, index: Any, kind: Any) -> Any:
+            def at(start: ir.Value, index: ir.Value, kind: ir.Type) -> Any:
                 entries = builder.inttoptr(start, real.as_pointer())
                 return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
 
@@ -101,12 +106,12 @@ def _tile(rows: int, panels: int = 1) -> Any:
                 index = builder.add(builder.mul(number(i), c_row), number(v * lanes.count))
                 return at(c, index, lanes)
 
-            def weight(base: Any, v: int) -> Any:
+            def weight(base: ir.Value, v: int) -> Any:
                 panel, v = divmod(v, VECTORS)
                 base = builder.add(base, builder.mul(number(panel), w_panel)) if panel else base
                 return builder.load(at(w, builder.add(base, number(v * lanes.count)), lanes), align=size)
 
-            def add(p: Any, sums: Any) -> None:
+            def add(p: ir.Value, sums: list[list[ir.Value]]) -> None:
                 base = builder.mul(p, w_step)
                 weights = [weight(base, v) for v in range(wide)]
                 for i in range(rows):
@@ -149,10 +154,10 @@ def _tile(rows: int, panels: int = 1) -> Any:
 
 
 @intrinsic
-def add_to(typing: Any, address: Any, value: Any) -> Any:
+def add_to(typing: TypingContext, address: types.Type, value: types.Type) -> Any:
     """Add ``value`` to the number at ``address``."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         place = builder.inttoptr(given[0], given[1].type.as_pointer())
         builder.store(builder.fadd(builder.load(place), given[1]), place)
         return context.get_dummy_value()
@@ -161,20 +166,20 @@ def add_to(typing: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
-def number_at(typing: Any, zero: Any, address: Any) -> Any:
+def number_at(typing: TypingContext, zero: types.Type, address: types.Type) -> Any:
     """The number at ``address``, of the precision of ``zero``."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return builder.load(builder.inttoptr(given[1], given[0].type.as_pointer()))
 
     return zero(zero, types.int64), build
 
 
 @intrinsic
-def put_at(typing: Any, zero: Any, address: Any, value: Any) -> Any:
+def put_at(typing: TypingContext, zero: types.Type, address: types.Type, value: types.Type) -> Any:
     """Write a number of the precision of ``zero`` at ``address``."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         builder.store(given[2], builder.inttoptr(given[1], given[2].type.as_pointer()))
         return context.get_dummy_value()
 
@@ -182,20 +187,20 @@ def put_at(typing: Any, zero: Any, address: Any, value: Any) -> Any:
 
 
 @intrinsic
-def width_of(typing: Any, zero: Any) -> Any:
+def width_of(typing: TypingContext, zero: types.Type) -> Any:
     """How many bytes a number of the precision of ``zero`` takes."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         return ir.Constant(LONG, 4 if zero is types.float32 else 8)
 
     return types.int64(zero), build
 
 
 @intrinsic
-def clear(typing: Any, zero: Any, address: Any, count: Any) -> Any:
+def clear(typing: TypingContext, zero: types.Type, address: types.Type, count: types.Type) -> Any:
     """Set ``count`` numbers from ``address`` on to zero."""
 
-    def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
         start = builder.inttoptr(given[1], ir.IntType(8).as_pointer())
         length = builder.mul(given[2], ir.Constant(LONG, 4 if zero is types.float32 else 8))
         cgutils.memset(builder, start, length, 0)

@@ -7,7 +7,7 @@ Rows of blocks are LANES numbers apart.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import njit, types
@@ -18,6 +18,11 @@ from ode2rnn.kernels.elementwise.simd import Lanes, sigmoid, tanh
 from ode2rnn.kernels.products.batch import LANES
 from ode2rnn.kernels.products.tile import LONG, MOST_ROWS, VECTOR, VECTORS, intrinsic
 
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
+
 REAL = ir.DoubleType()
 COUNT = VECTOR // 8  # numbers in a vector
 PANEL = VECTORS * COUNT
@@ -25,27 +30,27 @@ KIND = ir.VectorType(REAL, COUNT)
 Tile = list[list[Any]]  # the vectors of each row
 
 
-def _place(builder: Any, start: Any, index: Any, kind: Any = KIND) -> Any:
+def _place(builder: ir.IRBuilder, start: ir.Value, index: ir.Value, kind: ir.Type = KIND) -> Any:
     entries = builder.inttoptr(start, REAL.as_pointer())
     return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
 
 
-def _load(builder: Any, start: Any, row: int, v: int) -> Any:
+def _load(builder: ir.IRBuilder, start: ir.Value, row: int, v: int) -> Any:
     return builder.load(_place(builder, start, ir.Constant(LONG, row * LANES + v * COUNT)), align=8)
 
 
-def _store(builder: Any, value: Any, start: Any, row: int, v: int) -> None:
+def _store(builder: ir.IRBuilder, value: ir.Value, start: ir.Value, row: int, v: int) -> None:
     builder.store(value, _place(builder, start, ir.Constant(LONG, row * LANES + v * COUNT)), align=8)
 
 
-def _spread(builder: Any, start: Any, index: Any) -> Any:
+def _spread(builder: ir.IRBuilder, start: ir.Value, index: ir.Value) -> Any:
     """As often as there are lanes, the number there."""
     empty, zeros = ir.Constant(KIND, ir.Undefined), ir.Constant(ir.VectorType(ir.IntType(32), COUNT), None)
     number = builder.load(_place(builder, start, index, REAL))
     return builder.shuffle_vector(builder.insert_element(empty, number, ir.Constant(ir.IntType(32), 0)), empty, zeros)
 
 
-def _plus_product(builder: Any, start: Tile, w: Any, k: Any, z: Any) -> Tile:
+def _plus_product(builder: ir.IRBuilder, start: Tile, w: ir.Value, k: ir.Value, z: ir.Value) -> Tile:
     """start + W Z, for rows of W at w, k numbers each, and k rows of Z at z."""
     sums = [[cgutils.alloca_once_value(builder, value) for value in row] for row in start]
     with cgutils.for_range(builder, k) as loop:
@@ -67,8 +72,17 @@ def _show(rows: int) -> Any:
     """A kernel's function (is_tanh, w, k, z, h, s, r): s = V z and r = h G(s), for rows of V at w."""
 
     @intrinsic
-    def show(typing: Any, is_tanh: Any, w: Any, k: Any, z: Any, h: Any, s: Any, r: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def show(
+        typing: TypingContext,
+        is_tanh: types.Type,
+        w: types.Type,
+        k: types.Type,
+        z: types.Type,
+        h: types.Type,
+        s: types.Type,
+        r: types.Type,
+    ) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             is_tanh, w, k, z, h, s, r = given
             nothing = [[ir.Constant(KIND, None)] * VECTORS] * rows
             states = _plus_product(builder, nothing, w, k, z)
@@ -101,12 +115,21 @@ def _advance(rows: int) -> Any:
 
     @intrinsic
     def advance(
-        typing: Any, w: Any, k: Any, past: Any, z: Any, bias: Any, h: Any, factor: Any, couples: Any, out: Any
+        typing: TypingContext,
+        w: types.Type,
+        k: types.Type,
+        past: types.Type,
+        z: types.Type,
+        bias: types.Type,
+        h: types.Type,
+        factor: types.Type,
+        couples: types.Type,
+        out: types.Type,
     ) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             w, k, past, z, bias, h, factor, couples, out = given
 
-            def lanes(value: Any) -> Lanes:
+            def lanes(value: ir.Value) -> Lanes:
                 return Lanes(builder, value)
 
             start: Tile = []

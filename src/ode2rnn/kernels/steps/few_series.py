@@ -14,13 +14,18 @@ from __future__ import annotations
 
 import operator
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
 from numba import types
 
 from ode2rnn.kernels.elementwise.simd import Lanes
 from ode2rnn.kernels.elementwise.vectors import LANES, WIDTH, entry, intrinsic
+
+if TYPE_CHECKING:
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
 
 INT, LONG = ir.IntType(32), ir.IntType(64)
 
@@ -46,13 +51,13 @@ def _sum(terms: list[Lanes]) -> list[Lanes]:
     return [reduce(operator.add, terms)] if terms else []
 
 
-def _matrices(builder: Any, M: Any, states: int) -> list[list[Lanes]]:
+def _matrices(builder: ir.IRBuilder, M: ir.Value, states: int) -> list[list[Lanes]]:
     """The columns of A and of B, as kernels.products.packing packs them."""
     places = [[ir.Constant(LONG, (2 + n * WIDTH + j) * WIDTH) for j in range(states)] for n in range(2)]
     return [[_at(builder, M, place) for place in columns] for columns in places]
 
 
-def _at(builder: Any, start: Any, index: Any) -> Lanes:
+def _at(builder: ir.IRBuilder, start: ir.Value, index: ir.Value) -> Lanes:
     return Lanes(builder, builder.load(entry(builder, start, index), align=8))
 
 
@@ -60,8 +65,8 @@ def _linear(states: int) -> Any:
     """A kernel's function (M, W, s, r, to): W[to :] += A W[s :] + B W[r :]."""
 
     @intrinsic
-    def add(typing: Any, M: Any, W: Any, s: Any, r: Any, to: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def add(typing: TypingContext, M: types.Type, W: types.Type, s: types.Type, r: types.Type, to: types.Type) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             M, W, *places = given
             s, r, total = (_at(builder, W, place) for place in places)
             A, B = _matrices(builder, M, states)
@@ -83,18 +88,27 @@ def _unrolled(order: int, states: int) -> Any:
 
     @intrinsic
     def coefficients(
-        typing: Any, sigmoid: Any, M: Any, scale: Any, W: Any, rows: Any, F: Any, sine: Any, cosine: Any, turn: Any
+        typing: TypingContext,
+        sigmoid: types.Type,
+        M: types.Type,
+        scale: types.Type,
+        W: types.Type,
+        rows: types.Type,
+        F: types.Type,
+        sine: types.Type,
+        cosine: types.Type,
+        turn: types.Type,
     ) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             sigmoid, M, scale, W, rows, F, *wave = given
 
-            def at(start: Any, index: Any) -> Lanes:
+            def at(start: ir.Value, index: ir.Value) -> Lanes:
                 return _at(builder, start, index)
 
-            def put(value: Lanes, index: Any) -> None:
+            def put(value: Lanes, index: ir.Value) -> None:
                 builder.store(value.value, entry(builder, W, index), align=8)
 
-            def number(value: Any) -> Lanes:
+            def number(value: ir.Value) -> Lanes:
                 one = builder.insert_element(ir.Constant(LANES, ir.Undefined), value, ir.Constant(INT, 0))
                 return _lane(Lanes(builder, one), 0, WIDTH)
 

@@ -6,7 +6,7 @@ one workspace W, known by its address, each ``width`` long.  W[inverse + k] is 1
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from numba import njit, types
 
@@ -27,6 +27,12 @@ from ode2rnn.kernels.elementwise.vectors import (
 )
 from ode2rnn.kernels.products.vector import Matrices, add_linear
 
+if TYPE_CHECKING:
+    from llvmlite import ir
+    from numba.core.base import BaseContext
+    from numba.core.typing.context import BaseContext as TypingContext
+    from numba.core.typing.templates import Signature
+
 
 def _rows(sigmoid: bool) -> Any:
     """A kernel's function (W, s, r, q): W[r :] = G, W[q :] = G' of the vector W[s :].
@@ -35,8 +41,8 @@ def _rows(sigmoid: bool) -> Any:
     """
 
     @intrinsic
-    def rows(typing: Any, W: Any, s: Any, r: Any, q: Any) -> Any:
-        def build(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+    def rows(typing: TypingContext, W: types.Type, s: types.Type, r: types.Type, q: types.Type) -> Any:
+        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
             x, r, q = (entry(builder, given[0], at) for at in given[1:])
             x = Lanes(builder, builder.load(x, align=8))
             y = abs(x) * (-1.0 if sigmoid else -2.0)
