@@ -252,7 +252,7 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0]), {"verify": True}, "verify: expected a flow"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "W_q[0, 0]", [0.5, 1.0]), {}, "name: expected 'gain'"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "x[1]", [0.5, 1.0]), {}, "name: expected an input"),
-        ((torch.nn.RNN(1, 2), "weight_hh_l0[0, 2]", [0.5, 1.0]), {}, "name: expected 'gain'"),
+        ((torch.nn.RNN(1, 2), "weight_hh_l0[0, 2]", [0.5, 1.0]), {}, "name: expected indices that weight_hh_l0"),
         ((3.0, "gain", [0.5, 1.0]), {}, "system: expected"),
     ],
 )

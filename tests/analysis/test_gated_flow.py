@@ -61,23 +61,6 @@ def test_the_products_are_those_of_automatic_differentiation(kind: str, start: i
     np.testing.assert_allclose(np.exp(flow.log_singular)[known], values[known], rtol=1e-9, atol=1e-14)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_tick_has_the_jacobian_of_automatic_differentiation(kind: str) -> None:
-    from ode2rnn.analysis.gated_flow import GatedRun
-
-    cell, x = cells()[kind], inputs(3)
-    recursion = GatedRun(cell, x, None).linearized(0)
-    own, states = in_torch(cell), [in_torch(cell).init(torch.zeros(cell.width, dtype=torch.float64))]
-    for n, seen in enumerate(seen_by(own, x)):
-        if n:
-            parts = torch.autograd.functional.jacobian(
-                lambda *s, w=seen: tuple(own.step(type(states[0])(*s), w)), tuple(states[-1])
-            )
-            exact = torch.cat([torch.cat(row, dim=1) for row in parts]).numpy()
-            np.testing.assert_allclose(recursion.at(n)[1], exact, rtol=1e-12, atol=1e-14)
-        states.append(own.step(states[-1], seen))
-
-
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.startswith("GRU")])
 def test_psi_and_chi_are_those_of_the_analytic_backward(kind: str) -> None:
     cell, x = cells()[kind], inputs(2)

@@ -79,7 +79,7 @@ def loop(name: str, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
         return run(module.cell(), x).r
     s, v = x.new_zeros(x.shape[1], module.hidden_size), x.new_zeros(x.shape[1], module.proj_size)
     return gated_plain.forward(
-        seen(x, module.reach), s, v, {letter: getattr(module, letter) for letter in LETTERS}, True
+        seen(x, module.window), s, v, {letter: getattr(module, letter) for letter in LETTERS}, True
     )[0]
 
 

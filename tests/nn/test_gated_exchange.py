@@ -350,3 +350,11 @@ def test_weights_can_be_parametrized(name: str, tmp_path: Path) -> None:
     close(run(pruned.cell(), x).r, pruned(x)[0])
     with pytest.raises(ValueError, match=f"layer: expected its own weights alone, got '{letter}_l0_mask'"):
         pruned.save(tmp_path / "layer.safetensors")
+
+
+def test_a_layer_refuses_a_cell_with_other_warpings() -> None:
+    for layer in (VanillaLSTM(2, 3), AugmentedLSTM(2, 3), GRU(2, 3)):
+        for other in ({"activation": "relu"}, {"recurrent_activation": "tanh"}):
+            cell = replace(layer.cell(), **other)
+            with pytest.raises(ValueError, match="cell: expected one with activation 'tanh'"):
+                type(layer).from_cell(cell)

@@ -7,21 +7,25 @@ B5  the product vanishes where ||W_r|| max|G'| < 1 (with W_s: ||W_s|| + ||W_r|| 
     largest singular value of the Jacobians stays above 1; the rate is the largest Lyapunov exponent of the recursion
 
 A cell with taps has d s[n] / d s[l] = sum_k (W_s[k] + W_r[k] diag G'(s[n-k])) d s[n-k] / d s[l]. What a gated cell
-carries from tick to tick is (s, v), and the Jacobians are those of both.
+carries from tick to tick is (s, v), and the Jacobians are those of both. No matrix is formed: the tangent of a tick,
+``System.step_jvp``, takes the directions ahead, and its cotangent the errors back.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.gated_flow import GatedRun, is_gated
-from ode2rnn.analysis.products import leading_exponents, products
-from ode2rnn.analysis.recurrent_flow import RecurrentRun
-from ode2rnn.core.arrays import brief, check_array, check_count, to_numpy
-from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.analysis.products import Linearized, leading_exponents, products
+from ode2rnn.analysis.subject import as_subject
+from ode2rnn.core import states
+from ode2rnn.core.arrays import brief, check_array, check_count, is_torch, to_numpy
+from ode2rnn.core.flat import Flat
+from ode2rnn.core.run import Remembered, remembered
+from ode2rnn.core.system import System
+from ode2rnn.training.bptt import bptt
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +37,16 @@ class GradientFlow:
         log_norms: natural logarithm of the Frobenius norm of d s[n] / d s[l], l the first sample, (L,); -inf where
             the product is zero. Of a gated cell, of the whole state (s, v).
         singular_lags: some of the lags, (Q,).
-        log_singular: logarithms of the singular values of the product at these lags, the largest first, (Q, d) or
-            (Q, d + d_v) for (s, v); NaN for those that rounding has covered, less than d epsilon of the largest.
+        log_singular: logarithms of the singular values of the product at these lags, the largest first, (Q, d), of a
+            gated cell (Q, d + d_v) for (s, v); NaN for those that rounding has covered, less than d epsilon of the
+            largest.
         psi_norms: |psi[n]| along the sequence, (N,), for the given r_bar.
         chi_norms: |chi[n]|, likewise.
         rate: growth of log_norms a tick, over the second half of the lags.
         exponents: leading Lyapunov exponents of the recursion along the run, a tick, over the same half: from tangent
             vectors kept orthogonal, not from the product.
-        bound: the factor of B5: below 1 the product vanishes whatever the input, at least like bound^lag. Infinite for
-            gated cells, which have no such factor.
+        bound: the factor of B5: below 1 the product vanishes whatever the input, at least like bound^lag. Infinite
+            where no such factor is known, as for gated cells.
         log_carousel: of an LSTM, the logarithm of the norm of prod diag g_cs alone (T7), (L,): the error flow along
             the state when nothing goes through the gates. Else None.
     """
@@ -73,20 +78,20 @@ class GradientFlow:
 
 
 def gradient_flow(
-    cell: Any,
-    x: Any,
-    s0: Any = None,
+    cell: object,
+    x: ArrayLike,
+    s0: object = None,
     *,
     start: int = 0,
-    r_bar: Any = None,
+    r_bar: ArrayLike | None = None,
     singular: int = 12,
     exponents: int = 1,
 ) -> GradientFlow:
-    """Jacobian products d s[n] / d s[start] for all n >= start, with their singular values, and psi along the run.
+    """Return Jacobian products d s[n] / d s[start] for all n >= start, their singular values, and psi along the run.
 
     Args:
-        cell: CanonicalRNN, TappedRNN; VanillaLSTM, AugmentedLSTM, GRU; or a torch layer with one recursion, by its
-            ``cell()``.
+        cell: any System that is a map on vectors: a recursion, a gated cell or one of the chain T1-T6, samples, a Map,
+            torch's RNN, LSTM, GRU or a layer of ode2rnn.nn.
         x: inputs (N, m) of one sequence, or the number of ticks for a cell without input.
         s0: s[-1], (d,), or what else ``run`` starts the cell from.
         start: l, the sample that the products begin at.
@@ -96,7 +101,7 @@ def gradient_flow(
         exponents: how many Lyapunov exponents.
 
     Raises:
-        ValueError: wrong shapes, a batch, a start that leaves no two lags, a layer of several recursions.
+        ValueError: no System, wrong shapes, a batch, a start that leaves no two lags.
         SimulationError: the run or psi overflowed (the products are kept in logarithms and do not).
 
     Example:
@@ -106,30 +111,32 @@ def gradient_flow(
         >>> print(f"{flow.norms[100]:.3e}, 0.9^100 = {0.9**100:.3e}")
         2.656e-05, 0.9^100 = 2.656e-05
     """
-    own = _cell_of(cell)
-    forward = GatedRun(own, x, s0) if is_gated(own) else RecurrentRun(own, x, s0)
-    if forward.s.ndim != 2:
-        raise ValueError(
-            f"x: expected one sequence (N, {own.input_width}), got a batch of shape {forward.s.shape[1:-1]}"
-        )
-    count = len(forward.s)
+    own = as_subject(cell, "cell")
+    if not isinstance(own, System):
+        raise ValueError(f"cell: expected a System, got {brief(cell)}; a flow has ticks by discretize or Sampled")
+    own = own.plain()
+    flat = Flat(own)
+    inputs, begun = to_numpy(x) if is_torch(x) else x, states.mapped(_in_numpy, s0)
+    forward = remembered(own, inputs, begun)
+    s, shape = forward.trajectory.s, forward.trajectory.r.shape
+    if s.ndim != 2:
+        raise ValueError(f"x: expected one sequence (N, {own.input_width}), got a batch of shape {s.shape[1:-1]}")
+    count = len(s)
     if count < 3:
         raise ValueError(f"x: expected at least 3 samples, got {count}")
     first = check_count("start", start, 0)
     if first > count - 3:
         raise ValueError(f"start: expected a sample that leaves two lags, at most {count - 3}, got {first}")
     singular, exponents = check_count("singular", singular, 0), check_count("exponents", exponents, 0)
-    shape = forward.readout_shape
     given = _last(shape) if r_bar is None else to_numpy(check_array("r_bar", r_bar))
     if given.shape != shape:
         raise ValueError(f"r_bar: expected shape {shape}, got {given.shape}")
 
-    recursion = forward.linearized(first)
+    recursion = _linearized(flat, forward, first)
     lags = np.arange(count - first)
     shown = np.unique(np.geomspace(1, lags[-1], singular).round().astype(int)) if singular else np.zeros(0, dtype=int)
     log_norms, log_singular = products(recursion, set(shown.tolist()))
-    psi, chi = forward.errors(given)
-    _check_finite(psi)
+    back = bptt(own, inputs, given, begun)
     half = len(lags) // 2
     with np.errstate(invalid="ignore"):  # a product that is zero stays zero
         rate = (log_norms[-1] - log_norms[half]) / (lags[-1] - half)
@@ -138,39 +145,49 @@ def gradient_flow(
         log_norms,
         shown,
         log_singular,
-        _norms(psi),
-        _norms(chi),
+        _norms(back.psi),
+        _norms(back.chi),
         float(rate) if np.isfinite(log_norms[-1]) else -np.inf,
         leading_exponents(recursion, min(exponents, recursion.width), half),
-        forward.bound,
-        forward.carousel(first),
+        own.contraction(s),
+        _carousel(own, forward, first),
     )
 
 
-def _cell_of(cell: Any) -> Any:
-    """The cell of a torch layer, which has one recursion; any other cell as it is."""
-    if not callable(getattr(cell, "cell", None)):
-        return cell
-    if getattr(cell, "num_layers", 1) != 1 or getattr(cell, "bidirectional", False):
-        raise ValueError(
-            f"cell: expected a layer of one recursion, got {brief(cell)}; take one, as cell.cell(0), and its own input"
-        )
-    return cell.cell()
+def _in_numpy(array: object) -> np.ndarray:
+    return to_numpy(array)
+
+
+def _linearized(flat: Flat, forward: Remembered, first: int) -> Linearized:
+    """The recursion linearized along the run, from the state after tick ``first`` on."""
+    system = flat.system
+    assert isinstance(system, System)
+    after = [system.flatten(state) for state in forward.states[first + 1 :]]
+    rows = flat.drive(forward.trajectory.x)
+
+    def push(n: int, V: np.ndarray) -> np.ndarray:
+        return flat.push(after[n - 1], V, rows[(first + n) % len(rows)])
+
+    return Linearized(flat.size // flat.depth, flat.size, len(after), push)
+
+
+def _carousel(cell: System, forward: Remembered, first: int) -> np.ndarray | None:
+    """log ||prod diag g_cs|| over the ticks after ``first`` (T7); None of what has no carousel."""
+    gates = []
+    for n in range(first + 1, len(forward.states) - 1):
+        gate = cell.carousel(forward.states[n], None if forward.seen is None else forward.seen[n])
+        if gate is None:
+            return None
+        gates.append(gate)
+    with np.errstate(divide="ignore"):
+        logs = np.cumsum(np.log(np.array(gates)), axis=0)
+    return 0.5 * np.logaddexp.reduce(2 * np.concatenate([np.zeros((1, logs.shape[-1])), logs]), axis=1)
 
 
 def _last(shape: tuple[int, ...]) -> np.ndarray:
     r_bar = np.zeros(shape)
     r_bar[-1] = 1.0
     return r_bar
-
-
-def _check_finite(psi: np.ndarray) -> None:
-    finite = np.isfinite(psi).all(axis=1)
-    if not finite.all():
-        n = int(np.flatnonzero(~finite)[-1])
-        raise SimulationError(
-            f"psi overflowed on the way back, at sample {n} of {len(psi)}; look at a shorter sequence"
-        )
 
 
 def _norms(rows: np.ndarray) -> np.ndarray:

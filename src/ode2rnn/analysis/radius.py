@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.linear import roots_at
 from ode2rnn.analysis.spectrum import resting
 from ode2rnn.analysis.subject import as_subject
+from ode2rnn.analysis.taps import linear_taps
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY
@@ -42,7 +43,7 @@ def spectral_radius(system: object, s: ArrayLike | None = None, *, x: ArrayLike 
     if not subject.discrete:
         raise ValueError("cell: expected a map, got a flow, which has characteristic_roots")
     at = resting(subject, s, x)
-    taps = subject.linear_taps(at[: subject.width])
+    taps = linear_taps(subject, at[: subject.width])
     if taps is not None:
         depth, d = max(taps), subject.width
         if depth * d > SMALL and compiled():

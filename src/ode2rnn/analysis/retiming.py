@@ -6,19 +6,20 @@ Uses: D11, K2, K3, K4.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from ode2rnn.analysis.order import fit_order
-from ode2rnn.core.activations import as_activation
-from ode2rnn.core.arrays import Array, brief, check_choice, check_count, is_torch, to_numpy
+from ode2rnn.analysis.subject import as_subject
+from ode2rnn.core.arrays import Array, brief, check_choice, check_count, to_numpy
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Analytic, Held, Linear, Signal
+from ode2rnn.core.system import System
+from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.schemes import retime, undiscretize
-from ode2rnn.gated.continuous import ContinuousLSTM
-from ode2rnn.gated.segment import LSTMTrajectory
 from ode2rnn.solvers.integrate import integrate
 
 KINDS = ("state", "readout")
@@ -52,7 +53,7 @@ class Retiming:
     times: np.ndarray
     reference: np.ndarray
     readouts: np.ndarray
-    solution: Any
+    solution: Signal
 
     def table(self) -> str:
         """A row per step; a star marks the points that the order was fitted on."""
@@ -79,13 +80,13 @@ def as_signal_of(x: Array, dt: float, hold: str = "linear") -> Signal:
 
 
 def retiming(
-    network: Any,
-    x: Any,
+    network: object,
+    x: ArrayLike,
     factors: Sequence[int] = (1, 2, 4, 8, 16, 32),
     hold: str = "linear",
     rtol: float = 1e-10,
 ) -> Retiming:
-    """Run a network at the steps dT / m against the solution of its own differential equation.
+    """Return the errors of a network run at the steps dT / m against the solution of its own differential equation.
 
     The reference is the continuous network behind the cell (D11, K2), with the delay tau = dT, solved for the input
     that ``hold`` makes of the samples; every finer run takes that input at its own ticks, the value before a jump. So
@@ -138,40 +139,34 @@ def retiming(
     )
 
 
-def _cells(network: Any) -> list[Any]:
+def _cells(network: object) -> tuple[System, ...]:
     """The recursions of a network from the lowest up, as cells in NumPy."""
-    if hasattr(network, "num_layers"):
-        if network.bidirectional:
-            raise ValueError("network: expected a layer of one direction, got bidirectional=True")
-        found = [network.cell(k) for k in range(network.num_layers)]
-    else:
-        found = [network]
-    cells = []
-    for cell in found:
+    subject = as_subject(network, "network")
+    if not isinstance(subject, System):
+        raise ValueError(f"network: expected the samples of an equation, a System, got {brief(network)}")
+    cells = subject.plain().layers
+    for cell in cells:
         undiscretize(cell)  # what is no sampled equation is told here
-        arrays = {f.name: getattr(cell, f.name) for f in fields(cell)}
-        cells.append(replace(cell, **{name: to_numpy(a) for name, a in arrays.items() if is_torch(a)}))
     return cells
 
 
 def _continuous(
-    cells: list[Any], signal: Signal, times: np.ndarray, rtol: float
+    cells: Sequence[System], signal: Signal, times: np.ndarray, rtol: float
 ) -> tuple[dict[str, np.ndarray], Signal]:
     """s and the readout of the top layer at the times; the readout as a function of time."""
     for cell in cells:
         model, span = undiscretize(cell), (0.0, float(times[-1]))
         rest = np.zeros(cell.width)
         trajectory = integrate(model, signal, t=span, history=rest, rtol=rtol, atol=0.1 * rtol)
-        if isinstance(model, ContinuousLSTM):
-            assert isinstance(trajectory, LSTMTrajectory)
-            signal = trajectory.signal()
-        else:
-            signal = _readout(trajectory, as_activation(cell.activation).value)
+        signal = trajectory.signal() if model.feedback_width else _readout(trajectory, model)
     at = np.minimum(times, signal.end)
     return {"state": to_numpy(trajectory(at)), "readout": to_numpy(signal(at))}, signal
 
 
-def _readout(trajectory: Any, warp: Any) -> Signal:
-    signal = Analytic(lambda t: warp(trajectory(np.clip(t, trajectory.start, trajectory.end))), knots=trajectory.knots)
+def _readout(trajectory: Trajectory, model: Flow) -> Signal:
+    def shown(t: np.ndarray) -> Array:
+        return model.readout(trajectory(np.clip(t, trajectory.start, trajectory.end)))
+
+    signal = Analytic(shown, knots=trajectory.knots)
     signal.start, signal.end = trajectory.start, trajectory.end
     return signal

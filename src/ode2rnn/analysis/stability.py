@@ -18,6 +18,7 @@ from ode2rnn.analysis.radius import SMALL, spectral_radius
 from ode2rnn.analysis.sampling import STEP, Sampling, check_sampling
 from ode2rnn.analysis.spectrum import companion, resting
 from ode2rnn.analysis.subject import Subject, as_subject
+from ode2rnn.analysis.taps import linear_taps
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
 from ode2rnn.core.flow import Flow
@@ -166,7 +167,7 @@ def _fill(row: Sequence[Subject], rests: np.ndarray, x: np.ndarray | None, value
     for n, subject in enumerate(row):
         s, matrix = rests[n], None
         if np.isfinite(s).all():
-            taps = subject.linear_taps(s) if isinstance(subject, System) else None
+            taps = linear_taps(subject, s) if isinstance(subject, System) else None
             if taps is not None and max(taps) * subject.width <= SMALL:
                 matrix = companion(taps)
             else:

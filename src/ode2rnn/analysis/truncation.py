@@ -15,16 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.recurrent_flow import plain_taps
-from ode2rnn.core.activations import as_activation
-from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, to_numpy
+from ode2rnn.analysis.subject import as_subject
+from ode2rnn.analysis.taps import norms_by_lag, plain_taps, warping
+from ode2rnn.core import states
+from ode2rnn.core.activations import Activation
+from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_positive, to_numpy
 from ode2rnn.core.run import run
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
-from ode2rnn.discrete.memory import Memory
+from ode2rnn.core.system import System, Taps
 from ode2rnn.training.bptt import bptt
 from ode2rnn.training.clipping import norm, parameters
 
@@ -40,9 +41,10 @@ class Truncation:
         lengths: K = 1, 2, ..., (L,).
         error: max over n of |s[n] - s_K[n]|, s_K[n] from zero through the last K inputs, for each K (L,).
         scale: max over n of |s[n]|, the error of K = 0.
-        bound: what the contraction allows, never below the error (L,); infinite or large where nothing contracts.
+        bound: what the contraction allows, never below the error (L,); infinite or large where nothing contracts, and
+            infinite of a cell that no factor is known of: any but a recursion with taps.
         rate: the factor by which a difference of two states shrinks at least in one tick, anywhere between the states
-            that occur, for taps that of all lags together; below 1 the cell contracts.
+            that occur, for taps that of all lags together; below 1 the cell contracts. Infinite where none is known.
         segments: lengths K at which the sequence was cut into segments, (M,).
         objective_error: |sum_m E_m - E| / |E| at these, (M,); infinite where only E is zero.
         gradient_error: |gradient of sum_m E_m - that of E| / |that of E|, over all parameters, (M,).
@@ -88,17 +90,18 @@ class Truncation:
         most, K = int(self.lengths[-1]), self.smallest(tolerance)
         if K is None:
             left = self.error[-1] / (self.scale or 1.0)
+            known = f" (rate {self.rate:.3g})" if np.isfinite(self.rate) else ""
             return (
                 f"the proposition fails: after {most} samples {left:.2g} of the state still comes from before them;"
-                f" the memory of the cell does not fade (rate {self.rate:.3g})"
+                f" the memory of the cell does not fade{known}"
             )
         why = f"the cell contracts, rate {self.rate:.3g}" if self.contracts else "seen here, no contraction proves it"
         return f"the memory fades: {tolerance:g} of the state is left after {K} samples ({why})"
 
 
 def truncation(
-    cell: CanonicalRNN | TappedRNN,
-    x: Any,
+    cell: object,
+    x: ArrayLike,
     objective: Objective | None = None,
     *,
     most: int | None = None,
@@ -107,7 +110,7 @@ def truncation(
     """Cut the memory of ``cell`` off after K samples, for every K, on the input ``x`` (U4, U5).
 
     Args:
-        cell: CanonicalRNN or TappedRNN; it starts from zero.
+        cell: any System, or a layer; it starts from zero. A window of inputs (X1) sees those beyond the K samples.
         x: inputs (N, ..., m), or the number of ticks for a cell without input.
         objective: takes the readouts (N, ..., d) to E, a sum over samples, and partial E / partial r;
             :func:`squared_error` makes one. Without it the objective and its gradient are left out.
@@ -115,7 +118,7 @@ def truncation(
         segments: K for the objective; by default eight or so up to ``most``, a factor apart.
 
     Raises:
-        ValueError: wrong shapes, K < 1 or beyond the sequence.
+        ValueError: no System, wrong shapes, K < 1 or beyond the sequence.
         SimulationError: the recursion diverges.
 
     Example:
@@ -124,8 +127,11 @@ def truncation(
         >>> study.error.round(4), round(study.rate, 6), study.smallest(0.1)
         (array([1.   , 0.5  , 0.25 , 0.125]), 0.5, 4)
     """
-    tapped = plain_taps(cell)
-    forward = run(tapped, x)
+    own = as_subject(cell, "cell")
+    if not isinstance(own, System):
+        raise ValueError(f"cell: expected a System, got {brief(cell)}; a flow has ticks by discretize or Sampled")
+    own = own.plain()
+    forward = run(own, x)
     s, inputs, count = forward.s, forward.x, len(forward.s)
     most = min(200, max(1, count // 2)) if most is None else check_count("most", most)
     if most > count:
@@ -136,21 +142,24 @@ def truncation(
         cuts = np.unique([check_count("segments", K) for K in segments])
         if len(cuts) == 0 or cuts[-1] > count:
             raise ValueError(f"segments: expected lengths up to the {count} samples of x, got {list(segments)}")
-    error, box = _window_errors(tapped, s, inputs, most)
-    norms = _contraction_by_lag(tapped, *box)
+    windows = None if inputs is None else own.prepare(inputs)
+    error, ends = _window_errors(own, s, windows, most)
     scale = float(np.linalg.norm(s, axis=-1).max())
-    bound = _bound(tapped, norms, scale, inputs, s, most)
-    now = norms.get(0, 0.0)
-    rate = sum(size for lag, size in norms.items() if lag) / (1 - now) if now < 1 else np.inf
+    taps, bound, rate = plain_taps(own), np.full(most, np.inf), np.inf
+    if taps is not None:
+        norms = norms_by_lag(taps, *_box(warping(own), s, ends))
+        bound = _bound(own, taps, norms, scale, inputs, most)
+        now = norms.get(0, 0.0)
+        rate = sum(size for lag, size in norms.items() if lag) / (1 - now) if now < 1 else np.inf
     wrong = [np.zeros(0), np.zeros(0)]
     if objective is None:
         cuts = cuts[:0]
     else:
-        wrong = _objective_errors(tapped, count if inputs is None else inputs, objective, cuts)
+        wrong = _objective_errors(own, count if inputs is None else inputs, objective, cuts)
     return Truncation(np.arange(1, most + 1), error, scale, bound, float(rate), cuts, *wrong)
 
 
-def squared_error(target: Any, readout: Any = None) -> Objective:
+def squared_error(target: ArrayLike, readout: ArrayLike | None = None) -> Objective:
     """E = 1/2 sum |W r[n] - target[n]|^2 as an objective, with its gradient by the readouts.
 
     Args:
@@ -175,72 +184,57 @@ def squared_error(target: Any, readout: Any = None) -> Objective:
     return objective
 
 
-def _window_errors(
-    cell: TappedRNN, s: np.ndarray, x: np.ndarray | None, most: int
-) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
-    """max_n |s[n] - s_K[n]| for K = 1 .. most, and the least and largest slope of G that any difference saw, (d,).
+def _window_errors(cell: System, s: np.ndarray, x: np.ndarray | None, most: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """max_n |s[n] - s_K[n]| for K = 1 .. most, and for K = 0 .. most the s_K[n], n = K - 1 .. N - 1.
 
     s_K[n] is one step, with x[n], from s_{K-1}[n-1]: every window is a member of a batch over n.
     """
-    G = as_activation(cell.activation)
-    low, high = _box(G, s, np.zeros_like(s))
-    errors = np.zeros(most)
+    errors, ends = np.zeros(most), [np.zeros_like(s)]
     memory = cell.init(np.zeros_like(s))
     for K in range(1, most + 1):
         if K > 1:  # the window that ended at n - 1
-            memory = Memory(*(tuple(None if a is None else a[:-1] for a in part) for part in memory))
+            memory = states.mapped(lambda a: a[:-1], memory)
         memory = cell.step(memory, None if x is None else x[K - 1 :])
-        whole, own = s[K - 1 :], memory.s[0]
-        errors[K - 1] = np.linalg.norm(whole - own, axis=-1).max()
-        least, largest = _box(G, whole, own)
-        low, high = np.minimum(low, least), np.maximum(high, largest)
-    return errors, (low, high)
+        ends.append(to_numpy(cell.readout(memory)[0]))
+        errors[K - 1] = np.linalg.norm(s[K - 1 :] - ends[-1], axis=-1).max()
+    return errors, ends
 
 
-def _box(G: Any, one: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Least and largest (G(a) - G(b)) / (a - b) for each unit, and of G' at a, over all samples."""
-    gap, slope = one - other, G.slope(one)
-    near = np.abs(gap) < 1e-5
-    quotient = (G.value(one) - G.value(other)) / np.where(near, 1.0, gap)
-    secant = np.where(near, G.slope(0.5 * (one + other)), quotient)
-    both = np.stack([secant, slope]).reshape((-1, one.shape[-1]))
-    return both.min(0), both.max(0)
-
-
-def _contraction_by_lag(cell: TappedRNN, low: np.ndarray, high: np.ndarray) -> dict[int, float]:
-    """For each lag the largest ||W_s + W_r diag g|| over low <= g <= high, bounded from above two ways."""
-    largest, middle, half = np.maximum(np.abs(low), np.abs(high)), 0.5 * (low + high), 0.5 * (high - low)
-    norms = {}
-    for lag in sorted({*cell.W_s, *cell.W_r}):
-        W_s, W_r = (taps.get(lag, np.zeros((cell.width, cell.width))) for taps in (cell.W_s, cell.W_r))
-        ways = [
-            np.linalg.norm(W_s, 2) + np.linalg.norm(W_r * largest, 2),
-            np.linalg.norm(W_s + W_r * middle, 2) + np.linalg.norm(W_r * half, 2),
-        ]
-        norms[lag] = float(min(ways)) * (1 + 1e-9)  # the secants are rounded
-    return norms
+def _box(G: Activation, s: np.ndarray, ends: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Least and largest (G(a) - G(b)) / (a - b) for each unit, and of G' at a, over all that differences saw, (d,)."""
+    low, high = np.full(s.shape[-1], np.inf), np.full(s.shape[-1], -np.inf)
+    for K, other in enumerate(ends):
+        one = s[max(K - 1, 0) :]
+        gap, slope = one - other, G.slope(one)
+        near = np.abs(gap) < 1e-5
+        quotient = (G.value(one) - G.value(other)) / np.where(near, 1.0, gap)
+        secant = np.where(near, G.slope(0.5 * (one + other)), quotient)
+        both = np.stack([secant, slope]).reshape((-1, one.shape[-1]))
+        low, high = np.minimum(low, both.min(0)), np.maximum(high, both.max(0))
+    return low, high
 
 
 def _bound(
-    cell: TappedRNN, norms: dict[int, float], scale: float, x: np.ndarray | None, s: np.ndarray, most: int
+    cell: System, taps: Taps, norms: dict[int, float], scale: float, x: np.ndarray | None, most: int
 ) -> np.ndarray:
     """b_K = sum_k ||.||_k b_{K-k}, from b = scale, with the inputs before the window and with rounding."""
     largest = 0.0 if x is None else float(np.linalg.norm(x, axis=-1).max())
-    terms = scale * (1 + sum(norms.values())) + sum(np.linalg.norm(W, 2) for W in cell.W_x.values()) * largest
-    rounding = 4 * (cell.width + cell.input_width + 4) * np.finfo(float).eps * (terms + np.linalg.norm(cell.theta_s))
+    theta = float(np.linalg.norm(cell.theta_s))  # type: ignore[attr-defined]
+    terms = scale * (1 + sum(norms.values())) + sum(np.linalg.norm(W, 2) for W in taps.x.values()) * largest
+    rounding = 4 * (cell.width + cell.input_width + 4) * np.finfo(float).eps * (terms + theta)
     now = norms.get(0, 0.0)
     if now >= 1:
         return np.full(most, np.inf)
     bound = [scale]
     with np.errstate(over="ignore"):
         for K in range(1, most + 1):
-            total: Any = sum(size * bound[max(K - lag, 0)] for lag, size in norms.items() if lag)
-            total += sum(np.linalg.norm(W, 2) * largest for lag, W in cell.W_x.items() if lag >= K)
+            total = sum(size * bound[max(K - lag, 0)] for lag, size in norms.items() if lag)
+            total += sum(float(np.linalg.norm(W, 2)) * largest for lag, W in taps.x.items() if lag >= K)
             bound.append((total + rounding) / (1 - now))
     return np.array(bound[1:])
 
 
-def _objective_errors(cell: TappedRNN, x: Any, objective: Objective, cuts: np.ndarray) -> list[np.ndarray]:
+def _objective_errors(cell: System, x: ArrayLike, objective: Objective, cuts: np.ndarray) -> list[np.ndarray]:
     def gradient(r: np.ndarray) -> np.ndarray:
         return objective(r)[1]
 

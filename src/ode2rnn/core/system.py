@@ -7,9 +7,9 @@ or nested tuples of arrays, each (..., its width).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from typing import Any, ClassVar, Generic, Self, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -20,6 +20,14 @@ from ode2rnn.core.tangents import pulled, pushed
 
 Parts = tuple[tuple[str, int], ...]
 S = TypeVar("S")  # the type of a system's states
+
+
+class Taps(NamedTuple):
+    """The matrices of a recursion by lag, of the states, of the readouts and of the inputs."""
+
+    s: Mapping[int, Array]
+    r: Mapping[int, Array]
+    x: Mapping[int, Array]
 
 
 class System(Generic[S]):
@@ -104,8 +112,21 @@ class System(Generic[S]):
         """The gate (..., d) by which a tick carries the state alone (T7); None where there is none."""
         return None
 
-    def linear_taps(self, s: Array) -> dict[int, Array] | None:
-        """The matrices W_k by lag, about a rest s (d,), of ds[n] = sum_k W_k ds[n-k]; None of what has no such form."""
+    def contraction(self, s: Array) -> float:
+        """A factor by which deviations shrink at least, whatever the input (B5); infinite where none is known.
+
+        ``s`` (N, d): the states of a run, for an activation of the user's own the largest slope on which stands in.
+        """
+        return float("inf")
+
+    @property
+    def layers(self) -> tuple[System[Any], ...]:
+        """The cells that a tick goes through, the lowest first, each over the readouts of the one below."""
+        return (self,)
+
+    @property
+    def taps(self) -> Taps | None:
+        """The matrices by lag of a recursion with taps (D5), whose G is ``activation``; None of other systems."""
         return None
 
     # -- tangent and cotangent of a tick

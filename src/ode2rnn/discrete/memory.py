@@ -10,18 +10,17 @@ derivatives are those of the implicit function theorem.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
 
 from ode2rnn.core import states
-from ode2rnn.core.activations import Activation, as_activation
+from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
 from ode2rnn.core.arrays import (
     MOST_STEPS,
     Array,
-    as_like,
     broadcast_to,
     check_array,
     check_count,
@@ -32,8 +31,11 @@ from ode2rnn.core.arrays import (
     to_numpy,
 )
 from ode2rnn.core.newton import solve_readout
-from ode2rnn.core.system import Parts, System
+from ode2rnn.core.system import Parts, System, Taps
 from ode2rnn.discrete.algebra import delayed, eye_like, outer, solve, solve_each
+
+# sup |G'|
+STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "softplus": 1.0, "identity": 1.0}
 
 
 class Memory(NamedTuple):
@@ -45,14 +47,6 @@ class Memory(NamedTuple):
     s: tuple[Array, ...]
     r: tuple[Array, ...]
     x: tuple[Array | None, ...]
-
-
-class Taps(NamedTuple):
-    """The matrices of a recursion by kind and lag."""
-
-    s: Mapping[int, Array]
-    r: Mapping[int, Array]
-    x: Mapping[int, Array]
 
 
 class MemoryCell(System[Memory]):
@@ -229,16 +223,12 @@ class MemoryCell(System[Memory]):
         x_bar = None if x is None else latest[2] if latest[2] is not None else 0 * x
         return Memory(*older), x_bar, self.with_weights(sums)
 
-    def linear_taps(self, s: Array) -> dict[int, np.ndarray]:
-        """The matrices W_k (d, d), by lag from 1 on, of ds[n] = sum_k W_k ds[n-k] about a rest s (d,)   (D6)."""
-        d, slope = self.width, to_numpy(as_activation(self.activation).slope(as_like(s, self.theta_s)))
-        found = {1: np.zeros((d, d))}
-        for lag, matrix in self.taps.s.items():
-            found[lag] = found.get(lag, 0.0) + to_numpy(matrix)
-        for lag, matrix in self.taps.r.items():
-            found[lag] = found.get(lag, 0.0) + to_numpy(matrix) * slope
-        now = np.linalg.inv(np.eye(d) - found.pop(0, 0.0))  # an undelayed readout is solved for
-        return {lag: now @ matrix for lag, matrix in found.items()}
+    def contraction(self, s: Array) -> float:
+        """sum_k ||W_s[k]|| + ||W_r[k]|| max|G'|, the undelayed readout counted as what its solution multiplies (B5)."""
+        steep, taps = steepest(as_activation(self.activation), s), self.taps
+        sizes = [norm(W) for W in taps.s.values()] + [steep * norm(W) for lag, W in taps.r.items() if lag > 0]
+        now = steep * norm(taps.r[0]) if 0 in taps.r else 0.0
+        return sum(sizes) / (1 - now) if now < 1 else float("inf")
 
     # -- the readout
 
@@ -321,6 +311,17 @@ class MemoryCell(System[Memory]):
             raise ValueError(
                 f"s0: expected a memory of {want} states, readouts and inputs, got one of {got}, another cell's"
             )
+
+
+def steepest(G: Activation, s: Array) -> float:
+    """sup |G'|; for an activation of the user's own the largest slope at the states ``s`` stands in."""
+    known = STEEPEST.get(G.name) if ACTIVATIONS.get(G.name) is G else None
+    return float(np.abs(to_numpy(G.slope(s))).max()) if known is None else known
+
+
+def norm(W: Array) -> float:
+    """The largest singular value of a matrix."""
+    return float(np.linalg.norm(to_numpy(W), 2))
 
 
 def _shifted(memory: Memory, s: Array, r: Array, x: Array | None) -> Memory:

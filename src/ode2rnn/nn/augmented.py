@@ -75,7 +75,7 @@ class AugmentedLSTM(LSTMLayer):
         super().__init__(*args, **kwargs)
 
     @property
-    def reach(self) -> tuple[int, int]:
+    def window(self) -> tuple[int, int]:
         """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
         return self.context if isinstance(self.context, tuple) else (0, self.context - 1)
 
@@ -99,7 +99,7 @@ class AugmentedLSTM(LSTMLayer):
         return super()._blank({"external_gate": False} | dict(options), **given)
 
     def _refuse(self, whose: str) -> None:
-        if any(self.reach):
+        if any(self.window):
             raise ValueError(f"context: expected 1, since {whose} looks at x[n] alone, got {self.context}")
         if self.external_gate:
             raise ValueError(f"external_gate: expected False, since {whose} has none, got True")

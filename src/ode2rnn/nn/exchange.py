@@ -37,7 +37,7 @@ def copy_into(layer: RecurrentLayer, suffix: str, values: Mapping[str, Any]) -> 
             if letter.startswith("W_s") and new.ndim == 1 and parameter.ndim == 2:
                 new = torch.diag(new)
             new = new[0] if new.ndim > parameter.ndim else new
-            (parameter[layer.reach[0]] if parameter.ndim == 3 and new.ndim == 2 else parameter).copy_(new)
+            (parameter[layer.window[0]] if parameter.ndim == 3 and new.ndim == 2 else parameter).copy_(new)
 
 
 def fuse(layer: RecurrentLayer, suffix: str) -> dict[str, Tensor]:
@@ -100,7 +100,7 @@ def draw_rest(layer: RecurrentLayer) -> None:
                 if letter not in known:
                     parameter.copy_(sum(even(layer, shape) for _ in range(2 if letter.startswith("b_") else 1)))
                 elif len(shape) == 3:  # torch's acts on x[n]
-                    others = [j for j in range(shape[0]) if j != layer.reach[0]]
+                    others = [j for j in range(shape[0]) if j != layer.window[0]]
                     parameter[others] = even(layer, (len(others), *shape[1:]))
 
 

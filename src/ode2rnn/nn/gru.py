@@ -13,6 +13,7 @@ from torch import Tensor
 
 from ode2rnn.core.arrays import check_flag
 from ode2rnn.gated import gru
+from ode2rnn.gated.cell import refuse_other_warpings
 from ode2rnn.nn.exchange import fuse
 from ode2rnn.nn.packed import Pass, State
 from ode2rnn.nn.portable import PortableLayer
@@ -91,6 +92,7 @@ class GRU(PortableLayer):
 
     @classmethod
     def _from_cell(cls, cell: gru.GRU) -> dict[str, Any]:
+        refuse_other_warpings("cell", cell, "a layer")
         return {"reset_after": cell.reset_after}
 
     @property

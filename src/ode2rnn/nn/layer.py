@@ -80,7 +80,7 @@ class RecurrentLayer(torch.nn.Module):
         return self.hidden_size
 
     @property
-    def reach(self) -> tuple[int, int]:
+    def window(self) -> tuple[int, int]:
         """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
         return 0, 0
 
@@ -211,8 +211,8 @@ class RecurrentLayer(torch.nn.Module):
     def _along(self, run: Pass, x: Tensor, start: State, reverse: bool, sizes: Tensor | None) -> tuple[Tensor, State]:
         """One recursion through the sequence, in its direction."""
         if sizes is not None:
-            return (run_backward if reverse else run_forward)(run, x, start, sizes, self.reach)
-        R, last = run(seen(x.flip(0) if reverse else x, self.reach), start)
+            return (run_backward if reverse else run_forward)(run, x, start, sizes, self.window)
+        R, last = run(seen(x.flip(0) if reverse else x, self.window), start)
         return R.flip(0) if reverse else R, last
 
     def arguments(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.arrays import brief, check_number
+from ode2rnn.gated.cell import refuse_other_warpings
 from ode2rnn.nn.exchange import copy_into, draw_rest
 from ode2rnn.nn.gated_recurrence import recur
 from ode2rnn.nn.gated_weights import LETTERS
@@ -62,7 +63,7 @@ class LSTMLayer(PortableLayer):
         return () if self.external_gate else tuple(letter for letter in self.letters if letter.endswith("cx"))
 
     def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
-        d, v, window = self.hidden_size, self.output_size, sum(self.reach) + 1
+        d, v, window = self.hidden_size, self.output_size, sum(self.window) + 1
         shapes: dict[str, tuple[int, ...] | None] = {
             "W_x": (d, width) if window == 1 else (window, d, width),
             "W_s": None if self.peephole is None else (d, d) if self.peephole == "full" else (d,),
@@ -101,6 +102,7 @@ class LSTMLayer(PortableLayer):
 
     @classmethod
     def _from_cell(cls, cell: Any) -> dict[str, Any]:
+        refuse_other_warpings("cell", cell, "a layer")
         # peepholes of different kinds become those of the widest, with zeros
         ranks = [0 if W is None else W.ndim for W in (getattr(cell, a) for a in cls.letters if a.startswith("W_s"))]
         return {"peephole": (None, "diagonal", "full")[max(ranks)]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,10 +54,12 @@ def summed(value: Array, shape: tuple[int, ...], first: int = 0) -> Array:
     return value.reshape(shape)
 
 
-def check_growth(values: Iterable[Array | None]) -> None:
-    """Refuse gradients that overflowed."""
-    if not all(value is None or all_finite(value) for value in values):
+def check_growth(psi: Sequence[Array], others: Iterable[Array | None] = ()) -> None:
+    """Refuse gradients that overflowed; ``psi``: by samples."""
+    lost = [n for n, value in enumerate(psi) if not all_finite(value)]
+    if lost or not all(value is None or all_finite(value) for value in others):
+        where = f", at sample {lost[-1]} of {len(psi)}" if lost else ""
         raise SimulationError(
-            "the gradients overflowed on the way back: the error grows from tick to tick; take shorter segments, or"
-            " smaller weights"
+            f"the gradients overflowed on the way back{where}: the error grows from tick to tick; take shorter"
+            " segments, or smaller weights"
         )

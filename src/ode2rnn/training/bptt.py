@@ -98,7 +98,7 @@ def bptt(
                 sums[name] = sums[name] + value if name in sums else value
         s0_bar = _start_bar(whole, s0, given, forward.start, bar)
         x_bar = None if forward.trajectory.x is None else _input_bar(whole, forward.trajectory.x, x_bars)
-    check_growth((*psi, *sums.values(), x_bar))
+    check_growth(psi, (*sums.values(), x_bar))
     # K copies of one cell share its weights: their record is the cell's
     learned = cell.cell if isinstance(cell, Unrolled) else cell
     return Backward(learned.with_weights(sums), x_bar, stack(psi), stack(chi), s0_bar, forward.trajectory)
