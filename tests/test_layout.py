@@ -56,11 +56,11 @@ HOMELESS = {"K6"}  # the gated cells as flows: no module says that it is their h
 LONGEST = 350  # lines
 MOST_FILES = 12  # of a folder
 MOST_ARGUMENTS = 8  # of a function, outside kernels
-MOST_ANY = 0.055  # of the parameters: to become 0.05
+MOST_ANY = 0.05  # of the parameters
 MOST_INSIDE = 65  # imports of own modules inside functions: to become 15
 
 # Folders of more files than MOST_FILES, and how many they have: to be empty
-FULL = {"analysis": 38, "core": 20, "discrete": 13, "gated": 16, "nn": 25, "solvers": 27, "training": 14}
+FULL = {"analysis": 37, "core": 20, "discrete": 13, "gated": 16, "nn": 26, "solvers": 27, "training": 14}
 
 # Functions of more arguments than MOST_ARGUMENTS, and how many they take: to be 8 functions at most
 LONG_SIGNATURES = {
