@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 
+from fig_01_trajectory import data as trajectory
+from fig_02_convergence import limits
 from ode2rnn.derivation.claim import Finding, sunspots
-from ode2rnn.derivation.figures import convergence_data, trajectory_data
 from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_samples
 
 SECTION = "The Roots of RNN"
@@ -16,7 +17,7 @@ CLAIM = "The canonical RNN is a sampled delay equation, and converges to it at o
 def data(quick: bool = False) -> dict[str, Any]:
     """The arrays of both panels."""
     experiment = sunspots(quick)
-    return {"trajectory": trajectory_data(experiment), "convergence": convergence_data(experiment)}
+    return {"trajectory": trajectory(experiment=experiment), "convergence": limits(experiment)}
 
 
 def draw(data: dict[str, Any]) -> Any:

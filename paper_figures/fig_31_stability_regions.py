@@ -1,11 +1,15 @@
 """From the s-plane to the z-plane under each scheme, with the regions of stability."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
+from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.derivation.claim import Finding
-from ode2rnn.derivation.figure_cells import pole_images
+from ode2rnn.discrete.canonical import as_tapped
+from ode2rnn.discrete.schemes import discretize
 from ode2rnn.plotting import COLOURS, new_axes
 
 SECTION = "The Roots of RNN"
@@ -71,3 +75,21 @@ def verdict(data: dict[str, Any]) -> Finding:
     holds = largest["backward_euler"] < 1 and largest["tustin"] < 1 and largest["exponential"] < 1
     words = ", ".join(f"{scheme} {value:.3g}" for scheme, value in largest.items())
     return Finding("largest |z| < 1 but for forward Euler", words, holds and largest["forward_euler"] > 1)
+
+
+def pole_images(points: np.ndarray, scheme: str, together: int = 16) -> np.ndarray:
+    """Where sampling takes every lambda dT in ``points`` (D6, D10), as `pole_image` but many at once.
+
+    A real 2 x 2 block has an eigenvalue and its conjugate; a scheme takes a block-diagonal A block by block.
+    """
+    found = []
+    for first in range(0, points.size, together):
+        part = points.ravel()[first : first + together]
+        A = np.zeros((2 * len(part), 2 * len(part)))
+        k = 2 * np.arange(len(part))
+        A[k, k] = A[k + 1, k + 1] = part.real
+        A[k + 1, k], A[k, k + 1] = part.imag, -part.imag
+        cell = discretize(ContinuousRNN(A, np.zeros_like(A), None, None, tau=1.0), 1.0, scheme)
+        W = as_tapped(cell).W_s[1]
+        found.append(W[k, k] + 1j * W[k + 1, k])
+    return np.concatenate(found).reshape(points.shape)

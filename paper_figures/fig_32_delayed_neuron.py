@@ -1,13 +1,16 @@
 """The neuron ds/dt = -s + w tanh(s(t - tau)) before and after sampling: a Hopf bifurcation becomes a sign flip."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 
 from ode2rnn import discretize, integrate, run
-from ode2rnn.analysis import characteristic_roots, multipliers
+from ode2rnn.analysis import characteristic_roots, discrete_roots
+from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.derivation.claim import Finding
-from ode2rnn.derivation.figure_cells import delayed_neuron, hopf_delay, largest_delay
 from ode2rnn.plotting import COLOURS, add_legend, new_axes
 
 SECTION = "The Roots of RNN"
@@ -53,7 +56,7 @@ def _multipliers(steps: np.ndarray, delays: np.ndarray) -> dict[str, np.ndarray]
     found = {}
     for m, values in ((1, steps), (10, delays)):
         cells = [discretize(delayed_neuron(W, float(tau)), float(tau) / m) for tau in values]
-        found[f"m = {m}"] = np.array([multipliers(cell)[: min(m, 2)] for cell in cells])
+        found[f"m = {m}"] = np.array([discrete_roots(cell)[: min(m, 2)] for cell in cells])
     return found
 
 
@@ -108,3 +111,24 @@ def verdict(data: dict[str, Any]) -> Finding:
     later = bool((m[0] > data["hopf"]).all() and (m[-1] >= data["hopf"]).all() and (m[-1] <= m[2]).all())
     holds = flip < 1e-9 and pair < 1e-9 and later
     return Finding("flip at 2 / (|w| - 1), Hopf at i sqrt(w^2 - 1)", f"off by {flip:.0e} and {pair:.0e}", holds)
+
+
+def delayed_neuron(w: float, tau: float) -> ContinuousRNN:
+    """ds/dt = -s + w tanh(s(t - tau))."""
+    return ContinuousRNN(A=-1.0, B=w, C=None, phi=None, tau=tau)
+
+
+def hopf_delay(w: float | np.ndarray) -> np.ndarray:
+    """The delay arccos(1/w) / sqrt(w^2 - 1) at which the neuron with w < -1 begins to oscillate (C10)."""
+    w = np.asarray(w, dtype=float)
+    return np.arccos(1 / w) / np.sqrt(w**2 - 1)
+
+
+def largest_delay(w: float, m: int, most: float = 100.0) -> float:
+    """The delay tau = m dT up to which the canonical RNN that samples the neuron is stable at rest (D6)."""
+    from scipy.optimize import brentq
+
+    def excess(tau: float) -> float:
+        return spectral_radius(discretize(delayed_neuron(w, tau), tau / m)) - 1
+
+    return float(brentq(excess, 1e-3, most, xtol=1e-12))

@@ -14,6 +14,7 @@ from typer.testing import CliRunner, Result
 from ode2rnn import ContinuousRNN, Trajectory, analysis, integrate, signals
 from ode2rnn.cli import app
 from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding, report
+from ode2rnn.derivation.figure_scripts import paper_folder, report_figures
 
 CONFIG = """
 [model]
@@ -245,14 +246,14 @@ def test_reproduce_checks_every_claim_on_a_column(folder):
     assert "FAILS" not in result.stdout
     assert "reproduce: 100%" in result.stderr
     written = {path.name for path in Path("paper").iterdir()}
-    assert written == {"report.md", *(f"{picture.name}.png" for picture in report.PICTURES)}
+    assert written == {"report.md", *(f"{figure.slug}.png" for figure in report_figures(paper_folder()))}
     assert "price in $" in Path("paper/report.md").read_text()
 
 
 def test_reproduce_ends_with_1_if_a_claim_fails(folder, monkeypatch):
     wrong = Claim("D0", "nothing holds", lambda experiment: Finding("1", "2", False))
     monkeypatch.setattr(report, "CLAIMS", (wrong, CLAIMS[1]))
-    monkeypatch.setattr(report, "PICTURES", ())
+    monkeypatch.setattr("ode2rnn.derivation.figure_scripts.report_figures", lambda folder: [])
     result = ode2rnn("reproduce")
     refused(result, "1 of 2 claims FAIL", code=1)
     assert re.search(r"D0 +nothing holds +1 +2 +FAILS", result.stdout)

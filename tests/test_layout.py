@@ -1,4 +1,7 @@
-"""The house rules that a machine can check: import order, one home per equation, short files, light import."""
+"""The house rules that a machine can check: import order, one home per equation, small folders, files and functions.
+
+What is not yet as it should be stands in a constant below, in full: it may only shrink.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import inspect
 import re
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -32,7 +35,8 @@ RANKS = [
     {"nn"},
     {"analysis"},
     {"plotting"},
-    {"derivation", "sweep", "explorer"},
+    {"derivation"},
+    {"sweep"},
     {"cli"},
 ]
 RANK = {package: rank for rank, packages in enumerate(RANKS) for package in packages}
@@ -44,11 +48,42 @@ LAST = {
     "T": 7,
     "L": 11,
     "X": 7,
-    "K": 4,
+    "K": 6,
 }  # the last equation of every section that is here
 EQUATIONS = [f"{section}{n}" for section, last in LAST.items() for n in range(1, last + 1)]
 HEAVY = ("torch", "numba", "matplotlib", "scipy", "tqdm", "torchdiffeq", "typer")
+HOMELESS = {"K6"}  # the gated cells as flows: no module says that it is their home
 LONGEST = 350  # lines
+MOST_FILES = 12  # of a folder
+MOST_ARGUMENTS = 8  # of a function, outside kernels
+MOST_ANY = 0.05  # of the parameters
+MOST_INSIDE = 65  # imports of own modules inside functions: to become 15
+
+# Folders of more files than MOST_FILES, and how many they have: to be empty
+FULL = {"analysis": 37, "core": 20, "discrete": 13, "gated": 16, "nn": 26, "solvers": 27, "training": 14}
+
+# Functions of more arguments than MOST_ARGUMENTS, and how many they take: to be 8 functions at most
+LONG_SIGNATURES = {
+    "analysis.convergence.convergence": 12,
+    "analysis.exponents.lyapunov": 10,
+    "analysis.planes.phase_plane": 10,
+    "analysis.step_sweep.sweep_steps": 11,
+    "analysis.sweep_lanes._block": 9,
+    "analysis.work_precision.work_precision": 11,
+    "cli.train": 9,
+    "core.trajectory.Trajectory.__init__": 10,
+    "nn.layer.RecurrentLayer.__init__": 10,
+    "nn.lstm.LSTMLayer.__init__": 10,
+    "solvers.integrate.integrate": 11,
+    "sweep.lengths.length_study": 10,
+    "training.fit.fit": 12,
+}
+
+# Circles of imports that are there for the type checker alone: to be empty
+CIRCLES = {
+    frozenset({"core.parameters", "core.system"}),
+    frozenset({"nn.arguments", "nn.exchange", "nn.keras", "nn.layer", "nn.portable", "nn.saving"}),
+}
 
 
 def name_of(file: Path) -> str:
@@ -78,11 +113,14 @@ def nodes_that_run(node: ast.AST) -> Iterator[ast.AST]:
 
 
 @functools.cache
-def imports_of(module: str) -> frozenset[str]:
-    """The modules that ``module`` imports anywhere, inside functions too; those of this package as files."""
+def imports_of(module: str, typing: bool = False) -> frozenset[str]:
+    """The modules that ``module`` imports anywhere, inside functions too; those of this package as files.
+
+    With ``typing`` also what it imports for the type checker alone.
+    """
     found = set()
     is_package = MODULES[module].name == "__init__.py"
-    for node in nodes_that_run(tree_of(module)):
+    for node in ast.walk(tree_of(module)) if typing else nodes_that_run(tree_of(module)):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -95,8 +133,8 @@ def imports_of(module: str) -> frozenset[str]:
     return frozenset(found)
 
 
-def own_imports(module: str) -> set[str]:
-    return {other for other in imports_of(module) if other.split(".")[0] == ROOT.name}
+def own_imports(module: str, typing: bool = False) -> set[str]:
+    return {other for other in imports_of(module, typing) if other.split(".")[0] == ROOT.name}
 
 
 def package_of(module: str) -> str:
@@ -115,7 +153,7 @@ def test_a_module_imports_only_from_its_own_package_and_earlier_ones(module: str
     package = package_of(module)
     late = [
         other
-        for other in own_imports(module)
+        for other in own_imports(module, typing=True)
         # the root names everything: whoever imports it depends on all packages
         if other == ROOT.name or (package_of(other) != package and RANK[package_of(other)] >= RANK[package])
     ]
@@ -128,6 +166,34 @@ def test_no_module_imports_itself_through_others() -> None:
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+def circles(graph: dict[str, set[str]]) -> set[frozenset[str]]:
+    """The largest sets of modules that all import each other, directly or through others."""
+
+    def reached(start: str) -> set[str]:
+        seen: set[str] = set()
+        left = list(graph[start])
+        while left:
+            module = left.pop()
+            if module not in seen:
+                seen.add(module)
+                left += graph.get(module, ())
+        return seen
+
+    reach = {module: reached(module) for module in graph}
+    found = {frozenset(other for other in of if module in reach.get(other, ())) for module, of in reach.items()}
+    return {circle for circle in found if circle}
+
+
+def test_the_circles_for_the_type_checker_are_those_that_are_left() -> None:
+    graph = {module: own_imports(module, typing=True) - {module} for module in INSIDE}
+    left = {frozenset(module.removeprefix("ode2rnn.") for module in circle) for circle in circles(graph)}
+    assert left == CIRCLES, "a new circle is to be dissolved, one that is gone is to be taken off CIRCLES"
+
+
+def test_a_circle_is_found_and_what_leads_to_it_is_not_in_it() -> None:
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {frozenset({"b", "c"})}
 
 
 def test_only_plotting_imports_matplotlib() -> None:
@@ -151,7 +217,7 @@ def homes() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("equation", EQUATIONS)
 def test_each_equation_has_exactly_one_home(equation: str) -> None:
-    assert len(homes().get(equation, [])) == 1, f"{equation} is at home in {homes().get(equation, [])}"
+    assert len(homes().get(equation, [])) == (equation not in HOMELESS), f"at home in {homes().get(equation, [])}"
 
 
 def test_homes_and_uses_name_equations_as_ids() -> None:
@@ -193,6 +259,72 @@ def test_files_are_short(file: Path) -> None:
     assert len(file.read_text(encoding="utf-8").splitlines()) < LONGEST
 
 
+def test_folders_have_few_files() -> None:
+    counts = Counter(f.parent.relative_to(ROOT).as_posix() for f in FILES if f.name != "__init__.py")
+    full = {folder: count for folder, count in counts.items() if count > MOST_FILES}
+    assert full.keys() == FULL.keys(), "one that has become small is to be taken off FULL"
+    assert all(count <= FULL[folder] for folder, count in full.items()), full
+
+
+def test_the_scripts_of_the_figures_are_imported_by_no_module() -> None:
+    shared = {file.stem for file in (ROOT.parents[1] / "paper_figures").glob("*.py")}
+    assert shared
+    assert not {m: found for m in MODULES if (found := {i.split(".")[0] for i in imports_of(m, True)} & shared)}
+
+
+def functions_of(module: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+    """Every function of a module with its name, Class.method or outer.inner, from the module on."""
+
+    def inside(node: ast.AST, name: str) -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
+        for child in ast.iter_child_nodes(node):
+            named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            full = f"{name}.{child.name}" if named else name
+            if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef):
+                yield full, child
+            yield from inside(child, full)
+
+    yield from inside(tree_of(module), module.removeprefix("ode2rnn."))
+
+
+def parameters_of(function: ast.FunctionDef | ast.AsyncFunctionDef) -> list[ast.arg]:
+    """The parameters but for self and cls, *args and **options as one each."""
+    own = function.args
+    listed = [*own.posonlyargs, *own.args, *own.kwonlyargs, *filter(None, (own.vararg, own.kwarg))]
+    return [parameter for parameter in listed if parameter.arg not in ("self", "cls")]
+
+
+def test_functions_take_few_arguments() -> None:
+    modules = [module for module in INSIDE if package_of(module) != "kernels"]
+    counts = {name: len(parameters_of(function)) for module in modules for name, function in functions_of(module)}
+    many = {name: count for name, count in counts.items() if count > MOST_ARGUMENTS}
+    assert many.keys() == LONG_SIGNATURES.keys(), "one that has become short is to be taken off LONG_SIGNATURES"
+    assert all(count <= LONG_SIGNATURES[name] for name, count in many.items()), many
+
+
+def test_few_parameters_are_typed_any() -> None:
+    typed: Counter[str] = Counter()
+    loose: Counter[str] = Counter()
+    for module in INSIDE:
+        for _, function in functions_of(module):
+            for parameter in parameters_of(function):
+                if parameter.annotation is not None:
+                    typed[package_of(module)] += 1
+                    loose[package_of(module)] += ast.unparse(parameter.annotation) in ("Any", "Any | None")
+    share = loose.total() / typed.total()
+    assert share <= MOST_ANY, f"{share:.1%} of {typed.total()} parameters, by folder: {dict(loose)}"
+
+
+def test_few_imports_of_own_modules_are_inside_functions() -> None:
+    found = {
+        f"{module}:{node.lineno}"
+        for module in INSIDE
+        for _, function in functions_of(module)
+        for node in ast.walk(function)
+        if isinstance(node, ast.ImportFrom) and (node.level or (node.module or "").split(".")[0] == ROOT.name)
+    }
+    assert len(found) <= MOST_INSIDE, f"{len(found)}: {Counter(place.split('.')[1].split(':')[0] for place in found)}"
+
+
 def test_the_checks_see_imports_in_functions_and_pass_over_type_checking(monkeypatch: pytest.MonkeyPatch) -> None:
     source = """
 if TYPE_CHECKING:
@@ -206,3 +338,4 @@ def f():
     monkeypatch.setattr(sys.modules[__name__], "tree_of", lambda module: ast.parse(source))
     found = imports_of.__wrapped__("ode2rnn.discrete.new")
     assert found == {"ode2rnn.core.signals", "ode2rnn.core.arrays", "matplotlib.pyplot"}
+    assert imports_of.__wrapped__("ode2rnn.discrete.new", typing=True) == found | {"ode2rnn.cli"}

@@ -26,7 +26,7 @@ from typer.testing import CliRunner
 
 import ode2rnn
 from ode2rnn.cli import app
-from ode2rnn.derivation import report
+from ode2rnn.derivation import figure_scripts, report
 from ode2rnn.derivation.claim import Claim, Finding
 
 ROOT = Path(__file__).parents[1]
@@ -111,7 +111,8 @@ def test_a_command_works_as_it_is_pasted(command: str, folder: Path, monkeypatch
     assert program == "ode2rnn"
     if arguments[0] == "reproduce":  # all of it is run by the tests of the command line, which take their time
         monkeypatch.setattr(report, "CLAIMS", report.CLAIMS[:4])
-        monkeypatch.setattr(report, "PICTURES", report.PICTURES[:1])
+        first = figure_scripts.report_figures(figure_scripts.paper_folder())[:1]
+        monkeypatch.setattr(figure_scripts, "report_figures", lambda folder: first)
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0, result.output
     places = {"simulate": "results", "steps": "steps", "analyze": "report", "train": "train", "reproduce": "report"}

@@ -59,9 +59,11 @@ def reproduce(
         from tqdm import tqdm
 
         from ode2rnn.derivation import report
+        from ode2rnn.derivation.figure_scripts import paper_folder, report_figures
 
-        with tqdm(total=report.steps(), desc="reproduce", unit="check", file=sys.stderr) as bar:
-            rows = report.reproduce(values, out, lambda what: bar.update())
+        drawn = report_figures(paper_folder())
+        with tqdm(total=len(report.CLAIMS) + len(drawn), desc="reproduce", unit="check", file=sys.stderr) as bar:
+            rows = report.reproduce(values, out, drawn, lambda what: bar.update())
     typer.echo(f"{report.summary(values)}\n\n{report.table(rows)}")
     typer.echo(f"\nwrote {out / 'report.md'} and its figures")
     failed = sum(not row.finding.holds for row in rows)
@@ -72,13 +74,14 @@ def reproduce(
 @app.command()
 def figures(
     folder: Annotated[
-        Path, typer.Argument(metavar="[FOLDER]", help="The folder of the scripts fig_NN_slug.py.")
-    ] = Path("paper_figures"),
+        Path | None, typer.Argument(help="The scripts fig_NN_slug.py; by default paper_figures, else the package's.")
+    ] = None,
     only: Annotated[
         list[int] | None, typer.Option(metavar="NN", help="One figure by its number; may be repeated.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for the files; by default FOLDER, with --quick FOLDER/quick.")
+        Path | None,
+        typer.Option(help="Folder for the files; by default FOLDER or paper_figures, quick/ in it with --quick."),
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="At small size, in seconds.")] = False,
     check: Annotated[bool, typer.Option("--check", help="Compare with the arrays there; write nothing.")] = False,
@@ -94,20 +97,18 @@ def figures(
       ode2rnn figures --only 23 --out pictures
     """
     with _clean_errors():
-        from ode2rnn.derivation.figure_scripts import find_scripts
-
-        scripts = find_scripts(folder, only or [])
-        place = out if out is not None else folder / "quick" if quick else folder
-        check_folder("--out", place)
-
         from tqdm import tqdm
 
+        from ode2rnn.derivation.figure_scripts import find_scripts, folders
         from ode2rnn.derivation.paper import check_figure, make_figure, write_table
 
+        source, place = folders(folder, out, quick, check)
+        scripts = find_scripts(source, only or [])
+        check_folder("--out", place)
         work = check_figure if check else make_figure
         with tqdm(scripts, desc="check" if check else "figures", unit="figure", file=sys.stderr) as bar:
             outcomes = [work(script, place, quick) for script in bar]
-        written = None if check else write_table(find_scripts(folder), place)
+        written = None if check else write_table(find_scripts(source), place)
     for one in outcomes:
         verdict = "holds" if one.holds else "FAILS"
         typer.echo(f"{one.name}: " + (one.error or f"{verdict}: {one.measured} (expected {one.expected})"))

@@ -22,8 +22,8 @@ def _job() -> Job:
     exact, ulp = _exact(s)
 
     def ours() -> Solve:
-        from ode2rnn.kernels.codes import TANH
-        from ode2rnn.kernels.elementwise import warp
+        from ode2rnn.kernels.elementwise.codes import TANH
+        from ode2rnn.kernels.elementwise.float64 import warp
 
         return lambda tol: [warp(TANH, s, r) for _ in range(PASSES)] and r.copy()
 

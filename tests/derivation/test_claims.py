@@ -1,6 +1,5 @@
 """Every claim of the paper holds, on the real series and on another; and a claim can fail."""
 
-import importlib
 import re
 from dataclasses import replace
 
@@ -8,11 +7,12 @@ import numpy as np
 import pytest
 
 from ode2rnn import signals
+from ode2rnn.core.activations import as_activation
 from ode2rnn.derivation import CLAIMS, Claim, Experiment, Finding
-from ode2rnn.derivation.report import PICTURES, check, report, reproduce, steps, table
+from ode2rnn.derivation.figure_scripts import FigureScript, paper_folder, report_figures
+from ode2rnn.derivation.report import check, report, reproduce, table
 from ode2rnn.discrete import schemes
-
-bptt = importlib.import_module("ode2rnn.training.bptt")  # the module, not the function of its name
+from ode2rnn.discrete.memory import MemoryCell
 
 
 @pytest.fixture(scope="module")
@@ -58,12 +58,15 @@ def test_a_wrong_discretization_fails_its_claims(sunspots, monkeypatch):
 
 def test_a_wrong_back_propagation_fails_its_claims(sunspots, monkeypatch):
     """The slope taken one sample late, as an off-by-one would."""
-    right = bptt.sweep
+    right = MemoryCell.errors
 
-    def late(cell, s, K, r_bar, s_bar=None):
-        return right(cell, np.concatenate([s[:1], s[:-1]]), K, r_bar, s_bar)
+    def late(cell, state, x, bar):
+        psi, chi = right(cell, state, x, bar)
+        slope = as_activation(cell.activation).slope
+        after = cell.readout(cell.step(state, x))[0]
+        return psi + (slope(state.s[0]) - slope(after)) * chi, chi
 
-    monkeypatch.setattr(bptt, "sweep", late)
+    monkeypatch.setattr(MemoryCell, "errors", late)
     failed = {claim.id for claim in CLAIMS if claim.id[0] == "B" and not check(claim, sunspots).finding.holds}
     assert {"B1-B3", "B3", "B4", "B6"} <= failed
 
@@ -98,25 +101,30 @@ def test_a_check_that_breaks_is_a_claim_that_fails(sunspots):
     assert row.cells[-1] == "FAILS"
 
 
-def test_the_report_holds_the_table_and_the_figures(noise, tmp_path):
+@pytest.fixture(scope="module")
+def figures() -> list[FigureScript]:
+    return report_figures(paper_folder())
+
+
+def test_the_report_holds_the_table_and_the_figures(noise, figures, tmp_path):
     told: list[str] = []
-    rows = reproduce(noise.series, tmp_path / "out", told.append)
-    assert len(told) == steps()
+    rows = reproduce(noise.series, tmp_path / "out", figures, told.append)
+    assert len(told) == len(CLAIMS) + len(figures)
     text = (tmp_path / "out" / "report.md").read_text()
     for row in rows:
         assert row.finding.measured.replace("|", "\\|") in text
     for name in re.findall(r"\]\((\w+\.png)\)", text):
         assert (tmp_path / "out" / name).stat().st_size > 10_000
-    assert text.count(".png)") == len(PICTURES) == 14
+    assert text.count(".png)") == len(figures) == 14
     assert "Every claim holds." in text
     assert len(table(rows).splitlines()) == len(rows) + 2
     bad = [replace(rows[0], finding=Finding("1", "2", False)), *rows[1:]]
     assert f"1 of {len(rows)} claims FAIL" in report(noise, bad)
 
 
-def test_a_figure_that_cannot_be_drawn_fails_and_loses_nothing(tmp_path):
+def test_a_figure_that_cannot_be_drawn_fails_and_loses_nothing(figures, tmp_path):
     x = np.array([[1.0], [2.0], [1e308], [-1e308], [5.0], [6.0]])  # the range of the raw series overflows
-    rows = reproduce(signals.Series("wild", np.arange(6.0), x, "sample"), tmp_path)
+    rows = reproduce(signals.Series("wild", np.arange(6.0), x, "sample"), tmp_path, figures)
     assert [row.claim.statement for row in rows if not row.finding.holds] == ["trajectory"]
     text = (tmp_path / "report.md").read_text()
     assert f"1 of {len(rows)} claims FAIL" in text

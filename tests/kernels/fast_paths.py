@@ -20,7 +20,7 @@ from tests.problems import Case
 from ode2rnn import AdditiveModel, discretize, integrate, kernels, run
 from ode2rnn.analysis.step_sweep import sweep_steps
 from ode2rnn.core.signals import as_signal
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers import taylor
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-14}
@@ -36,7 +36,7 @@ class FastPath:
     Attributes:
         solve: the states (T, d) of a Case at times (T,).
         takes: whether it is made for a Case.
-        kernels: the compiled functions that the engine calls on it, as "module.function".
+        kernels: the compiled functions that the engine calls on it, as "room.module.function".
         sampled: whether it steps a recursion, so that its dT has to be extrapolated to 0.
     """
 
@@ -227,28 +227,28 @@ FAST_PATHS: dict[str, FastPath] = {
     "panels": FastPath(
         alone("spectral"),
         lambda case: delayed(case) and known(case),
-        ("panel_plan.segment_ends", "panel_plan.plan", "spectral.run", "panel_past.sample"),
+        ("spectral.plan.segment_ends", "spectral.plan.plan", "spectral.method.run", "spectral.past.sample"),
     ),
     "panels of a batch": FastPath(
-        in_company("spectral", 3), lambda case: delayed(case) and known(case), ("spectral.run",)
+        in_company("spectral", 3), lambda case: delayed(case) and known(case), ("spectral.method.run",)
     ),
     "panels in torch": FastPath(in_torch, delayed),
     "panels of a batch in torch": FastPath(batch_in_torch, delayed),
-    "Taylor, order 12": FastPath(of_order(12), analytic, ("taylor.steps", "taylor.evaluate")),
-    "Taylor, order 15": FastPath(of_order(15), analytic, ("taylor.steps", "taylor.evaluate")),
-    "Taylor, order 20": FastPath(alone("taylor"), analytic, ("taylor.steps", "taylor.evaluate")),
-    "Taylor, a batch": FastPath(in_company("taylor", 3), analytic, ("taylor.steps",)),
-    "Tsit5": FastPath(alone("tsit5"), with_lanes, ("tsit5.steps", "taylor.evaluate")),
-    "Tsit5 in lanes": FastPath(in_company("tsit5", 66), with_lanes, ("ensemble_tsit5.solve_lanes",)),
-    "RK4 in blocks": FastPath(in_company("rk4", 9, dt=RK4_STEP), with_lanes, ("ensemble_rk4.rk4_blocks",)),
+    "Taylor, order 12": FastPath(of_order(12), analytic, ("steps.taylor.steps", "steps.taylor.evaluate")),
+    "Taylor, order 15": FastPath(of_order(15), analytic, ("steps.taylor.steps", "steps.taylor.evaluate")),
+    "Taylor, order 20": FastPath(alone("taylor"), analytic, ("steps.taylor.steps", "steps.taylor.evaluate")),
+    "Taylor, a batch": FastPath(in_company("taylor", 3), analytic, ("steps.taylor.steps",)),
+    "Tsit5": FastPath(alone("tsit5"), with_lanes, ("steps.tsit5.steps", "steps.taylor.evaluate")),
+    "Tsit5 in lanes": FastPath(in_company("tsit5", 66), with_lanes, ("ensembles.tsit5.solve_lanes",)),
+    "RK4 in blocks": FastPath(in_company("rk4", 9, dt=RK4_STEP), with_lanes, ("ensembles.rk4.rk4_blocks",)),
     "parameter sets": FastPath(as_parameter_sets, known),
-    "ticks": FastPath(ticked(batch=False), known, ("ticks.run_vectors",), sampled=True),
-    "ticks of a batch": FastPath(ticked(batch=True), known, ("ticks.run_blocks",), sampled=True),
-    "a sweep of steps": FastPath(swept("range"), sweepable, ("lanes.sweep_block",), sampled=True),
+    "ticks": FastPath(ticked(batch=False), known, ("recursions.ticks.run_vectors",), sampled=True),
+    "ticks of a batch": FastPath(ticked(batch=True), known, ("recursions.ticks.run_blocks",), sampled=True),
+    "a sweep of steps": FastPath(swept("range"), sweepable, ("recursions.batch.sweep_block",), sampled=True),
     "a sweep of a few states": FastPath(
         swept("final"),
         lambda case: sweepable(case) and ordinary(case) and case.model.width <= 3,
-        ("small_lanes.sweep_small",),
+        ("recursions.batch_small.sweep_small",),
         sampled=True,
     ),
 }

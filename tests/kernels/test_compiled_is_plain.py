@@ -14,7 +14,7 @@ from ode2rnn.analysis.sampling import Sampling
 from ode2rnn.analysis.step_sweep import sweep_steps
 from ode2rnn.discrete.schemes import SCHEMES
 from ode2rnn.kernels import plain
-from ode2rnn.kernels.codes import CODES
+from ode2rnn.kernels.elementwise.codes import CODES
 
 tries = settings(
     max_examples=150, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)

@@ -7,8 +7,8 @@ import pytest
 
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.kernels import compiled, plain
-from ode2rnn.kernels.codes import CODES, activation_code
-from ode2rnn.kernels.elementwise import warp
+from ode2rnn.kernels.elementwise.codes import CODES, activation_code
+from ode2rnn.kernels.elementwise.float64 import warp
 
 EXACT = {
     "identity": lambda x: x,

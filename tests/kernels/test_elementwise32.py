@@ -7,7 +7,7 @@ import pytest
 from numba import njit
 
 from ode2rnn.core.activations import ACTIVATIONS
-from ode2rnn.kernels import elementwise32
+from ode2rnn.kernels.elementwise import float32 as elementwise32
 
 KINDS = (np.float32, np.float64)
 

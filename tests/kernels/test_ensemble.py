@@ -9,7 +9,7 @@ import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate, signals
 from ode2rnn.kernels import cores, plain, threads
-from ode2rnn.kernels.codes import CODES
+from ode2rnn.kernels.elementwise.codes import CODES
 from ode2rnn.solvers import ensemble
 from ode2rnn.solvers.sampled_dense import SampledDense
 

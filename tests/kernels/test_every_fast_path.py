@@ -212,30 +212,35 @@ def test_a_chaotic_network_agrees_with_dop853_as_long_as_that_is_possible(
 
 
 def called_kernels() -> set[str]:
-    """The compiled functions that the rest of the package calls, as "module.function"; but for those of the layers,
-    which solve no equation and are kept to their twins in tests/nn."""
+    """The compiled functions that the rest of the package calls, as "room.module.function"; but for those of the
+    layers, which solve no equation and are kept to their twins in tests/nn."""
     from numba.core.dispatcher import Dispatcher
 
     found = set()
     for file in SOURCE.rglob("*.py"):
-        if file.parent in (SOURCE / "kernels", SOURCE / "nn"):
+        if (SOURCE / "kernels") in file.parents or (SOURCE / "nn") in file.parents:
             continue
         tree = ast.parse(file.read_text())
         modules = {}
         for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module == "ode2rnn.kernels":
-                modules.update({name.asname or name.name: name.name for name in node.names})
-            elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ode2rnn.kernels."):
-                found |= {(node.module.split(".")[-1], name.name) for name in node.names}
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ode2rnn.kernels."):
+                place = node.module.removeprefix("ode2rnn.kernels.")
+                found |= {f"{place}.{name.name}" for name in node.names}
+                modules.update({name.asname or name.name: f"{place}.{name.name}" for name in node.names})
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-                found.add((modules[node.value.id], node.attr))
-    named = {f"{module}.{name}" for module, name in found if (SOURCE / "kernels" / f"{module}.py").exists()}
+                found.add(f"{modules[node.value.id]}.{node.attr}")
+    named = {name for name in found if module_of(name).is_file()}
     return {name for name in named if isinstance(kernel(name), Dispatcher)}
 
 
+def module_of(name: str) -> Path:
+    """The file that "room.module.function" names."""
+    return (SOURCE / "kernels" / name.rpartition(".")[0].replace(".", "/")).with_suffix(".py")
+
+
 def kernel(name: str) -> Any:
-    module, function = name.split(".")
+    module, _, function = name.rpartition(".")
     return getattr(importlib.import_module(f"ode2rnn.kernels.{module}"), function, None)
 
 
@@ -250,8 +255,7 @@ def test_a_path_runs_the_kernels_it_names(name: str) -> None:
     case, times = next(found for found in CLOSED.values() if path.takes(found[0]))
     solve(path, case, times)  # compiled now: what stands in for a function below is not seen by the compiler
     for called in path.kernels:
-        module, function = called.split(".")
-        with mock.patch(f"ode2rnn.kernels.{module}.{function}", wraps=kernel(called)) as watched:
+        with mock.patch(f"ode2rnn.kernels.{called}", wraps=kernel(called)) as watched:
             solve(path, case, times)
         assert watched.called, called
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from ode2rnn.kernels.panels import pack, padded
+from ode2rnn.kernels.products.packing import pack, padded
 
 NONE = np.zeros((0, 0))
 
@@ -16,7 +16,7 @@ NONE = np.zeros((0, 0))
 @pytest.mark.parametrize("kinds", ["dense dense", "diagonal dense", "dense diagonal", "none dense", "dense none"])
 @pytest.mark.parametrize("turn", [0, 1])
 def test_the_product_is_that_of_the_matrices(d: int, kinds: str, turn: int) -> None:
-    from ode2rnn.kernels.linear import add_linear
+    from ode2rnn.kernels.products.vector import add_linear
 
     rng = np.random.default_rng(d)
     makers: dict[str, Any] = {

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numba import njit
 
-from ode2rnn.kernels import elementwise, elementwise32
-from ode2rnn.kernels.simd import over_rows, sigmoid, tanh
-from ode2rnn.kernels.tile import start_of
+from ode2rnn.kernels.elementwise import float32 as elementwise32
+from ode2rnn.kernels.elementwise import float64 as elementwise
+from ode2rnn.kernels.elementwise.simd import over_rows, sigmoid, tanh
+from ode2rnn.kernels.products.tile import start_of
 
 take_tanh = over_rows(["x", "y"], lambda at: at.y.put(tanh(at.x.get())))
 take_sigmoid = over_rows(["x", "y"], lambda at: at.y.put(sigmoid(at.x.get())))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from ode2rnn import Activation, AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate, signals
-from ode2rnn.kernels import panel_plan, plain
+from ode2rnn.kernels import plain
+from ode2rnn.kernels.spectral import plan as panel_plan
 from ode2rnn.solvers import spectral
 from ode2rnn.solvers.compiled_panels import Panels
 

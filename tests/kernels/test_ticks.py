@@ -8,8 +8,8 @@ import pytest
 from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, Trajectory, run
 from ode2rnn.discrete.compiled import LEAST_TICKS
 from ode2rnn.kernels import plain
-from ode2rnn.kernels.codes import CODES
-from ode2rnn.kernels.product import LANES, add_product
+from ode2rnn.kernels.elementwise.codes import CODES
+from ode2rnn.kernels.products.batch import LANES, add_product
 
 TICKS = 150
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -11,7 +14,14 @@ from tests.paper_figures.scripts import FOLDER, PATHS, script
 from typer.testing import CliRunner
 
 from ode2rnn.cli import app
-from ode2rnn.derivation.figure_scripts import difference, file_hash, find_scripts, flat_arrays
+from ode2rnn.derivation.figure_scripts import (
+    difference,
+    file_hash,
+    find_scripts,
+    flat_arrays,
+    load_script,
+    paper_folder,
+)
 from ode2rnn.derivation.paper import read_manifest, table
 
 GOOD = """
@@ -122,6 +132,33 @@ def test_what_is_not_there_is_refused(tmp_path, monkeypatch, words, told):
     done = figures(*words)
     assert done.exit_code == 2
     assert told in done.output.replace("\n", " ")
+
+
+def test_without_a_folder_the_scripts_of_the_package_are_run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert paper_folder() == FOLDER
+    done = figures("--only", 20)
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "paper_figures" / "fig_20_rnn_cell.png").exists()
+    assert "fig_20_rnn_cell: holds" in figures("--only", 20, "--check").output  # beside the arrays of the package
+    (tmp_path / "paper_figures" / "fig_01_line.py").write_text(GOOD)
+    assert "fig_01_line: holds" in figures().output
+
+
+def test_a_script_imports_what_is_beside_it_and_no_other_folder_does(folder):
+    for place, value in ((folder, 9.0), (folder / "other", 4.0)):
+        place.mkdir(exist_ok=True)
+        (place / "beside.py").write_text(f"LENGTH = {value}")
+        text = GOOD.replace("import numpy as np", "import numpy as np\nfrom beside import LENGTH")
+        (place / "fig_05_beside.py").write_text(text.replace("9.0", "LENGTH"))
+        assert len(load_script(place / "fig_05_beside.py").module.data()["t"]) == value
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("beside")
+
+
+@pytest.mark.parametrize("number", [1, 20, 34])
+def test_a_script_runs_on_its_own(number, tmp_path):
+    subprocess.run([sys.executable, PATHS[number]], cwd=tmp_path, check=True, timeout=120)
 
 
 def test_a_script_without_its_parts_is_told_of(folder):

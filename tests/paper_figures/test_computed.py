@@ -8,7 +8,6 @@ from tests.paper_figures.scripts import PATHS, quick_data, script
 
 from ode2rnn.analysis import pole_image
 from ode2rnn.derivation.claim import Finding
-from ode2rnn.derivation.figure_cells import hopf_delay, largest_delay, pole_images
 from ode2rnn.derivation.figure_scripts import flat_arrays
 
 TRAINED = (10, 11, 14)  # what these show is trained first
@@ -99,20 +98,22 @@ def test_regions_of_stability_are_the_known_ones():
 @pytest.mark.parametrize("scheme", ["forward_euler", "backward_euler", "tustin", "exponential"])
 def test_poles_side_by_side_go_where_each_goes_alone(scheme):
     points = np.array([[-0.5 + 1j, 0.3 - 2j, -4.0], [0.1j, -3 + 3j, 2.5]])
-    np.testing.assert_allclose(pole_images(points, scheme, together=4), pole_image(points, 1.0, scheme), rtol=1e-12)
+    np.testing.assert_allclose(
+        script(31).module.pole_images(points, scheme, together=4), pole_image(points, 1.0, scheme), rtol=1e-12
+    )
 
 
 @pytest.mark.parametrize(("w", "tau"), [(-1.5, 2.05765120396218), (-2.0, 1.20919957615615), (-3.0, 0.67551085885604)])
 def test_the_neuron_begins_to_oscillate_where_it_is_known_to(w, tau):
-    assert abs(float(hopf_delay(w)) - tau) < 1e-13
-    assert abs(largest_delay(w, 1) - 2 / (abs(w) - 1)) < 1e-9
-    assert abs(largest_delay(w, 400) - tau) < 0.02 * tau
+    assert abs(float(script(32).module.hopf_delay(w)) - tau) < 1e-13
+    assert abs(script(32).module.largest_delay(w, 1) - 2 / (abs(w) - 1)) < 1e-9
+    assert abs(script(32).module.largest_delay(w, 400) - tau) < 0.02 * tau
 
 
 def test_the_sampled_neuron_flips_where_the_equation_turns():
     data = quick_data(32)
     np.testing.assert_allclose(data["sampled"]["m = 1"], 2 / (-data["w"] - 1), rtol=1e-9)
-    np.testing.assert_allclose(data["hopf"], hopf_delay(data["w"]))
+    np.testing.assert_allclose(data["hopf"], script(32).module.hopf_delay(data["w"]))
     np.testing.assert_allclose(data["crossing"], [np.sqrt(3) * 1j], atol=1e-9)
     z = data["z"]["m = 1"][:, 0]
     np.testing.assert_allclose(z, (1 - 2 * data["steps"]) / (1 + data["steps"]), atol=1e-12)  # real: no rotation

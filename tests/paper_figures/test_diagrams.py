@@ -9,17 +9,20 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.patches import PathPatch
 from matplotlib.transforms import Bbox
-from tests.paper_figures.scripts import quick_data, script
+from tests.paper_figures.scripts import quick_data, script, shared
 
 from ode2rnn import run
 from ode2rnn.analysis.cell_graph import CellGraph, Edge, cell_graph
-from ode2rnn.derivation.figure_cells import augmented_cell, canonical_cell, chain_cells, vanilla_cell
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import LSTMState
 from ode2rnn.gated.vanilla import LETTERS
 from ode2rnn.plotting.diagram import check_layout, letters
 from ode2rnn.plotting.layouts import CANONICAL, CHAIN, VANILLA, augmented, unrolled_lstm, unrolled_rnn
 
+CELLS = shared("figure_cells")
+augmented_cell, canonical_cell, chain_cells, vanilla_cell = (
+    getattr(CELLS, name) for name in ("augmented_cell", "canonical_cell", "chain_cells", "vanilla_cell")
+)
 DIAGRAMS = range(20, 26)
 
 

@@ -15,7 +15,7 @@ from ode2rnn.analysis.subject import as_subject
 from ode2rnn.analysis.taps import linear_taps
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.kernels import compiled
-from ode2rnn.kernels.codes import IDENTITY
+from ode2rnn.kernels.elementwise.codes import IDENTITY
 
 # up to this many values all eigenvalues take less time
 SMALL = 80
@@ -64,7 +64,7 @@ def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | N
     """From the map over so many ticks; None where its range is too wide, or Arnoldi's method does not converge."""
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
-    from ode2rnn.kernels.ticks import run_vectors
+    from ode2rnn.kernels.recursions.ticks import run_vectors
 
     d = len(taps[1])
     lags = np.array(list(taps), dtype=np.int64)

@@ -17,7 +17,7 @@ from ode2rnn.core.signal import Signal
 from ode2rnn.discrete.eigenbasis import Basis, eigenbasis, factors
 from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels import compiled
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 
 FEW_STATES = 3
 BACKWARD = ("backward_euler", "implicit_linear")
@@ -61,7 +61,7 @@ def run_together(job: Job, steps: np.ndarray, counts: np.ndarray, kept: Kept) ->
     basis = eigenbasis(np.zeros((job.model.width,) * 2) if A is None else A.dense())
     if basis is None:
         return done
-    from ode2rnn.kernels.product import LANES
+    from ode2rnn.kernels.products.batch import LANES
 
     order = np.argsort(-counts, kind="stable")
     for first in range(0, len(order), LANES):
@@ -85,8 +85,8 @@ def _fits(job: Job) -> bool:
 
 def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block: np.ndarray, kept: Kept) -> bool:
     """Run the steps of a block side by side; False where the rule has no finite factors."""
-    from ode2rnn.kernels.lanes import sweep_block
-    from ode2rnn.kernels.product import LANES
+    from ode2rnn.kernels.products.batch import LANES
+    from ode2rnn.kernels.recursions.batch import sweep_block
 
     model, (name, alpha), d = job.model, job.rule, job.model.width
     with np.errstate(all="ignore"):
@@ -149,7 +149,7 @@ def _few(
     job: Job, basis: Basis, factor: tuple[np.ndarray, np.ndarray], C: np.ndarray, x: np.ndarray, ticks: np.ndarray
 ) -> np.ndarray:
     """The last states (LANES, d) of networks of few states, by the weights of each."""
-    from ode2rnn.kernels.small_lanes import sweep_small
+    from ode2rnn.kernels.recursions.batch_small import sweep_small
 
     model, start = job.model, job.start
     W_s, P = basis.matrices(factor[0]), basis.matrices(factor[1])

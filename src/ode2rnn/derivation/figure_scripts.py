@@ -7,7 +7,9 @@ A script fig_NN_slug.py has
     draw(data)        -> a matplotlib figure
     verdict(data)     -> a Finding: whether the arrays show what CLAIM says
 
-and, where it needs one, TOLERANCE, how far its arrays may be from those of another machine, and SEED.
+and, where it needs one, TOLERANCE, how far its arrays may be from those of another machine, and SEED. A script that has
+a CAPTION is a figure of the report, too: its data(quick=False, experiment=None) takes the report's experiment. Modules
+beside a script are there for it to import, as when Python runs the script itself.
 """
 
 from __future__ import annotations
@@ -15,17 +17,19 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import re
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 TOLERANCE = 1e-6  # of the largest number of an array; what rounding in another order may change
 PARTS = ("SECTION", "EQUATIONS", "CLAIM", "data", "draw", "verdict")
 NAME = re.compile(r"fig_(\d\d)_\w+")
+FOLDER = "paper_figures"
 
 
 @dataclass(frozen=True)
@@ -41,9 +45,19 @@ class FigureScript:
         return self.path.stem
 
     @property
+    def slug(self) -> str:
+        """The name without its number."""
+        return self.path.stem.split("_", 2)[2]
+
+    @property
     def number(self) -> int:
         """NN."""
         return int(self.path.stem.split("_")[1])
+
+    @property
+    def caption(self) -> str:
+        """What the report says below the figure; empty for a figure that is not of the report."""
+        return str(getattr(self.module, "CAPTION", ""))
 
     @property
     def hash(self) -> str:
@@ -54,6 +68,37 @@ class FigureScript:
     def tolerance(self) -> float:
         """How far, relative to the largest number of an array, a recomputed number may be away."""
         return float(getattr(self.module, "TOLERANCE", TOLERANCE))
+
+
+def paper_folder() -> Path:
+    """The scripts that came with the package: inside it where it is installed, beside ``src`` in a checkout.
+
+    Raises:
+        ValueError: neither is there.
+    """
+    package = Path(__file__).parents[1]
+    places = (package / FOLDER, package.parents[1] / FOLDER)
+    for place in places:
+        if place.is_dir():
+            return place
+    raise ValueError(f"FOLDER: expected the figure scripts in one of {', '.join(map(str, places))}, got none")
+
+
+def folders(folder: Path | None, out: Path | None, quick: bool, check: bool) -> tuple[Path, Path]:
+    """Where the scripts are, and where their figures are.
+
+    Without a ``folder`` the scripts are those in ./paper_figures where there are some, else those of the package, whose
+    figures are written into ./paper_figures, too, and compared with those of the package.
+    """
+    here = Path(FOLDER)
+    source = folder or (here if any(here.glob("fig_*.py")) else paper_folder())
+    place = source if folder or check else here
+    return source, out or (place / "quick" if quick else place)
+
+
+def report_figures(folder: Path) -> list[FigureScript]:
+    """The figures in ``folder`` that the report shows: those with a caption."""
+    return [script for script in map(load_script, find_scripts(folder)) if script.caption]
 
 
 def find_scripts(folder: Path, only: Sequence[int] = ()) -> list[Path]:
@@ -88,14 +133,33 @@ def load_script(path: Path) -> FigureScript:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    with _importable(path.parent):
+        spec.loader.exec_module(module)
     missing = [part for part in PARTS if not hasattr(module, part)]
     if missing:
         raise ValueError(f"{path.name}: expected {', '.join(PARTS)}; got no {', '.join(missing)}")
     return FigureScript(path, module)
 
 
-def flat_arrays(data: Any, name: str = "") -> dict[str, np.ndarray]:
+@contextmanager
+def _importable(folder: Path) -> Iterator[None]:
+    """Inside this context modules are found in ``folder`` first; those found there are forgotten after it.
+
+    Two folders may have modules of the same name.
+    """
+    place = str(folder.resolve())
+    known = set(sys.modules)
+    sys.path.insert(0, place)
+    try:
+        yield
+    finally:
+        sys.path.remove(place)
+        for name in set(sys.modules) - known:
+            if (getattr(sys.modules[name], "__file__", None) or "").startswith(place):
+                del sys.modules[name]
+
+
+def flat_arrays(data: object, name: str = "") -> dict[str, np.ndarray]:
     """Every array, number and text in nested dicts, tuples and dataclasses, by its path: "errors/tau fixed".
 
     Raises:

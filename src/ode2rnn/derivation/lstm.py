@@ -5,8 +5,9 @@ Uses: L1 to L11, X1 to X7, S3, S4.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,6 +21,9 @@ from ode2rnn.gated.count import parameter_count, weights
 from ode2rnn.gated.gru import GRU
 from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.training.bptt import bptt
+
+if TYPE_CHECKING:
+    import torch
 
 D, D_V, L = 5, 3, 4  # states, readouts of the projection, samples of the context: one input, all different
 LONGEST = 150  # samples for the comparisons with torch's recorded gradients
@@ -47,7 +51,7 @@ def _plain() -> VanillaLSTM:
     return replace(lstm(), W_scu=None, W_scs=None, W_scr=None)
 
 
-def _torch_lstm(cell: VanillaLSTM, **options: Any) -> Any:
+def _torch_lstm(cell: VanillaLSTM, **options: bool) -> torch.nn.LSTM:
     """torch.nn.LSTM with the weights of a cell without peepholes."""
     import torch
 
@@ -92,22 +96,22 @@ def _rows(experiment: Experiment) -> Finding:
     return within(max(float(np.abs(rows - other).max()) for other in (own, output)), 1e-13)
 
 
-def _by_autograd(cell: Any, x: np.ndarray, of_v: np.ndarray) -> dict[str, np.ndarray]:
+def _by_autograd(cell: VanillaLSTM | AugmentedLSTM, x: np.ndarray, of_v: np.ndarray) -> dict[str, np.ndarray]:
     """Gradients of 1/2 sum of_v v^2 by every weight, by the input and by s[-1], from torch's record of the ticks."""
     import torch
 
-    leaves = {name: torch.tensor(W, requires_grad=True) for name, W in weights(cell).items()}
+    leaves: dict[str, Any] = {name: torch.tensor(W, requires_grad=True) for name, W in weights(cell).items()}
     inputs, s0 = torch.tensor(x, requires_grad=True), torch.full((D,), 0.5, dtype=torch.float64, requires_grad=True)
     (0.5 * torch.tensor(of_v) * run(replace(cell, **leaves), inputs, s0).r ** 2).sum().backward()
     return {name: to_numpy(leaf.grad) for name, leaf in (*leaves.items(), ("x", inputs), ("s0", s0))}
 
 
-def _pull(of_v: np.ndarray) -> Any:
+def _pull(of_v: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """partial E / partial v of E = 1/2 sum of_v v^2."""
     return lambda v: of_v * v
 
 
-def _autograd(experiment: Experiment, *cells: Any) -> Finding:
+def _autograd(experiment: Experiment, *cells: VanillaLSTM | AugmentedLSTM) -> Finding:
     """The largest difference over all weights, the input and the initial state, each relative to its largest entry."""
     x, worst, count = experiment.x[:LONGEST], 0.0, 0
     for cell in cells:
@@ -148,7 +152,13 @@ def _differences(experiment: Experiment) -> Finding:
         way = {name: rng.standard_normal(W.shape) for name, W in weights(cell).items()}
         length = np.sqrt(sum(float((part**2).sum()) for part in way.values()))
 
-        def E(t: float, cell: Any = cell, way: Any = way, of_v: Any = of_v, length: float = length) -> float:
+        def E(
+            t: float,
+            cell: VanillaLSTM | AugmentedLSTM = cell,
+            way: dict[str, np.ndarray] = way,
+            of_v: np.ndarray = of_v,
+            length: float = length,
+        ) -> float:
             moved = replace(cell, **{name: W + t / length * way[name] for name, W in weights(cell).items()})
             return 0.5 * float((of_v * run(moved, x).r ** 2).sum())
 

@@ -16,6 +16,8 @@ import numpy as np
 
 from ode2rnn.core.trajectory import write_whole
 from ode2rnn.derivation.figure_scripts import (
+    FOLDER,
+    NAME,
     FigureScript,
     difference,
     file_hash,
@@ -144,7 +146,7 @@ def _record(
     entry: dict[str, Any] = {
         "script": script.path.name,
         "script_sha256": script.hash,
-        "package_sha256": _package_hash(),
+        "package_sha256": _package_hash(script.path.parent),
         "commit": _commit(script.path.parent),
         "versions": _versions(),
         "seed": getattr(script.module, "SEED", None),
@@ -169,11 +171,14 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def _package_hash() -> str:
-    """SHA-256 of the package's own files, by name and content."""
+def _package_hash(folder: Path) -> str:
+    """SHA-256 of the package's own files and of what the scripts in ``folder`` share, by name and content."""
     whole = hashlib.sha256()
-    for path in sorted(SOURCES.rglob("*.py")):
-        whole.update(str(path.relative_to(SOURCES)).encode() + b"\0" + path.read_bytes())
+    own = {path.relative_to(SOURCES).as_posix(): path for path in SOURCES.rglob("*.py")}
+    kept = {name: path for name, path in own.items() if not name.startswith(FOLDER)}
+    shared = {f"{FOLDER}/{path.name}": path for path in folder.glob("*.py") if not NAME.fullmatch(path.stem)}
+    for name, path in sorted((kept | shared).items()):
+        whole.update(name.encode() + b"\0" + path.read_bytes())
     return whole.hexdigest()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -11,22 +11,8 @@ from ode2rnn.core.series import Series
 from ode2rnn.core.trajectory import write_whole
 from ode2rnn.derivation import CLAIMS
 from ode2rnn.derivation.claim import Claim, Experiment, Finding
-from ode2rnn.derivation.figures import PICTURES as SAMPLING_PICTURES
-from ode2rnn.derivation.figures import Picture
-from ode2rnn.derivation.gating_figures import GATING_PICTURES
-from ode2rnn.derivation.gradient_figures import GRADIENT_PICTURES
-from ode2rnn.derivation.retiming_figures import RETIMING_PICTURES
-from ode2rnn.derivation.transition_figures import TRANSITION_PICTURES
-from ode2rnn.derivation.unrolling_figures import UNROLLING_PICTURES
+from ode2rnn.derivation.figure_scripts import FigureScript
 
-PICTURES: tuple[Picture, ...] = (
-    *SAMPLING_PICTURES,
-    *UNROLLING_PICTURES,
-    *GRADIENT_PICTURES,
-    *TRANSITION_PICTURES,
-    *GATING_PICTURES,
-    *RETIMING_PICTURES,
-)
 COLUMNS = ("id", "claim", "expected", "measured", "verdict")
 
 
@@ -61,8 +47,10 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
-def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda what: None) -> list[Row]:
-    """Check every claim on ``series``, draw every figure, and write report.md, all into the folder ``out``.
+def reproduce(
+    series: Series, out: Path, figures: Sequence[FigureScript] = (), on_step: Callable[[str], None] = lambda what: None
+) -> list[Row]:
+    """Check every claim on ``series``, draw every one of ``figures``, and write report.md, all into the folder ``out``.
 
     ``on_step`` is told what was just finished, once for each claim and each figure. A figure that cannot be drawn
     is a row that fails, like a check that breaks.
@@ -73,17 +61,12 @@ def reproduce(series: Series, out: Path, on_step: Callable[[str], None] = lambda
         rows.append(check(claim, experiment))
         on_step(f"{claim.id}: {claim.statement}")
     out.mkdir(parents=True, exist_ok=True)
-    for picture in PICTURES:
-        drawn = check(Claim("figure", picture.name, partial(_draw, picture, out)), experiment)
+    for figure in figures:
+        drawn = check(Claim("figure", figure.slug, partial(_draw, figure, out)), experiment)
         rows += [] if drawn.finding.holds else [drawn]
-        on_step(f"figure {picture.name}")
-    write_whole(out / "report.md", lambda path: _write(path, report(experiment, rows)))
+        on_step(f"figure {figure.slug}")
+    write_whole(out / "report.md", lambda path: _write(path, report(experiment, rows, figures)))
     return rows
-
-
-def steps() -> int:
-    """How often :func:`reproduce` calls ``on_step``."""
-    return len(CLAIMS) + len(PICTURES)
 
 
 def summary(series: Series) -> str:
@@ -96,7 +79,7 @@ def summary(series: Series) -> str:
     )
 
 
-def report(experiment: Experiment, rows: list[Row]) -> str:
+def report(experiment: Experiment, rows: list[Row], figures: Sequence[FigureScript] = ()) -> str:
     """report.md: what was run, the table, the figures."""
     series = experiment.series
     failed = sum(not row.finding.holds for row in rows)
@@ -113,17 +96,18 @@ def report(experiment: Experiment, rows: list[Row]) -> str:
         "",
     ]
     missing = {row.claim.statement for row in rows if row.claim.id == "figure"}
-    for picture in PICTURES:
-        if picture.name not in missing:
-            lines += [f"![{picture.caption}]({picture.name}.png)", "", picture.caption, ""]
+    for figure in figures:
+        if figure.slug not in missing:
+            lines += [f"![{figure.caption}]({figure.slug}.png)", "", figure.caption, ""]
     lines += ["Written by `ode2rnn reproduce`. The ids are those of the package's documentation.", ""]
     return "\n".join(lines)
 
 
-def _draw(picture: Picture, out: Path, experiment: Experiment) -> Finding:
+def _draw(figure: FigureScript, out: Path, experiment: Experiment) -> Finding:
     from ode2rnn.plotting import save_figure
 
-    path = save_figure(picture.draw(picture.data(experiment)), out / f"{picture.name}.png")
+    drawn = figure.module.draw(figure.module.data(experiment=experiment))
+    path = save_figure(drawn, out / f"{figure.slug}.png")
     return Finding("a picture", path.name, True)
 
 

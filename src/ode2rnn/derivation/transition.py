@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.run import run
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, within
 from ode2rnn.derivation.discretization import DT, canonical
@@ -56,7 +57,7 @@ def _gap(one: Trajectory, other: Trajectory) -> float:
     return max(float(np.abs(a - b).max()) for a, b in ((one.s, other.s), (one.r, other.r))) / size
 
 
-def _same(experiment: Experiment, one: Any, other: Any, s0: Any = None) -> Finding:
+def _same(experiment: Experiment, one: System, other: System, s0: LSTMState | None = None) -> Finding:
     return within(_gap(run(one, experiment.x, s0), run(other, experiment.x, s0)), 1e-14)
 
 

@@ -14,7 +14,7 @@ from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.discrete.memory import Memory, MemoryCell
 from ode2rnn.kernels import compiled
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 
 # shorter runs are over before the kernels are loaded
 LEAST_TICKS = 50
@@ -36,7 +36,7 @@ def scan(
     code = activation_code(as_activation(cell.activation))
     if code is None or ticks < LEAST_TICKS or not compiled() or is_torch(cell.like):
         return None
-    from ode2rnn.kernels.ticks import run_blocks, run_vectors
+    from ode2rnn.kernels.recursions.ticks import run_blocks, run_vectors
 
     shapes = [value.shape[:-1] for values in memory for value in values if value is not None]
     batch = np.broadcast_shapes(*shapes, () if x is None else x.shape[1:-1])

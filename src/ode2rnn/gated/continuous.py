@@ -1,12 +1,15 @@
 """The LSTM in continuous time.
 
-Home of: K1, K2.  Source: our own; the gates are those of "The Vanilla LSTM Network Mechanism in Detail".
+Home of: K1, K2, K5.  Source: our own; the gates are those of "The Vanilla LSTM Network Mechanism in Detail".
 
 K1  ds/dt = -kappa_s * s(t) + kappa_u * u        rates and drive depend on x(t), s(t - tau), v(t - tau)
     v(t) = g_cr * G_d(s(t))                      g_cr depends on x(t), s(t), v(t - tau)
 K2  backward Euler with tau = dT is the LSTM: g_cs = 1 / (1 + dT kappa_s), g_cu = dT kappa_u g_cs, so that
     kappa_s = e^(-alpha_cs) / dT,  kappa_u = g_cu / (dT g_cs).  By the exponential rule g_cs = e^(-dT kappa_s) and
     g_cu = kappa_u (1 - g_cs) / kappa_s, so that kappa_s = softplus(-alpha_cs) / dT, kappa_u = g_cu kappa_s / (1 - g_cs)
+
+K5  this is an equation behind the LSTM, not the only one: the two rules of K2 give two that differ, of the same samples
+    at tau = dT. And v obeys a difference equation in t: its jumps come back every tau, ever smaller.
 
 A forget gate near 0 is a rate beyond all numbers, so rates are kept by their logarithms.
 """

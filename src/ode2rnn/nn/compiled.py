@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ode2rnn.core.activations import Activation
 from ode2rnn.kernels import compiled
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.nn import plain
 
 
@@ -47,7 +47,7 @@ def forward(
     theta_s: Tensor | None,
 ) -> tuple[Tensor | None, Tensor]:
     """s[0 .. N-1], which the standard RNN does without, and r[0 .. N-1]."""
-    from ode2rnn.kernels import recurrence
+    from ode2rnn.kernels.layers import recurrence
 
     (ticks, batch, _), d = x.shape, len(W_r)
     code, theta = activation_code(activation), x.new_zeros(d) if theta_s is None else theta_s
@@ -73,7 +73,7 @@ def backward(
     W_r: Tensor,
 ) -> Tensor:
     """psi[0 .. N-1], the gradients in s[n], from the partial ones in r[n] and s[n] (None for zero)."""
-    from ode2rnn.kernels import recurrence
+    from ode2rnn.kernels.layers import recurrence
 
     code, (_, batch, d) = activation_code(activation), R.shape
     psi = torch.zeros_like(R) if R_bar is None else torch.empty_like(R).copy_(R_bar)
@@ -90,7 +90,7 @@ def backward(
 
 def outer(psi: Tensor, values: Tensor, first: Tensor | None = None) -> Tensor:
     """sum over n and the batch of psi[n] values[n]^T; of psi[n] values[n-1]^T where values[-1] is ``first``."""
-    from ode2rnn.kernels.tile import add_outer
+    from ode2rnn.kernels.products.tile import add_outer
 
     panel, d, k = width(psi.dtype), psi.shape[-1], values.shape[-1]
     if k % panel:
@@ -120,7 +120,7 @@ def kind(dtype: torch.dtype) -> np.dtype:
 @cache
 def width(dtype: torch.dtype) -> int:
     """How many numbers a panel is wide."""
-    from ode2rnn.kernels.tile import panel_width
+    from ode2rnn.kernels.products.tile import panel_width
 
     return panel_width(kind(dtype))
 

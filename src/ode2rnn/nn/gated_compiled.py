@@ -35,7 +35,7 @@ def forward(
     x: Tensor, s: Tensor, v: Tensor, weights: Weights, keep: bool
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
     """v[0 .. N-1], s[N-1], v[N-1], and what the backward pass needs if there will be one (``keep``)."""
-    from ode2rnn.kernels import gated
+    from ode2rnn.kernels.layers import gated
 
     x, s, v = x.contiguous(), s.contiguous(), v.contiguous()
     size = sizes_of(x, weights, width(x.dtype))
@@ -62,7 +62,7 @@ def backward(
     needs: Sequence[bool],
 ) -> list[Tensor | None]:
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
-    from ode2rnn.kernels import gated
+    from ode2rnn.kernels.layers import gated
 
     x, v, V = x.contiguous(), v.contiguous(), V.contiguous()
     bars = [bar if bar is None else bar.contiguous() for bar in bars]

@@ -53,7 +53,7 @@ class Panels(Piecewise):
     def __call__(self, t: np.ndarray) -> np.ndarray:
         if not compiled():
             return super().__call__(t)
-        from ode2rnn.kernels.panel_past import sample
+        from ode2rnn.kernels.spectral.past import sample
 
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
@@ -68,8 +68,8 @@ def solve(problem: Problem, solution: Solution) -> bool:
     tables = tables_of(problem.additive, len(solution.theta) - 1)
     if tables is None:
         return False
-    from ode2rnn.kernels import panel_plan
-    from ode2rnn.kernels import spectral as kernels
+    from ode2rnn.kernels.spectral import method as kernels
+    from ode2rnn.kernels.spectral import plan as panel_plan
 
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
     bounds = panel_plan.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))

@@ -18,7 +18,7 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.kernels import over_cores, shares
-from ode2rnn.kernels.inputs import InputData
+from ode2rnn.kernels.steps.inputs import InputData
 from ode2rnn.solvers.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
@@ -124,7 +124,7 @@ class _Lanes:
 
     def run(self, times: np.ndarray) -> tuple[np.ndarray, int, int, int]:
         """States (T, ..., d) at increasing times; the trajectory that failed, or -1; most steps and rejections."""
-        from ode2rnn.kernels.ensemble_tsit5 import solve_lanes
+        from ode2rnn.kernels.ensembles.tsit5 import solve_lanes
 
         problem, data, own, first = self.problem, self.data, self.weights, self.start[0]
         out = np.empty((len(times), *first.shape))
@@ -178,7 +178,7 @@ def _slots(ends: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
 
 
 def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.ndarray, rows: int) -> np.ndarray:
-    from ode2rnn.kernels.ensemble_rk4 import rk4_blocks
+    from ode2rnn.kernels.ensembles.rk4 import rk4_blocks
 
     batch, d = problem.s0.shape[:-1], problem.model.width
     now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it

@@ -24,7 +24,7 @@ from ode2rnn.core.arrays import (
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
-from ode2rnn.kernels.inputs import is_data
+from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side

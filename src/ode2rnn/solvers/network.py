@@ -10,9 +10,9 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.kernels.codes import IDENTITY, TANH, activation_code
-from ode2rnn.kernels.inputs import InputData, input_data
-from ode2rnn.kernels.panels import pack
+from ode2rnn.kernels.elementwise.codes import IDENTITY, TANH, activation_code
+from ode2rnn.kernels.products.packing import pack
+from ode2rnn.kernels.steps.inputs import InputData, input_data
 from ode2rnn.solvers.problem import Problem
 
 NONE = np.zeros((0, 0))
@@ -23,10 +23,10 @@ class Network(NamedTuple):
     """ds/dt = A s + B G(s) + C X(t) + phi.
 
     Attributes:
-        code: the activation, by its number in kernels.codes.
+        code: the activation, by its number in kernels.elementwise.codes.
         A, B: matrices (d, d), or (0, 0) where there is none.
         phi: (d,).
-        linear, columns: A and B as kernels.panels packs them.
+        linear, columns: A and B as kernels.products.packing packs them.
         readout: whether there is a B.
         bound: no eigenvalue of the Jacobian is larger, in absolute value.
         C: the input matrices side by side, (d, M), which take X of ``data``.

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.kernels.panels import padded
+from ode2rnn.kernels.products.packing import padded
 from ode2rnn.solvers.network import Network
 from ode2rnn.solvers.polynomials import FAR, Polynomials, Steps
 from ode2rnn.solvers.problem import Problem

@@ -10,7 +10,7 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers.collocation import Nodes, radau_nodes
 from ode2rnn.solvers.modes import fastest_growth, real_modes
 from ode2rnn.solvers.network import WIDEST_CIRCULANT
@@ -92,7 +92,7 @@ class Tables:
         self._room = number
 
     def build(self) -> None:
-        """The operators of the lengths that :func:`ode2rnn.kernels.panel_plan.plan` has added."""
+        """The operators of the lengths that :func:`ode2rnn.kernels.spectral.plan.plan` has added."""
         while self._built < self.known:
             if self._built == self._room:
                 self._reserve(min(2 * self._room, len(self.lengths)))

@@ -19,8 +19,8 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import Array, brief, broadcast_to, check_array, is_torch, stack
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
-from ode2rnn.kernels.codes import activation_code
-from ode2rnn.kernels.inputs import is_data
+from ode2rnn.kernels.elementwise.codes import activation_code
+from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers.arguments import build_problem, check_flow
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.weights import alike

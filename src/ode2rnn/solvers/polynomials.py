@@ -21,7 +21,7 @@ FAR = 1e300  # a sum of squares; numbers whose squares add up to less are far fr
 @cache
 def _kernels() -> ModuleType:
     # asked for again, it costs less than another import, which takes as long as ten steps of two states
-    from ode2rnn.kernels import taylor
+    from ode2rnn.kernels.steps import taylor
 
     return taylor
 

@@ -4,7 +4,7 @@ The Taylor coefficients of s and r = G(s) follow from each other: (k + 1) s_{k+1
 q = G'(s), r' = q s', where q = 1 - r^2 for tanh and r - r^2 for sigmoid. The last two coefficients give the step
 (Jorba and Zou, Experimental Mathematics 14, 2005); what the slope of the polynomial then misses of ds/dt at its end
 is checked, and a step that misses too much is cut. The polynomial itself is the dense output. The input must be given
-as data. kernels.taylor is the compiled twin of :func:`steps_of_one`.
+as data. kernels.steps.taylor is the compiled twin of :func:`steps_of_one`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from types import ModuleType
 import numpy as np
 
 from ode2rnn import kernels
-from ode2rnn.kernels.codes import SIGMOID, TANH
-from ode2rnn.kernels.power import power
+from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
+from ode2rnn.kernels.elementwise.power import power
 from ode2rnn.solvers.network import Network, as_network
 from ode2rnn.solvers.network_steps import Stepper
 from ode2rnn.solvers.polynomials import Polynomials, Steps, adopt
@@ -62,7 +62,7 @@ def solve(problem: Problem, solution: Solution) -> None:
 @cache
 def _kernels() -> ModuleType:
     # asked for again, it costs less than another import, which takes as long as ten steps of two states
-    from ode2rnn.kernels import taylor
+    from ode2rnn.kernels.steps import taylor
 
     return taylor
 

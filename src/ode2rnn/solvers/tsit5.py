@@ -82,11 +82,11 @@ PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 def solve(problem: Problem, solution: Solution) -> None:
     """Step from t0 to t1, appending each accepted step to ``solution``; one trajectory of a network equation whose
-    input is data runs compiled (kernels.tsit5), and so do many at once (kernels.ensemble_tsit5).
+    input is data runs compiled (kernels.steps.tsit5), and so do many at once (kernels.ensembles.tsit5).
     """
     network = as_network(problem) if kernels.compiled() and problem.s0.ndim == 1 else None
     if network is not None:
-        from ode2rnn.kernels.tsit5 import steps
+        from ode2rnn.kernels.steps.tsit5 import steps
 
         method = (TABLEAU, C, POLYNOMIALS)
         stepper = Stepper(steps, method, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)

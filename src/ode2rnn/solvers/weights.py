@@ -14,7 +14,7 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch
 from ode2rnn.core.flow import Flow
-from ode2rnn.kernels.codes import activation_code
+from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers.problem import Problem
 
 
@@ -22,7 +22,7 @@ class Weights(NamedTuple):
     """ds/dt = A s + B G(s) + C X + phi.
 
     Attributes:
-        code: the activation, by its number in kernels.codes.
+        code: the activation, by its number in kernels.elementwise.codes.
         AB: [A, B] (d, 2 d), or (P, d, 2 d).
         C: the input matrices side by side, (d, M), or (P, d, M).
         phi: (d,), or (P, d).

@@ -1,0 +1,265 @@
+"""The adaptive method of solvers.tsit5 for many trajectories of one network equation, each with its own steps.
+
+Uses: C9.  LANES trajectories advance together, each with its own time, step and input; one that has reached the end
+makes room for the next. The plain twin is solvers.tsit5, whose formulas these are.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ode2rnn.kernels.elementwise.float64 import INNER, LOOP, warp
+from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input
+from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
+from ode2rnn.kernels.steps.taylor import smallest_step
+
+SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
+PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
+
+
+@njit(**LOOP)
+def solve_lanes(
+    code: int,
+    AB: np.ndarray,
+    C: np.ndarray,
+    phi: np.ndarray,
+    each: int,
+    tableau: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    data: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
+    start: tuple[np.ndarray, np.ndarray, np.ndarray],
+    rtol: float,
+    atol: float,
+    samples: np.ndarray,
+    begin: int,
+    count: int,
+    out: np.ndarray,
+) -> tuple[int, int, int]:
+    """Solve from the first edge to the last, from trajectory ``begin`` to before ``count``.
+
+    Returns:
+        -1 or a trajectory that failed, the most steps, the most rejected.
+
+    Args:
+        AB: [A, B] (d, 2 d); C (d, M); phi (d,). Or each with a first axis Q, of which one after the other serves
+            ``each`` trajectories.
+        tableau: nodes (7,), stages (7, 7), weights of the error (7,), coefficients (7, 4) of theta .. theta^4 in
+            the weights of the interpolant.
+        data: edges, pieces, omega, sine, cosine of kernels.steps.inputs.InputData.
+        start: s(t0) (N, d), its slope (N, d), and the first step to try (N,).
+        samples: times (T,) to keep, after the first edge.
+        out: (T, N, d).
+    """
+    nodes, A, E, P = tableau
+    edges, pieces, omega, _, _ = data
+    d, M = C.shape[-2], C.shape[-1]
+    size, last = d * LANES, len(edges) - 1
+    s, new, q, H = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
+    z, K = np.zeros(2 * size), np.zeros((7, size))
+    x = np.zeros(M * LANES)
+    t, h, step, before, error = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
+    who, segment, sample = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    taken, refused = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
+    accepted = np.zeros(LANES)
+    poly = np.zeros((pieces.shape[1], M * LANES))
+    waves = np.zeros((len(omega), LANES)), np.zeros((2 * len(omega), M * LANES))
+    origin = np.zeros(LANES)
+    W, V, base = weights_for(AB), weights_for(C), np.zeros(size)
+    following, busy, most, worst = begin, 0, 0, 0
+    for lane in range(LANES):
+        who[lane] = -1
+    while True:
+        for lane in range(LANES):
+            if who[lane] < 0 and following < count:
+                _load(following, lane, start, s, K, h)
+                _load_model(following // each, lane, AB, C, phi, W, V, base)
+                who[lane], t[lane], before[lane] = following, edges[0], 1.0
+                segment[lane], sample[lane], taken[lane], refused[lane] = 0, 0, 0, 0
+                load_input(following, segment[lane], lane, data, poly, waves, origin)
+                following += 1
+                busy += 1
+            left, trial = edges[segment[lane] + 1] - t[lane], h[lane]
+            if trial >= left * (1 - 1e-12):
+                trial = left
+            elif trial > 0.5 * left:  # two like steps to the end rather than one that leaves a sliver
+                trial = 0.5 * left
+            step[lane] = trial if who[lane] >= 0 else 0.0
+        for i in range(d):
+            for lane in range(LANES):
+                H[i * LANES + lane] = step[lane]
+        for stage in range(1, 7):
+            _combine(stage, A[stage], H, s, K, z)
+            rate = K[stage]
+            for j in range(size):
+                rate[j] = base[j]
+            if M > 0:
+                evaluate(t, step, nodes[stage], origin, poly, waves, x)
+                multiply(V, x, rate)
+            warp(code, z[:size], z[size:])
+            multiply(W, z, rate)
+        for j in range(size):
+            new[j] = z[j]
+        _error(E, H, s, new, K, rtol, atol, q, error)
+        for lane in range(LANES):
+            if who[lane] < 0:
+                continue
+            e, tried = error[lane], step[lane]
+            accepted[lane] = 0.0
+            if not e <= 1.0:
+                refused[lane] += 1
+                h[lane] = tried * (max(SHRINK, SAFETY * e**-0.2) if e < 1e300 else SHRINK)
+                if not h[lane] > smallest_step(t[lane], edges[segment[lane]], edges[segment[lane] + 1]):
+                    return who[lane], most, worst
+                continue
+            accepted[lane] = 1.0
+            taken[lane] += 1
+            end = edges[segment[lane] + 1]
+            if tried < (end - t[lane]) * (1 - 1e-12):
+                end = t[lane] + tried
+            at = sample[lane]
+            while at < len(samples) and samples[at] <= end:
+                theta = (samples[at] - t[lane]) / tried
+                _sample(theta, tried, lane, P, s, new, K, out[at, who[lane]])
+                at += 1
+            sample[lane] = at
+            best = SAFETY * math.exp(
+                INTEGRAL * math.log(max(before[lane], 1e-4)) - PROPORTIONAL * math.log(max(e, 1e-10))
+            )
+            best = tried * min(GROW, max(SHRINK, best))
+            h[lane] = best if tried >= h[lane] else max(h[lane], best)
+            before[lane], t[lane] = e, end
+            a, b = edges[segment[lane]], edges[segment[lane] + 1]
+            if end < b and h[lane] < 2.0 * tried and not h[lane] > smallest_step(end, a, b):
+                return who[lane], most, worst  # held down by stability, without a rejected step
+        _accept(accepted, s, new, K, d)
+        for lane in range(LANES):
+            if who[lane] < 0 or accepted[lane] == 0.0 or t[lane] < edges[segment[lane] + 1]:
+                continue
+            segment[lane] += 1
+            if segment[lane] < last:
+                # the slope jumps with the input
+                add_jump(-1.0, lane, t[lane], V, origin, poly, waves, K)
+                load_input(who[lane], segment[lane], lane, data, poly, waves, origin)
+                add_jump(1.0, lane, t[lane], V, origin, poly, waves, K)
+                before[lane] = 1.0
+                continue
+            most, worst = max(most, taken[lane]), max(worst, refused[lane])
+            who[lane], segment[lane] = -1, 0
+            busy -= 1
+        if busy == 0 and following == count:
+            return -1, most, worst
+
+
+@njit(**INNER)
+def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.ndarray) -> None:
+    for i in range(start[0].shape[1]):
+        s[i * LANES + lane] = start[0][n, i]
+        K[0, i * LANES + lane] = start[1][n, i]
+    h[lane] = start[2][n]
+
+
+@njit(**INNER)
+def _load_model(
+    n: int,
+    lane: int,
+    AB: np.ndarray,
+    C: np.ndarray,
+    phi: np.ndarray,
+    W: np.ndarray,
+    V: np.ndarray,
+    base: np.ndarray,
+) -> None:
+    load_weights(AB, n, lane, W)
+    load_weights(C, n, lane, V)
+    for i in range(phi.shape[-1]):
+        if phi.ndim == 1:
+            base[i * LANES + lane] = phi[i]
+        else:
+            base[i * LANES + lane] = phi[n, i]
+
+
+@njit(**INNER)
+def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
+    a0, a1, a2, a3, a4, a5 = a[0], a[1], a[2], a[3], a[4], a[5]
+    k0, k1, k2, k3, k4, k5 = K[0], K[1], K[2], K[3], K[4], K[5]
+    if stage == 1:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * (a0 * k0[j])
+    elif stage == 2:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * (a0 * k0[j] + a1 * k1[j])
+    elif stage == 3:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * (a0 * k0[j] + a1 * k1[j] + a2 * k2[j])
+    elif stage == 4:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]))
+    elif stage == 5:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + a4 * k4[j])
+    else:
+        for j in range(len(s)):
+            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + (a4 * k4[j] + a5 * k5[j]))
+
+
+@njit(**INNER)
+def _error(
+    E: np.ndarray,
+    H: np.ndarray,
+    s: np.ndarray,
+    new: np.ndarray,
+    K: np.ndarray,
+    rtol: float,
+    atol: float,
+    q: np.ndarray,
+    error: np.ndarray,
+) -> None:
+    """Root mean square of the scaled error of each lane; not finite where the new state is not."""
+    e0, e1, e2, e3, e4, e5, e6 = E[0], E[1], E[2], E[3], E[4], E[5], E[6]
+    k0, k1, k2, k3, k4, k5, k6 = K[0], K[1], K[2], K[3], K[4], K[5], K[6]
+    for j in range(len(s)):
+        total = (e0 * k0[j] + e1 * k1[j]) + (e2 * k2[j] + e3 * k3[j]) + (e4 * k4[j] + e5 * k5[j])
+        q[j] = H[j] * (total + e6 * k6[j])
+    for j in range(len(s)):
+        a, b = abs(s[j]), abs(new[j])
+        part = q[j] / (atol + rtol * (a if a > b else b))
+        q[j] = part * part
+    d = len(s) // LANES
+    for lane in range(LANES):
+        error[lane] = 0.0
+    for i in range(d):
+        for lane in range(LANES):
+            error[lane] += q[i * LANES + lane]
+    for lane in range(LANES):
+        error[lane] = math.sqrt(error[lane] / d)
+
+
+@njit(**INNER)
+def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, d: int) -> None:
+    first, seventh = K[0], K[6]
+    for i in range(d):
+        own, after = s[i * LANES : (i + 1) * LANES], new[i * LANES : (i + 1) * LANES]
+        slope, final = first[i * LANES : (i + 1) * LANES], seventh[i * LANES : (i + 1) * LANES]
+        for lane in range(LANES):
+            own[lane] = after[lane] if accepted[lane] > 0.0 else own[lane]
+            slope[lane] = final[lane] if accepted[lane] > 0.0 else slope[lane]
+
+
+@njit(**INNER)
+def _sample(
+    theta: float, h: float, lane: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
+) -> None:
+    """The interpolant at theta into ``row`` (d,)."""
+    for i in range(len(row)):
+        at = i * LANES + lane
+        if theta >= 1.0:
+            row[i] = new[at]
+            continue
+        total = 0.0
+        for k in range(7):
+            weight = theta * (P[k, 0] + theta * (P[k, 1] + theta * (P[k, 2] + theta * P[k, 3])))
+            total += weight * K[k, at]
+        row[i] = s[at] + h * total

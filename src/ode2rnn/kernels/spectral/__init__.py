@@ -1,0 +1,1 @@
+"""The spectral method of steps for a delay equation, step after step."""
