@@ -114,7 +114,7 @@ def gradient_flow(
     own = as_subject(cell, "cell")
     if not isinstance(own, System):
         raise ValueError(f"cell: expected a System, got {brief(cell)}; a flow has ticks by discretize or Sampled")
-    own = own.plain()
+    own = own.plain().by_states()
     flat = Flat(own)
     inputs, begun = to_numpy(x) if is_torch(x) else x, states.mapped(_in_numpy, s0)
     forward = remembered(own, inputs, begun)

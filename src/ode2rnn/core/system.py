@@ -128,6 +128,10 @@ class System(Generic[S]):
         """The cells that a tick goes through, the lowest first, each over the readouts of the one below."""
         return (self,)
 
+    def by_states(self) -> System[Any]:
+        """The recursion by its states s, whose deviations B4 follows, where this one goes by its readouts G(s)."""
+        return self
+
     @property
     def taps(self) -> Taps | None:
         """The matrices by lag of a recursion with taps (D5), whose G is ``activation``; None of other systems."""

@@ -12,7 +12,8 @@ from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import Array, as_like, check_positive, check_shape, is_torch
 from ode2rnn.core.system import System
 from ode2rnn.discrete.algebra import outer
-from ode2rnn.discrete.memory import STEEPEST, check_bias, check_matrix, norm
+from ode2rnn.discrete.canonical import CanonicalRNN
+from ode2rnn.discrete.memory import check_bias, check_matrix
 
 
 class Readout(NamedTuple):
@@ -117,10 +118,9 @@ class StandardRNN(System[Readout]):
             sums["W_x"] = 0 * self.W_x
         return Readout(psi @ self.W_r), x_bar, self.with_weights(sums)
 
-    def contraction(self, s: Array) -> float:
-        """||W_r|| max|G'| (B5); of an activation of the user's own no bound is known."""
-        G = as_activation(self.activation)
-        return STEEPEST.get(G.name, float("inf")) * norm(self.W_r)
+    def by_states(self) -> CanonicalRNN:
+        """The canonical RNN with W_s = 0, of which this one shows the readouts."""
+        return CanonicalRNN(0 * self.W_r, self.W_r, self.W_x, self.theta_s, self.dt, self.activation)
 
     def readout(self, state: Readout) -> tuple[Array, Array]:
         """h[n] twice: a recursion by its readouts shows these."""

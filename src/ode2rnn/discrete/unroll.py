@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from ode2rnn.core import states
+from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import (
     Array,
     as_like,
@@ -31,6 +32,8 @@ from ode2rnn.core.arrays import (
 from ode2rnn.core.run import check_system, run
 from ode2rnn.core.system import Parts, System
 from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.discrete.canonical import TappedRNN
+from ode2rnn.discrete.memory import MemoryCell
 
 
 def segments(length: int, size: int) -> tuple[slice, ...]:
@@ -268,8 +271,8 @@ def impulse_response(cell: System, ticks: int, s: object = None) -> Array:
     """h[k] = d s[n+k] / d x[n] of the cell linearized at the state ``s``, k = 0 .. ticks-1 (U1).
 
     About a fixed point the response to a small input is s[n] - s = sum_k h[k] x[n-k], over all the past: an infinite
-    impulse response. The unrolled network keeps the first K of them. For the identity activation this is exact. The
-    input is zero, as is each tick's deviation but for the impulse; every tick is linearized at the same state.
+    impulse response. The unrolled network keeps the first K of them. For the identity activation this is exact. Every
+    tick is linearized at the same state, without input.
 
     A cell that looks ahead answers before the input comes: then k = 0 is the earliest tick that sees it, and h[k] is
     d s[n+k-L] / d x[n] for a window L samples ahead.
@@ -299,6 +302,13 @@ def impulse_response(cell: System, ticks: int, s: object = None) -> Array:
         state = cell.resume(s, ())
     else:
         state = cell.init(check_shape("s", check_array("s", np.zeros(d) if s is None else s, like=like), (d,)))
+    if isinstance(cell, MemoryCell) and not isinstance(s, cell.State):
+        taps = cell.taps
+        # about s itself, where its next tick may already be another state
+        slope, at = as_activation(cell.activation).slope(cell.readout(state)[0]), 0 * state.s[0]
+        W_r = {lag: W * slope for lag, W in taps.r.items()}
+        cell = TappedRNN(taps.s, W_r, taps.x, 0 * at, cell.dt, "identity")
+        state = cell.init(at)
     ahead = cell.window[1]
     impulses = np.zeros((ahead + max(ticks, 1), m, m))
     impulses[ahead] = np.eye(m)

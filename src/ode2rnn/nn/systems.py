@@ -197,6 +197,10 @@ class Stack(System[StackState]):
             bars.append(cell.readout_vjp(own, part, r_bar if top else 0 * cell.readout(own)[1]))
         return StackState(tuple(bars))
 
+    def by_states(self) -> Stack:
+        """The stack of cells that go by their states."""
+        return Stack(tuple(cell.by_states() for cell in self.cells), self.module)
+
     def carousel(self, state: StackState, x: Array | None) -> Array | None:
         """The gate that carries the state of the only cell (T7); None of several."""
         return self.cells[0].carousel(state.cells[0], x) if len(self.cells) == 1 else None
