@@ -29,7 +29,6 @@ from ode2rnn.gated.cell import Gates, LSTMState
 from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.gated.count import parameter_count
 from ode2rnn.gated.error_flow import carousel_flow
-from ode2rnn.gated.flow import LSTMTrajectory
 from ode2rnn.gated.gru import GRU
 from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.gated.transition import (
@@ -91,7 +90,6 @@ __all__ = [
     "parameter_count",
     "ContinuousLSTM",
     "SampledLSTM",
-    "LSTMTrajectory",
     "bptt",
     "adjoint",
     "clip",

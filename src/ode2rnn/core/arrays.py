@@ -140,6 +140,16 @@ def check_shape(name: str, array: Array, shape: tuple[int | str, ...]) -> Array:
     return array
 
 
+def check_state(name: str, value: object, width: int) -> Array:
+    """``value`` as states (..., width); a number where there is one state."""
+    state = check_array(name, value)
+    if state.ndim == 0 and width == 1:
+        state = state.reshape((1,))
+    if state.ndim == 0 or state.shape[-1] != width:
+        raise ValueError(f"{name}: expected shape (..., {width}), got {tuple(state.shape)}")
+    return state
+
+
 def check_number(name: str, value: object) -> float:
     """``value`` as a finite float."""
     if isinstance(value, float | int) and abs(value) <= sys.float_info.max:

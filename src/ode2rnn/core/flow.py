@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -18,6 +18,14 @@ from ode2rnn.core.system import System
 from ode2rnn.core.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
+
+
+class Relaxation(NamedTuple):
+    """Units that relax each on its own, ds/dt = -kappa_s s + kappa_u u: log kappa_s, log kappa_u and u, (..., d)."""
+
+    log_s: Array
+    log_u: Array
+    u: Array
 
 
 class Flow:
@@ -145,6 +153,10 @@ class Flow:
     ) -> Array:
         """The tangent of the feedback."""
         raise NotImplementedError(f"{type(self).__name__} has no feedback beside s")
+
+    def relaxation(self, s: Array, past: Sequence[Array], x: Array | None) -> Relaxation | None:
+        """The rate as a relaxation, where it is one; with delays its numbers do not depend on s. None of others."""
+        return None
 
     # -- what a fast path, an analysis or a picture wants to know
 

@@ -75,6 +75,7 @@ class Trajectory:
         status: 0 if the end was reached, -1 if the run stopped early (then this is the valid part).
         message: what happened, in words.
         dense: the dense output, times (T,) -> (T, ..., d); None for a trajectory loaded from a file.
+        shown: the dense output of the readout, as ``readout(t)`` gives it; None where it is not known.
         knots: breaking points of the solution, for a run that takes this one as its history.
 
     Calling the trajectory, ``traj(t)``, gives s at any time in the range.
@@ -90,6 +91,7 @@ class Trajectory:
     dense: Callable[[np.ndarray], Array] | None = field(default=None, repr=False)
     knots: np.ndarray = field(default=_Late(), repr=False)  # type: ignore[arg-type]
     span: tuple[float, float] | None = None
+    shown: Callable[[np.ndarray], Array] | None = field(default=None, repr=False)
 
     def __init__(
         self,
@@ -103,10 +105,11 @@ class Trajectory:
         dense: Callable[[np.ndarray], Array] | None = None,
         knots: np.ndarray = NO_KNOTS,
         span: tuple[float, float] | None = None,
+        shown: Callable[[np.ndarray], Array] | None = None,
     ) -> None:
         # all at once: one by one, the fields of a frozen class cost as much as twenty steps of two states
         values = {"t": t, "s": s, "r": r, "x": x, "stats": stats, "status": status, "message": message}
-        self.__dict__.update(values, dense=dense, knots=knots, span=span)
+        self.__dict__.update(values, dense=dense, knots=knots, span=span, shown=shown)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "r": self.r, "x": self.x, "stats": self.stats, "knots": self.knots}
@@ -145,6 +148,16 @@ class Trajectory:
             raise ValueError(f"t: expected times in [{self.start:g}, {self.end:g}], got {bad:g}")
         values = self.dense(times.reshape(-1))
         return values.reshape((*times.shape, *values.shape[1:]))
+
+    def readout(self, t: ArrayLike) -> Array:
+        """The readout between the samples: at a time (..., d), or at times (T,), (T, ..., d).
+
+        Raises:
+            ValueError: a time outside the range, or a trajectory whose readout between the samples is not known.
+        """
+        if self.shown is None:
+            raise ValueError("t: the readout of this trajectory is known at its times alone; use .t and .r")
+        return replace(self, dense=self.shown)(t)
 
     def failed(self, message: str) -> Trajectory:
         """The same values, marked as the valid part of a run that stopped early."""

@@ -30,7 +30,7 @@ from ode2rnn.core.flow import Flow
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.parameters import entry, feeds_back
 from ode2rnn.gated.cell import G_c, G_d, peephole
-from ode2rnn.gated.rates import RULES, Known, Rates, exp, gated, gated_jvp, rates_jvp, rates_of
+from ode2rnn.gated.rates import RULES, Known, Relaxation, exp, gated, gated_jvp, rates_jvp, rates_of
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM
 
 
@@ -94,9 +94,13 @@ class ContinuousLSTM(Flow):
 
     def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
         """ds/dt = -kappa_s s + kappa_u u at s (..., d), past[0] = (s, v)(t - tau) side by side, (..., 2 d)."""
-        known = self.known(x)
-        rates = self.rates(known, *self._late(known, s, past))
+        rates = self.relaxation(s, past, x)
         return exp(rates.log_u) * rates.u - exp(rates.log_s) * s
+
+    def relaxation(self, s: Array, past: Sequence[Array], x: Array | None) -> Relaxation:
+        """log kappa_s, log kappa_u and u; with tau > 0 from the past and the input alone."""
+        known = self.known(x)
+        return self.rates(known, *self._late(known, s, past))
 
     def rate_jvp(
         self, t: float, s: Array, past: Sequence[Array], x: Array | None, ds: Array, d_past: Sequence[Array] = ()
@@ -213,7 +217,7 @@ class ContinuousLSTM(Flow):
         parts = ((c.W_xcu, c.b_cu), (c.W_xcs, c.b_cs), (c.W_xdu, c.b_du), (c.W_xcr, c.b_cr))
         return Known(*(b if x is None else x @ W.T + b for W, b in parts))
 
-    def rates(self, known: Known, s: Array, v: Array) -> Rates:
+    def rates(self, known: Known, s: Array, v: Array) -> Relaxation:
         """K2 from the input and s(t - tau), v(t - tau), each (..., d)."""
         return rates_of(self.cell, self.rule, known, s, v)
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, is_torch
+from ode2rnn.core.flow import Relaxation
 from ode2rnn.gated.cell import G_c, G_d, peephole
 from ode2rnn.gated.vanilla import VanillaLSTM
 
@@ -28,14 +29,6 @@ class Known(NamedTuple):
     cs: Array
     du: Array
     cr: Array
-
-
-class Rates(NamedTuple):
-    """K1 at one time or at many: log kappa_s, log kappa_u and the drive u, each (..., d)."""
-
-    log_s: Array
-    log_u: Array
-    u: Array
 
 
 def log_sigmoid(a: Array) -> Array:
@@ -109,22 +102,24 @@ RULES = {
 }
 
 
-def rates_of(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array) -> Rates:
+def rates_of(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array) -> Relaxation:
     """K2 from the input and s(t - tau), v(t - tau), each (..., d)."""
     alpha_cu, alpha_cs = _alpha_cu(cell, known, s, v), known.cs + peephole(cell.W_scs, s) + v @ cell.W_vcs.T
     z = RULES[rule].log_rate(alpha_cs)
     shift = math.log(cell.dt)
-    return Rates(z - shift, log_sigmoid(alpha_cu) - RULES[rule].log_gain(z) - shift, G_d(known.du + v @ cell.W_vdu.T))
+    return Relaxation(
+        z - shift, log_sigmoid(alpha_cu) - RULES[rule].log_gain(z) - shift, G_d(known.du + v @ cell.W_vdu.T)
+    )
 
 
-def rates_jvp(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array, ds: Array, dv: Array) -> Rates:
+def rates_jvp(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array, ds: Array, dv: Array) -> Relaxation:
     """The tangents of :func:`rates_of` along directions of s(t - tau) and v(t - tau)."""
     rates = rates_of(cell, rule, known, s, v)
     z = rates.log_s + math.log(cell.dt)
     dz = RULES[rule].rate_slope(z) * (peephole(cell.W_scs, ds) + dv @ cell.W_vcs.T)
     # log g_cu has the slope 1 - g_cu in its activation
     moved = G_c(-_alpha_cu(cell, known, s, v)) * (peephole(cell.W_scu, ds) + dv @ cell.W_vcu.T)
-    return Rates(dz, moved - RULES[rule].gain_slope(z) * dz, (1 - rates.u**2) * (dv @ cell.W_vdu.T))
+    return Relaxation(dz, moved - RULES[rule].gain_slope(z) * dz, (1 - rates.u**2) * (dv @ cell.W_vdu.T))
 
 
 def gated(cell: VanillaLSTM, known: Known, s: Array, v: Array) -> Array:
@@ -142,7 +137,7 @@ def _alpha_cu(cell: VanillaLSTM, known: Known, s: Array, v: Array) -> Array:
     return known.cu + peephole(cell.W_scu, s) + v @ cell.W_vcu.T
 
 
-def sampled_gates(rates: Rates, dt: float, scheme: str) -> tuple[Array, Array]:
+def sampled_gates(rates: Relaxation, dt: float, scheme: str) -> tuple[Array, Array]:
     """g_cs and g_cu of a step dt by a rule of RULES (K2, K3)."""
     rule, shift = RULES[scheme], math.log(dt)
     z = rates.log_s + shift

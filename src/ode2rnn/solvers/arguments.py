@@ -13,10 +13,10 @@ from ode2rnn.core.arrays import (
     Array,
     as_like,
     broadcast_to,
-    check_array,
     check_increasing,
     check_number,
     check_positive,
+    check_state,
     is_torch,
 )
 from ode2rnn.core.flow import Flow
@@ -24,6 +24,7 @@ from ode2rnn.core.signal import NO_KNOTS
 from ode2rnn.core.signals import Constant, Signal, as_signal, probed_signal
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.breaking import breaking_points
+from ode2rnn.solvers.feedback_arguments import both_at, feedback_history, feedback_points
 from ode2rnn.solvers.problem import Problem
 
 SMALLEST_RTOL = 1e-14
@@ -47,14 +48,21 @@ def build_problem(model: Any, x: Any, t: Any, history: Any, s0: Any, rtol: Any, 
     dt = None if dt is None else check_positive("dt", dt)
     check_scales(span, model.delays, dt)
     signal, probe = _input(model, x, span)
-    past = _history(model, history, span)
-    before = past.value if isinstance(past, Constant) else past.left(span[0])
-    start = before if s0 is None else _state("s0", s0, model.width)
+    past: Signal
+    if model.feedback_width:
+        past = beside = feedback_history(model, history, span)
+        before = both_at(beside, span[0])
+    else:
+        past = _history(model, history, span)
+        before = past.value if isinstance(past, Constant) else past.left(span[0])
+    start = before if s0 is None else check_state("s0", s0, model.width)
     model, start = _one_kind(model, probe, before, start, span[0])
     if is_torch(start):
         _check_tensors(model, None if probe is None else probe[0], before, start, span[0])
     points = NO_KNOTS
-    if model.delays or (signal is not None and len(signal.knots)):
+    if model.feedback_width:
+        points = feedback_points(model, signal, beside, span)
+    elif model.delays or (signal is not None and len(signal.knots)):
         seeds = _seeds(model, signal, past, span, jumps=s0 is not None)
         points = breaking_points(seeds, model.delays, span, _deepest(rtol))
     return Problem(model, signal, past, start, span, points, rtol, atol, dt, samples)
@@ -148,16 +156,7 @@ def _history(model: Flow, history: Any, span: tuple[float, float]) -> Signal:
         history = _Past(history)
     if callable(history):
         return as_signal("history", history, model.width, (earliest, span[0]))
-    return Constant.of(_state("history", history, model.width))
-
-
-def _state(name: str, value: Any, width: int) -> Array:
-    state = check_array(name, value)
-    if state.ndim == 0 and width == 1:
-        state = state.reshape((1,))
-    if state.ndim == 0 or state.shape[-1] != width:
-        raise ValueError(f"{name}: expected shape (..., {width}), got {tuple(state.shape)}")
-    return state
+    return Constant.of(check_state("history", history, model.width))
 
 
 def _one_kind(model: Flow, x: Array | None, before: Array, start: Array, t0: float) -> tuple[Flow, Array]:
@@ -187,7 +186,7 @@ def _one_kind(model: Flow, x: Array | None, before: Array, start: Array, t0: flo
 
 def _check_tensors(model: Flow, x: Array | None, before: Array, start: Array, t0: float) -> None:
     """Refuse a rate that does not take tensors to tensors."""
-    if isinstance(model, AdditiveModel):
+    if isinstance(model, AdditiveModel) or model.feedback_width:
         return
     seen = [as_like(value, start).detach().requires_grad_() for value in (start, *((before,) * len(model.delays)))]
     try:

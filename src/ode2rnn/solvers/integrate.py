@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial, singledispatch
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,6 @@ from ode2rnn.core.arrays import (
     Array,
     all_finite,
     as_like,
-    brief,
     broadcast_to,
     check_choice,
     check_divides,
@@ -27,7 +26,8 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
-from ode2rnn.solvers.methods import METHODS, Method, choose, side_by_side
+from ode2rnn.solvers.feedback import FeedbackSolution, trajectory_of
+from ode2rnn.solvers.methods import METHODS, Method, check_feedback_method, choose, side_by_side
 from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, StepError
@@ -106,16 +106,10 @@ def integrate(
     if isinstance(model, (list, tuple)):
         rest = {"x": x, "t": t, "method": method, "rtol": rtol, "atol": atol, "dt": dt, "adjoint": adjoint}
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
-    if not isinstance(model, Flow) or model.feedback_width:
-        given = {"t": t, "history": history, "s0": s0, "method": method, "rtol": rtol, "atol": atol, "dt": dt}
-        other = solve_other(model, x, **given, adjoint=adjoint, progress=progress)
-        if other is not None:
-            return other
-        if isinstance(model, Flow):
-            raise ValueError(f"model: expected a flow that feeds back s alone, or a ContinuousLSTM, got {brief(model)}")
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
-    solution = Solution(problem.span[0], chosen.theta(problem.rtol))
+    kind = FeedbackSolution if problem.model.feedback_width else Solution
+    solution = kind(problem.span[0], chosen.theta(problem.rtol))
     bar = _bar(problem.span, solution) if progress else None
     with np.errstate(all="ignore"):  # overflow shows as an infinite error, and is told by a SimulationError
         try:
@@ -137,12 +131,6 @@ def integrate(
                 bar.close()
 
 
-@singledispatch
-def solve_other(model: Any, x: Any, **given: Any) -> Trajectory | None:
-    """What `integrate` does with a flow that feeds more than s back, by its type; later packages register theirs."""
-    return None
-
-
 def _together(problem: Problem, method: str) -> Trajectory | None:
     """The solutions of all members of a problem, where lanes take them and none fails."""
     with np.errstate(all="ignore"):
@@ -159,6 +147,8 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
     else:
         chosen = METHODS[name]
     model, dt = problem.model, problem.dt
+    if model.feedback_width:
+        check_feedback_method(chosen.name, problem)
     if chosen.name == "taylor" and taylor.fits(problem) is None:
         raise ValueError(
             "method: 'taylor' needs NumPy arrays, a model without delays, the activation tanh, sigmoid or identity,"
@@ -231,6 +221,8 @@ def _trajectory(problem: Problem, solution: Solution, method: Method) -> Traject
     if not solution.steps:  # the first step failed: s(t0) is all that is valid
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
+    if isinstance(solution, FeedbackSolution):
+        return trajectory_of(problem, solution, _stats(problem, solution, method))
     dense: Any = solution.piecewise() if solution.whole is None else solution.whole
     ready = solution.whole is not None or solution.panels is not None
     if not ready and not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
@@ -255,6 +247,8 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Any
     knots: Any = partial(_knots, problem)
     warp = problem.model.readout
     readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
+    dense = rest.get("dense")
+    rest["shown"] = None if dense is None else lambda t: warp(dense(t))
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
 
 

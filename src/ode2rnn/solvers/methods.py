@@ -15,6 +15,7 @@ from ode2rnn.solvers import (
     ensemble,
     newton_panels,
     node_dense,
+    relaxation_panels,
     scipy_methods,
     spectral,
     taylor,
@@ -22,6 +23,7 @@ from ode2rnn.solvers import (
     tsit5,
 )
 from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.feedback import FeedbackSolution
 from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution
@@ -74,6 +76,9 @@ def _torchdiffeq(name: str, order: int, adaptive: bool) -> Method:
 
 
 def _spectral(problem: Problem, solution: Solution) -> None:
+    if isinstance(solution, FeedbackSolution):
+        relaxation_panels.solve(problem, solution)
+        return
     (spectral.solve_linear if spectral.is_linear(problem) else newton_panels.solve)(problem, solution)
 
 
@@ -129,7 +134,27 @@ def choose(problem: Problem) -> Method:
     return METHODS["tsit5" if taylor.fits(problem) is None else "taylor"]
 
 
+# those that step s alone, or solve for a relaxation
+FEEDBACK_METHODS = ("spectral", "tsit5", "RK45", "DOP853", "Radau", "BDF", "LSODA")
+
+
+def check_feedback_method(name: str, problem: Problem) -> None:
+    """Refuse a method that does not solve a flow whose later times see a readout beside s.
+
+    Raises:
+        ValueError: such a method, or one that needs delays.
+    """
+    if name not in FEEDBACK_METHODS:
+        raise ValueError(
+            f"method: {name!r} does not solve a ContinuousLSTM; expected one of {', '.join(FEEDBACK_METHODS)}"
+        )
+    if name == "spectral" and not problem.model.delays:
+        raise ValueError("method: 'spectral' needs tau > 0, where the equation is linear within a delay; use 'LSODA'")
+
+
 def _of_flow(problem: Problem) -> str:
+    if problem.model.feedback_width:
+        return "spectral" if problem.model.delays else "tsit5" if is_torch(problem.s0) else "LSODA"
     if is_torch(problem.s0):
         return "spectral" if problem.model.delays and problem.model.width <= newton_panels.WIDEST else "tsit5"
     if problem.model.delays:

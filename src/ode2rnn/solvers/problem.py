@@ -60,7 +60,8 @@ class Problem:
 
     def segment(self, solution: Solution, a: float, b: float) -> Segment:
         """The equation between two breaking points, with everything delayed already known."""
-        return (AdditiveSegment if self.is_additive else FlowSegment)(self, solution, a, b)
+        usual = AdditiveSegment if self.is_additive else FlowSegment
+        return (solution.segments or usual)(self, solution, a, b)
 
     @property
     def is_additive(self) -> bool:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -42,6 +42,7 @@ class Solution:
     values: list[Array] = field(default_factory=list)
     whole: Any = None
     panels: Piecewise | None = None
+    segments: ClassVar[Callable[..., Any] | None] = None  # what makes the segments, of one that keeps more than s
 
     def __post_init__(self) -> None:
         self._adopted = (self.t0, 0)

@@ -1,21 +1,23 @@
-"""K1 between two breaking points, and what a solution of it keeps: s and v side by side.  Uses: K1."""
+"""A flow between two breaking points whose later times see a readout v beside s, and what a solution of it keeps.
+
+Uses: C2, K1.  The past that the flow is given is (s, v) side by side. v(t) depends on v(t - tau) directly, so its jumps
+and kinks come back undamped after every delay: they are breaking points for ever. Where v jumps, its value is the one
+before the jump, as x[n] holds on (t[n-1], t[n]].
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsum, stack
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsum, stack, times_like
 from ode2rnn.core.dense import Piecewise, interpolation_matrix
+from ode2rnn.core.flow import Relaxation
 from ode2rnn.core.signal import Signal
-from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.gated.continuous import ContinuousLSTM
-from ode2rnn.gated.rates import Known, Rates, exp, gated
-from ode2rnn.solvers.problem import Problem
+from ode2rnn.core.trajectory import Stats, Trajectory
+from ode2rnn.solvers.problem import Known, Problem, Times
 from ode2rnn.solvers.solution import Solution
 
 Function = Callable[[np.ndarray], Array]
@@ -23,32 +25,10 @@ Function = Callable[[np.ndarray], Array]
 FASTEST = 1e12
 
 
-@dataclass(frozen=True, eq=False)
-class LSTMTrajectory(Trajectory):
-    """A Trajectory of K1: r is the readout v, and ``readout(t)`` is its dense output.
-
-    Where v jumps, its value is the one before the jump, as x[n] holds on (t[n-1], t[n]].
-    """
-
-    dense_v: Function | None = None
-
-    def readout(self, t: Any) -> Array:
-        """v at a time (..., d), or at times (T,), (T, ..., d).
-
-        Raises:
-            ValueError: a time outside the range.
-        """
-        return replace(self, dense=self.dense_v)(t)
-
-    def signal(self) -> Signal:
-        """v(t) as the input of another model, with its knots: a layer above this one."""
-        return Solved(self.dense_v, self)
-
-
 class Solved(Signal):
     """One half of a trajectory, s or v, as a function of time with its knots."""
 
-    def __init__(self, dense: Any, trajectory: Trajectory) -> None:
+    def __init__(self, dense: Sides, trajectory: Trajectory) -> None:
         self.knots, self._dense = trajectory.knots, dense
         self.start, self.end = trajectory.start, trajectory.end
 
@@ -75,14 +55,14 @@ class Sides:
     def piece(self, a: float, b: float) -> Function:
         """The values from a to b, where both may be breaks: from inside at both ends."""
         breaks, slack = self.whole.breaks, rounding(a, b)
-        first = np.searchsorted(breaks, a + slack, side="right") - 1
-        return self._between(first, np.searchsorted(breaks, b - slack, side="left") - 1)
+        first = int(np.searchsorted(breaks, a + slack, side="right")) - 1
+        return self._between(first, int(np.searchsorted(breaks, b - slack, side="left")) - 1)
 
     def since(self, a: float) -> Function:
         """The values from a on."""
-        return self._between(np.searchsorted(self.whole.breaks, a, side="right") - 1, len(self.whole.breaks) - 2)
+        return self._between(int(np.searchsorted(self.whole.breaks, a, side="right")) - 1, len(self.whole.breaks) - 2)
 
-    def _between(self, first: Any, last: Any) -> Function:
+    def _between(self, first: int, last: int) -> Function:
         def values(t: np.ndarray) -> Array:
             index = np.clip(np.searchsorted(self.whole.breaks, t, side="right") - 1, first, last)
             return _on_panels(self.whole, index, t)[..., self.part]
@@ -101,27 +81,13 @@ def _on_panels(whole: Piecewise, index: np.ndarray, t: np.ndarray) -> Array:
     return einsum("tk,tk...->t...", as_like(matrix, whole.values), whole.values[index])
 
 
-class Seen(NamedTuple):
-    """What is known at some times: the part of the input, and s and v a delay before, None where there is none."""
-
-    known: Known
-    s: Array | None
-    v: Array | None
-
-    def after_first(self) -> Seen:
-        """The same without the first time."""
-        assert self.s is not None
-        assert self.v is not None
-        return Seen(Known(*(part[1:] for part in self.known)), self.s[1:], self.v[1:])
-
-
-class LSTMSolution(Solution):
+class FeedbackSolution(Solution):
     """A Solution that keeps v beside s: the readout is added to every step that is appended, (K, ..., 2 d).
 
     Every step is kept with its place in its segment too: a layer of a fast unit may be too narrow to be told in t.
     """
 
-    segment: LSTMSegment
+    segment: FeedbackSegment
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -155,93 +121,108 @@ class LSTMSolution(Solution):
         return Sides(part, slice(None)).since(0.0)
 
 
-@dataclass(eq=False)
-class LSTMProblem(Problem):
-    """A Problem whose model is a ContinuousLSTM; ``history`` holds s and v side by side."""
-
-    model: Any
-
-    def segment(self, solution: Solution, a: float, b: float) -> Any:
-        """The equation between two breaking points."""
-        assert isinstance(solution, LSTMSolution)
-        solution.segment = LSTMSegment(self, solution, a, b)
-        return solution.segment
-
-
-class LSTMSegment:
-    """K1 between two breaking points a and b, for methods that step s; v follows from it.
+class FeedbackSegment:
+    """The flow between two breaking points a and b, for methods that step s; v follows from it.
 
     Times o are counted from a.
     """
 
-    def __init__(self, problem: LSTMProblem, solution: LSTMSolution, a: float, b: float) -> None:
+    def __init__(self, problem: Problem, solution: FeedbackSolution, a: float, b: float) -> None:
         self.a, self.b = a, b
-        self._model: ContinuousLSTM = problem.model
+        self._flow, self._problem, self._solution = problem.model, problem, solution
         self._shape = tuple(problem.s0.shape)
-        self._like, self._solution = problem.s0, solution
         self._fastest = math.log(FASTEST / (problem.span[1] - problem.span[0]))
         self._x = None if problem.x is None else problem.x.piece(a, b)
         self._past: Function | None = None
-        tau = self._model.delay
-        if tau:
+        solution.segment = self
+        for tau in problem.model.delays:  # one, as ContinuousLSTM has
             if 0.5 * (a + b) - tau >= problem.span[0]:
                 self._past = solution.piece(a - tau, b - tau)
             else:
-                history = problem.history.piece(a - tau, b - tau)
-                self._past = lambda o: history(a - tau + o)
+                self._past = _since(a - tau, problem.history.piece(a - tau, b - tau))
 
-    def known(self, o: np.ndarray) -> Known:
-        """What the input gives at the times (T,), each (T, ..., d)."""
-        x = None if self._x is None else self._spread(self._x(self.a + o))
-        shape = (len(o), *self._shape)
-        return Known(*(broadcast_to(part, shape) for part in self._model.known(x)))
-
-    def look(self, o: np.ndarray) -> Seen:
-        """What is known at the times (T,): the input, and s and v a delay before, each (T, ..., d)."""
+    def look(self, o: np.ndarray) -> Known:
+        """What is known at the times (T,): the input, and s and v a delay before, (T, ..., 2 d)."""
         self._solution.evaluations += len(o)
+        x = None if self._x is None else self._spread(self._x(self.a + o))
         if self._past is None:
-            return Seen(self.known(o), None, None)
-        d = self._shape[-1]
-        both = broadcast_to(self._spread(self._past(o)), (len(o), *self._shape[:-1], 2 * d))
-        return Seen(self.known(o), both[..., :d], both[..., d:])
+            return Known(self.a + o, (), x)
+        width = self._flow.width + self._flow.feedback_width
+        both = broadcast_to(self._spread(self._past(o)), (len(o), *self._shape[:-1], width))
+        return Known(self.a + o, (both,), x)
 
-    def forcing(self, t: np.ndarray) -> Array:
-        """All that is known at the times t (T,), (T, ..., 2 d) or, where tau = 0, (T, ..., 4 d)."""
+    def relaxation(self, seen: Known) -> Relaxation:
+        """The relaxation at the times that were looked at, from the past and the input alone."""
+        zero = as_like(np.zeros((len(seen.t), *self._shape)), self._problem.s0)
+        found = self._flow.relaxation(zero, seen.past, seen.x)
+        assert found is not None
+        return Relaxation(*(broadcast_to(part, tuple(zero.shape)) for part in found))
+
+    def forcing(self, t: np.ndarray, panel: tuple[float, float] | None = None) -> Array | Times:
+        """What is known at the times t (T,); with delays the numbers of the relaxation, (T, ..., 2 d)."""
         seen = self.look(t - self.a)
-        if seen.s is None:
-            return concatenate(list(seen.known), axis=-1)
-        kappa_s, drive = self._numbers(self.rates(seen))
+        if self._past is None:
+            return Times(seen)
+        kappa_s, drive = self._numbers(self.relaxation(seen))
         return concatenate([kappa_s, drive], axis=-1)
 
-    def rate(self, forcing: Array, s: Array) -> Array:
+    def rate(self, forcing: Array | Known, s: Array) -> Array:
         """ds/dt at states (..., d) for the forcing there."""
+        if isinstance(forcing, Known):
+            found = self._flow.relaxation(s, (), forcing.x)
+            assert found is not None
+            kappa_s, drive = self._numbers(found)
+            return drive - kappa_s * s
         d = s.shape[-1]
-        if self._past is not None:
-            return forcing[..., d:] - forcing[..., :d] * s
-        known = Known(*(forcing[..., k * d : (k + 1) * d] for k in range(4)))
-        kappa_s, drive = self._numbers(self._model.rates(known, s, self._model.present_readout(known, s)))
-        return drive - kappa_s * s
+        return forcing[..., d:] - forcing[..., :d] * s
 
-    def _numbers(self, rates: Rates) -> tuple[Array, Array]:
+    def _numbers(self, rates: Relaxation) -> tuple[Array, Array]:
         """kappa_s and kappa_u u; a unit faster than FASTEST is held where its rates hold it, at that rate."""
         excess = (rates.log_s - self._fastest).clip(min=0.0)
-        return exp(rates.log_s - excess), exp(rates.log_u - excess) * rates.u
+        fast, slow = rates.log_s - excess, rates.log_u - excess
+        exponent = _exp(fast), _exp(slow)
+        return exponent[0], exponent[1] * rates.u
 
     def rate_at(self, t: float, s: Array) -> Array:
         """ds/dt at one time."""
         return self.rate(self.forcing(np.array([t]))[0], s)
 
-    def rates(self, seen: Seen) -> Rates:
-        """K2 where tau > 0."""
-        return self._model.rates(seen.known, seen.s, seen.v)
-
-    def readout(self, seen: Seen, s: Array) -> Array:
+    def readout(self, seen: Known, s: Array) -> Array:
         """v for the states s (T, ..., d)."""
-        if seen.v is None:
-            return self._model.present_readout(seen.known, s)
-        return gated(self._model.cell, seen.known, s, seen.v)
+        return self._flow.feedback(0.0, s, seen.past, seen.x)
 
     def _spread(self, values: Array) -> Array:
-        values = as_like(values, self._like)
-        missing = len(self._shape) + 1 - values.ndim
-        return values.reshape((values.shape[0], *(1,) * missing, *values.shape[1:])) if missing > 0 else values
+        return self._problem.aligned(as_like(values, self._problem.s0))
+
+
+FeedbackSolution.segments = FeedbackSegment
+
+
+def _since(a: float, function: Function) -> Function:
+    """The function of the time since a."""
+    return lambda o: function(a + o)
+
+
+def _exp(a: Array) -> Array:
+    return np.exp(a) if isinstance(a, np.ndarray) else a.exp()
+
+
+def trajectory_of(problem: Problem, solution: FeedbackSolution, stats: Stats) -> Trajectory:
+    """The Trajectory of a solution: r is v, and ``readout(t)`` its dense output."""
+    if not solution.steps:  # the first step failed: s(t0) and v(t0) are all that is valid
+        start, s0 = np.array(problem.span[:1]), problem.s0[None]
+        segment = solution.segment
+        v0 = segment.readout(segment.look(np.zeros(1)), s0)
+        return Trajectory(times_like(start, s0), s0, v0, None if problem.x is None else problem.x(start), stats)
+    whole, d = solution.piecewise(), problem.model.width
+    dense, shown = Sides(whole, slice(None, d)), Sides(whole, slice(d, None))
+    samples = problem.samples
+    if samples is None:
+        times = np.unique(whole.nodes()[0])
+    else:
+        times = samples[samples <= solution.end + 1e-12 * abs(solution.end)]
+    s = dense(times)
+    x = None if problem.x is None else problem.x(times)
+    knots = np.concatenate([problem.span[:1], problem.points])
+    span = (problem.span[0], solution.end)
+    return Trajectory(times_like(times, s), s, shown(times), x, stats, dense=dense, knots=knots, span=span, shown=shown)
