@@ -84,9 +84,9 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "gated/continuous": ("the LSTM as a delay equation (our own)", ("ContinuousLSTM",), "gated/test_flow"),
     "gated/sampled": ("that equation sampled at any step (our own)", ("SampledLSTM",), "gated/test_sampled_lstm"),
-    "analysis/lstm_convergence": (
+    "analysis/feedback_convergence": (
         "the LSTM converges to it (our own)",
-        ("analysis.lstm_convergence", "analysis.retiming"),
+        ("analysis.convergence", "analysis.retiming"),
         "analysis/test_lstm_convergence analysis/test_retiming",
     ),
 }

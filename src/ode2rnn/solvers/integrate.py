@@ -218,11 +218,11 @@ def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
 
 
 def _trajectory(problem: Problem, solution: Solution, method: Method) -> Trajectory:
+    if isinstance(solution, FeedbackSolution):
+        return trajectory_of(problem, solution, _stats(problem, solution, method))
     if not solution.steps:  # the first step failed: s(t0) is all that is valid
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
-    if isinstance(solution, FeedbackSolution):
-        return trajectory_of(problem, solution, _stats(problem, solution, method))
     dense: Any = solution.piecewise() if solution.whole is None else solution.whole
     ready = solution.whole is not None or solution.panels is not None
     if not ready and not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
