@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.attractors import Attractors
-from ode2rnn.analysis.bifurcation import bifurcation
-from ode2rnn.analysis.branches import Equilibria
-from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
-from ode2rnn.analysis.exponents import lyapunov
-from ode2rnn.analysis.gradient_flow import gradient_flow
-from ode2rnn.analysis.planes import phase_plane
+from ode2rnn.analysis.bifurcations.attractors import Attractors
+from ode2rnn.analysis.bifurcations.branches import Equilibria
+from ode2rnn.analysis.bifurcations.diagram import bifurcation
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.phase_plane import phase_plane
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
+from ode2rnn.analysis.motion.lyapunov import lyapunov
 from ode2rnn.analysis.subject import as_subject, at_rest
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_count

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.order import fit_order
+from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import Array, brief, check_choice, check_count, to_numpy
 from ode2rnn.core.run import run

@@ -12,7 +12,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.linear import flow_roots, rest_state, roots_at, whole_state
+from ode2rnn.analysis.spectra.linear import flow_roots, rest_state, roots_at, whole_state
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_count, check_positive, check_shape, to_numpy

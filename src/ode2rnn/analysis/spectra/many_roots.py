@@ -10,9 +10,9 @@ from contextlib import suppress
 
 import numpy as np
 
-from ode2rnn.analysis.delay_roots import Matrices, chebyshev, rightmost_roots, size
-from ode2rnn.analysis.linear import rest_state
 from ode2rnn.analysis.progress import progress
+from ode2rnn.analysis.spectra.delay_roots import Matrices, chebyshev, rightmost_roots, size
+from ode2rnn.analysis.spectra.linear import rest_state
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.dense import interpolation_matrix

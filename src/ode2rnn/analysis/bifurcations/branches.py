@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ode2rnn.analysis.continuation import Chart, Path, follow, on_path
-from ode2rnn.analysis.equilibria import fixed_points
-from ode2rnn.analysis.points import BifurcationPoint, branching_direction, crossings, jumps
-from ode2rnn.analysis.problem import Problem
+from ode2rnn.analysis.bifurcations.continuation import Chart, Path, follow, on_path
+from ode2rnn.analysis.bifurcations.points import BifurcationPoint, branching_direction, crossings, jumps
+from ode2rnn.analysis.bifurcations.problem import Problem
+from ode2rnn.analysis.equilibria.fixed_points import fixed_points
 from ode2rnn.core.arrays import check_count, check_positive
 
 SEEDS = 5  # values of the parameter at which equilibria are looked for

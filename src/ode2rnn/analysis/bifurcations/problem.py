@@ -13,8 +13,8 @@ from typing import cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.linear import roots_at
 from ode2rnn.analysis.sampling import STEP, Sampling
+from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
 from ode2rnn.core.flat import Flat

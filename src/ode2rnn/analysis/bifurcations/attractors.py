@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.analysis.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import Problem
 from ode2rnn.core.arrays import check_count, check_positive, to_numpy
 from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant

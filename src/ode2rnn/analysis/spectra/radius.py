@@ -9,10 +9,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.linear import roots_at
-from ode2rnn.analysis.spectrum import resting
+from ode2rnn.analysis.memory.taps import linear_taps
+from ode2rnn.analysis.spectra.linear import roots_at
+from ode2rnn.analysis.spectra.spectrum import resting
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.analysis.taps import linear_taps
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY

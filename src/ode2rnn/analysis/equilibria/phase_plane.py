@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.flat import Flat

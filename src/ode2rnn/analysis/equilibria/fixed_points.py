@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.linear import NEUTRAL, roots_at
-from ode2rnn.analysis.newton_starts import FAILED, FIXED, SLOW, Ends, newton_starts
+from ode2rnn.analysis.equilibria.newton_starts import FAILED, FIXED, SLOW, Ends, newton_starts
 from ode2rnn.analysis.progress import progress
+from ode2rnn.analysis.spectra.linear import NEUTRAL, roots_at
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest, states_of
 from ode2rnn.core.arrays import check_count, check_positive
 from ode2rnn.core.flat import Flat

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.cell_record import Record
+from ode2rnn.analysis.cells.record import Record
 from ode2rnn.gated.cell import Gates
 
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ode2rnn.analysis.points import BifurcationPoint
-from ode2rnn.analysis.problem import Problem
+from ode2rnn.analysis.bifurcations.points import BifurcationPoint
+from ode2rnn.analysis.bifurcations.problem import Problem
 
 # what a crossing of the equation becomes in its samples
 IMAGE = {"Hopf": "Neimark-Sacker"}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ode2rnn.analysis.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import Problem
 
 FIRST, LONGEST, SHORTEST = 0.01, 0.03, 1e-7
 MOST_POINTS = 3000

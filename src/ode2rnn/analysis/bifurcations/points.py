@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.analysis.continuation import Chart, Path
+from ode2rnn.analysis.bifurcations.continuation import Chart, Path
 
 REAL = 1e-6
 # F' has lost rank where its least singular value is this small

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.feedback_convergence import feedback_errors, pair_of
-from ode2rnn.analysis.order import fit_order
-from ode2rnn.analysis.recursions import Runs
+from ode2rnn.analysis.step_size.feedback_convergence import feedback_errors, pair_of
+from ode2rnn.analysis.step_size.order import fit_order
+from ode2rnn.analysis.step_size.recursions import Runs
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_divides, is_torch, to_numpy
 from ode2rnn.core.flow import Flow

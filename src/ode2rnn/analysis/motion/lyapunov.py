@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.motions import DelaySteps, FlowSteps, MapSteps, Stepper, pilot_step, resolved_steps
+from ode2rnn.analysis.motion.variational import DelaySteps, FlowSteps, MapSteps, Stepper, pilot_step, resolved_steps
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ode2rnn.analysis.recursion import Recursion, build_recursion, sample
-from ode2rnn.analysis.shared_basis import Job, Kept, run_together
+from ode2rnn.analysis.step_size.recursion import Recursion, build_recursion, sample
+from ode2rnn.analysis.step_size.shared_basis import Job, Kept, run_together
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.signals import Constant

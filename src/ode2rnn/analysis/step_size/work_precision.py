@@ -13,7 +13,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.convergence import check_steps, reference_solution
+from ode2rnn.analysis.step_size.convergence import check_steps, reference_solution
 from ode2rnn.core.arrays import brief, check_array, check_choice, to_numpy
 from ode2rnn.core.flow import Flow
 from ode2rnn.core.signal import Signal

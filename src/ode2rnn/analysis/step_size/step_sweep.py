@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.convergence import divided
-from ode2rnn.analysis.recursion import sample
 from ode2rnn.analysis.sampling import Sampling
-from ode2rnn.analysis.shared_basis import Job, Kept, run_together
+from ode2rnn.analysis.step_size.convergence import divided
+from ode2rnn.analysis.step_size.recursion import sample
+from ode2rnn.analysis.step_size.shared_basis import Job, Kept, run_together
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_number, check_shape, to_numpy
 from ode2rnn.core.run import run

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ode2rnn.analysis.recursion import sample
+from ode2rnn.analysis.step_size.recursion import sample
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_divides
 from ode2rnn.core.signal import Signal

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.analysis.delay_roots import chebyshev, ordered
+from ode2rnn.analysis.spectra.delay_roots import chebyshev, ordered
 from ode2rnn.core.trajectory import SimulationError
 
 NODES, MOST_UNKNOWNS = 24, 2000

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.products import Linearized, leading_exponents, products
+from ode2rnn.analysis.memory.products import Linearized, leading_exponents, products
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
 from ode2rnn.core.arrays import brief, check_array, check_count, is_torch, to_numpy

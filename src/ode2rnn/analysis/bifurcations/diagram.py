@@ -13,14 +13,14 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.attractors import Attractors, Runs, motion
-from ode2rnn.analysis.branches import SEEDS, Branch, Equilibria, branches
-from ode2rnn.analysis.points import BifurcationPoint
-from ode2rnn.analysis.problem import Problem, problem
+from ode2rnn.analysis.bifurcations.attractors import Attractors, Runs, motion
+from ode2rnn.analysis.bifurcations.branches import SEEDS, Branch, Equilibria, branches
+from ode2rnn.analysis.bifurcations.points import BifurcationPoint
+from ode2rnn.analysis.bifurcations.problem import Problem, problem
+from ode2rnn.analysis.bifurcations.verification import compared, owners
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.sampling import Sampling, check_sampling
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.analysis.verification import compared, owners
 from ode2rnn.core.arrays import brief, check_array, to_numpy
 
 STEPS, TIME = 500, 200.0

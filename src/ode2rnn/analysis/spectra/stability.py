@@ -11,14 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.linear import Held, linearized, rest_state, roots_at, whole_state
-from ode2rnn.analysis.many_roots import equilibria, largest_modulus, largest_real_part
+from ode2rnn.analysis.memory.taps import linear_taps
 from ode2rnn.analysis.progress import progress
-from ode2rnn.analysis.radius import SMALL, spectral_radius
 from ode2rnn.analysis.sampling import STEP, Sampling, check_sampling
-from ode2rnn.analysis.spectrum import companion, resting
+from ode2rnn.analysis.spectra.linear import Held, linearized, rest_state, roots_at, whole_state
+from ode2rnn.analysis.spectra.many_roots import equilibria, largest_modulus, largest_real_part
+from ode2rnn.analysis.spectra.radius import SMALL, spectral_radius
+from ode2rnn.analysis.spectra.spectrum import companion, resting
 from ode2rnn.analysis.subject import Subject, as_subject
-from ode2rnn.analysis.taps import linear_taps
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
 from ode2rnn.core.flow import Flow

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.delay_roots import ordered, rightmost_roots
-from ode2rnn.analysis.neutral_roots import Neutral, neutral_roots
+from ode2rnn.analysis.spectra.delay_roots import ordered, rightmost_roots
+from ode2rnn.analysis.spectra.neutral_roots import Neutral, neutral_roots
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.flat import Flat

@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ode2rnn.analysis.memory.taps import norms_by_lag, plain_taps, warping
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.analysis.taps import norms_by_lag, plain_taps, warping
 from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_positive, to_numpy
