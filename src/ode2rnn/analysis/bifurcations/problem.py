@@ -18,7 +18,7 @@ from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
 from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.flow import Flow, as_flow
 from ode2rnn.core.parameters import INPUT
 
 Build = Callable[[float], Subject]
@@ -93,10 +93,7 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
     if sampling is None:
         own = Problem(change, subject.discrete, inputs)
         return own if own.discrete else replace(own, flow=own)
-    if not isinstance(subject, Flow):
-        raise ValueError(
-            f"sampling: expected none of what has ticks of its own, got {brief(sampling)}; sample the flow itself"
-        )
+    delays = as_flow("system", subject, "what has ticks of its own is not sampled again: expected no sampling").delays
 
     flows = cast("Callable[[float], Flow]", change)  # a number of a flow makes flows
 
@@ -107,7 +104,7 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
         return p if sampling.dt is None else sampling.dt
 
     fixed = sampling.delay == "fixed"
-    grid = fixed and bool(subject.delays) and (name == STEP or name.startswith("tau"))
+    grid = fixed and bool(delays) and (name == STEP or name.startswith("tau"))
     flow = Problem(lambda p: sampling.equation(flows(p), step(p)), False, inputs)
     half = Problem(sampled(2), True, inputs, grid)
     return Problem(sampled(1), True, inputs, grid, half, flow, sampling.handling)

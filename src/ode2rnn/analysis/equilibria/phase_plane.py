@@ -15,6 +15,7 @@ from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, check_shape, to_numpy
 from ode2rnn.core.flat import Flat
+from ode2rnn.core.flow import as_flow
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.solvers.integrate import integrate
@@ -123,7 +124,7 @@ def phase_plane(
         names = tuple(_labels(flat)[k] for k in chosen)
         held = _held(flat, centre, chosen)
         centre = centre * (~np.isin(np.arange(n), chosen))
-    if not subject.discrete and subject.delays:
+    if not subject.discrete and as_flow("system", subject).delays:
         held = "; ".join(filter(None, [held, "field: a past at rest"]))
     orbits = tuple((path - centre) @ directions.T for path in paths)
     places = (points.states - centre) @ directions.T

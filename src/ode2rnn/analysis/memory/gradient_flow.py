@@ -21,8 +21,9 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.memory.products import Linearized, leading_exponents, products
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
-from ode2rnn.core.arrays import brief, check_array, check_count, is_torch, to_numpy
+from ode2rnn.core.arrays import check_array, check_count, is_torch, to_numpy
 from ode2rnn.core.flat import Flat
+from ode2rnn.core.flow import as_ticking
 from ode2rnn.core.run import Remembered, remembered
 from ode2rnn.core.system import System
 from ode2rnn.training.bptt import bptt
@@ -111,10 +112,7 @@ def gradient_flow(
         >>> print(f"{flow.norms[100]:.3e}, 0.9^100 = {0.9**100:.3e}")
         2.656e-05, 0.9^100 = 2.656e-05
     """
-    own = as_subject(cell, "cell")
-    if not isinstance(own, System):
-        raise ValueError(f"cell: expected a System, got {brief(cell)}; a flow has ticks by discretize or Sampled")
-    own = own.plain().by_states()
+    own = as_ticking("cell", as_subject(cell, "cell")).plain().by_states()
     flat = Flat(own)
     inputs, begun = to_numpy(x) if is_torch(x) else x, states.mapped(_in_numpy, s0)
     forward = remembered(own, inputs, begun)
@@ -132,7 +130,7 @@ def gradient_flow(
     if given.shape != shape:
         raise ValueError(f"r_bar: expected shape {shape}, got {given.shape}")
 
-    recursion = _linearized(flat, forward, first)
+    recursion = _linearized(own, flat, forward, first)
     lags = np.arange(count - first)
     shown = np.unique(np.geomspace(1, lags[-1], singular).round().astype(int)) if singular else np.zeros(0, dtype=int)
     log_norms, log_singular = products(recursion, set(shown.tolist()))
@@ -158,10 +156,8 @@ def _in_numpy(array: object) -> np.ndarray:
     return to_numpy(array)
 
 
-def _linearized(flat: Flat, forward: Remembered, first: int) -> Linearized:
+def _linearized(system: System, flat: Flat, forward: Remembered, first: int) -> Linearized:
     """The recursion linearized along the run, from the state after tick ``first`` on."""
-    system = flat.system
-    assert isinstance(system, System)
     after = [system.flatten(state) for state in forward.states[first + 1 :]]
     rows = flat.drive(forward.trajectory.x)
 

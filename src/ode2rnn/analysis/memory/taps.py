@@ -9,22 +9,23 @@ import numpy as np
 
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import as_like, to_numpy
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.system import System, Taps
 
 
-def warping(cell: System) -> Activation:
+def warping(cell: System | Flow) -> Activation:
     """G of a recursion with taps."""
-    return as_activation(cell.activation)  # type: ignore[attr-defined]
+    return as_activation(cell.activation)  # type: ignore[union-attr]
 
 
-def plain_taps(cell: System) -> Taps | None:
+def plain_taps(cell: System | Flow) -> Taps | None:
     """The matrices by lag in NumPy; None of a system that is no recursion with taps."""
     if cell.taps is None:
         return None
     return Taps(*({lag: to_numpy(W) for lag, W in by_lag.items()} for by_lag in cell.taps))
 
 
-def linear_taps(cell: System, s: np.ndarray) -> dict[int, np.ndarray] | None:
+def linear_taps(cell: System | Flow, s: np.ndarray) -> dict[int, np.ndarray] | None:
     """The matrices W_k (d, d), by lag from 1 on, of ds[n] = sum_k W_k ds[n-k] about a rest s (d,)   (D6)."""
     taps, d = plain_taps(cell), cell.width
     if taps is None:

@@ -23,7 +23,8 @@ from ode2rnn.analysis.memory.taps import norms_by_lag, plain_taps, warping
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_positive, to_numpy
+from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, to_numpy
+from ode2rnn.core.flow import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.system import System, Taps
 from ode2rnn.training.bptt import bptt
@@ -127,10 +128,7 @@ def truncation(
         >>> study.error.round(4), round(study.rate, 6), study.smallest(0.1)
         (array([1.   , 0.5  , 0.25 , 0.125]), 0.5, 4)
     """
-    own = as_subject(cell, "cell")
-    if not isinstance(own, System):
-        raise ValueError(f"cell: expected a System, got {brief(cell)}; a flow has ticks by discretize or Sampled")
-    own = own.plain()
+    own = as_ticking("cell", as_subject(cell, "cell")).plain()
     forward = run(own, x)
     s, inputs, count = forward.s, forward.x, len(forward.s)
     most = min(200, max(1, count // 2)) if most is None else check_count("most", most)

@@ -16,7 +16,7 @@ from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
 from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.flow import Flow, as_flow
 from ode2rnn.core.trajectory import SimulationError
 
 BATCHES = 20
@@ -224,8 +224,8 @@ class Motion:
 
 
 def _motion(subject: Subject, ticks: int, x: Any, s0: Any, dt: float | None, seed: int) -> Motion:
-    if isinstance(subject, Flow):
-        return _flow_motion(subject, x, s0, dt, seed)
+    if not subject.discrete:
+        return _flow_motion(as_flow("system", subject), x, s0, dt, seed)
     if dt is not None:
         raise ValueError(f"dt: expected none, since a map has a step of its own, got {dt!r}")
     flat = Flat(subject)

@@ -13,6 +13,7 @@ from ode2rnn.analysis.memory.taps import linear_taps
 from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.spectra.spectrum import resting
 from ode2rnn.analysis.subject import as_subject
+from ode2rnn.core.flow import as_ticking
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY
@@ -39,9 +40,7 @@ def spectral_radius(system: object, s: ArrayLike | None = None, *, x: ArrayLike 
         >>> round(float(np.log(spectral_radius(discretize(lag, 1e-3))) * 1000), 2)  # the root is -0.318
         -0.32
     """
-    subject = as_subject(system, "cell")
-    if not subject.discrete:
-        raise ValueError("cell: expected a map, got a flow, which has characteristic_roots")
+    subject = as_ticking("cell", as_subject(system, "cell"), "a flow has characteristic_roots")
     at = resting(subject, s, x)
     taps = linear_taps(subject, at[: subject.width])
     if taps is not None:

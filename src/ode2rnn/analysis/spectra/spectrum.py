@@ -16,7 +16,7 @@ from ode2rnn.analysis.spectra.linear import flow_roots, rest_state, roots_at, wh
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_count, check_positive, check_shape, to_numpy
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.flow import Flow, as_flow, as_ticking
 from ode2rnn.discrete.canonical import as_tapped
 from ode2rnn.discrete.schemes import discretize
 
@@ -72,9 +72,7 @@ def characteristic_roots(
         >>> characteristic_roots(lag, count=2).round(6)
         array([-0.318132+1.337236j, -0.318132-1.337236j])
     """
-    flow = as_subject(model, "model")
-    if not isinstance(flow, Flow):
-        raise ValueError(f"model: expected a Flow, got {brief(model)}; the multipliers of a map are its discrete_roots")
+    flow = as_flow("model", as_subject(model, "model"), "the multipliers of a map are its discrete_roots")
     count, nodes = check_count("count", count), check_count("nodes", nodes, 0)
     return flow_roots(flow, resting(flow, at, x), x, count, nodes)
 
@@ -126,9 +124,7 @@ def discrete_roots(
         >>> discrete_roots(discretize(rest, 1.0)), discrete_roots(Sampled(rest, 1.0, "spectral"), count=1).round(4)
         (array([-1.+0.j]), array([-0.6208+1.0718j]))
     """
-    subject = as_subject(system)
-    if not subject.discrete:
-        raise ValueError(f"system: expected a System, got {brief(system)}; a flow has characteristic_roots")
+    subject = as_ticking("system", as_subject(system), "a flow has characteristic_roots")
     return roots_at(subject, resting(subject, at, x), x, None if count is None else check_count("count", count))
 
 

@@ -21,8 +21,7 @@ from ode2rnn.analysis.spectra.spectrum import companion, resting
 from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.system import System
+from ode2rnn.core.flow import Flow, as_flow
 from ode2rnn.core.trajectory import SimulationError
 
 Axis = tuple[str, Sequence[float]]
@@ -113,19 +112,19 @@ def stability_chart(
     if name_1 == name_2:
         raise ValueError(f"second: expected another parameter than {name_1!r}, got it twice")
     sampled = check_sampling(sampling, (name_1, name_2))
-    if sampled is not None and not isinstance(subject, Flow):
-        raise ValueError(f"sampling: expected none of what has ticks of its own, got {brief(sampling)}")
+    if sampled is not None:
+        as_flow("system", subject, "what has ticks of its own is not sampled again")
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (subject.input_width,))
-    own = subject.like(np.zeros(1)) if isinstance(subject, Flow) else subject.plain()
+    own = subject.plain()
     base, subjects = resting(own, at, held), _grid(own, axes)
-    origin = [0 if name == STEP else int(np.abs(axis - _value(own, name, axis)).argmin()) for name, axis in axes]
+    origin = [0 if name == STEP else int(np.abs(axis - own.value_of(name)).argmin()) for name, axis in axes]
     rests = next((rest for kind, rest in FAST_RESTS.items() if isinstance(own, kind)), _rests)
     rest = rests(subjects, base, held, (origin[0], origin[1]))
     values = np.full((len(values_1), len(values_2)), np.nan)
     discrete = sampled is not None or subject.discrete
     scheme = "" if sampled is None else sampled.scheme
     chart = StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if discrete else 0.0, rest, scheme)
-    if not discrete and not own.feedback_width:
+    if not discrete and not as_flow("model", own).feedback_width:
         linear = [
             _matrices(flow, s, held) for flow, s in zip(subjects.ravel(), rest.reshape((-1, len(base))), strict=True)
         ]
@@ -149,11 +148,6 @@ def stability_chart(
     return chart
 
 
-def _value(subject: Subject, name: str, axis: np.ndarray) -> float:
-    """The number that the parameter is, of a flow; of a map, which has no name for it, the middle of the axis."""
-    return subject.value_of(name) if isinstance(subject, Flow) else float(axis[len(axis) // 2])
-
-
 def _matrices(flow: Flow, s: np.ndarray, x: np.ndarray | None) -> dict[float, np.ndarray]:
     """The matrices about ``s``; NaN where there is no rest."""
     if np.isnan(s).any():
@@ -167,7 +161,7 @@ def _fill(row: Sequence[Subject], rests: np.ndarray, x: np.ndarray | None, value
     for n, subject in enumerate(row):
         s, matrix = rests[n], None
         if np.isfinite(s).all():
-            taps = linear_taps(subject, s) if isinstance(subject, System) else None
+            taps = linear_taps(subject, s)
             if taps is not None and max(taps) * subject.width <= SMALL:
                 matrix = companion(taps)
             else:

@@ -23,8 +23,8 @@ from ode2rnn.analysis.step_size.feedback_convergence import feedback_errors, pai
 from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.step_size.recursions import Runs
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.core.arrays import brief, check_array, check_choice, check_divides, is_torch, to_numpy
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.arrays import check_array, check_choice, check_divides, is_torch, to_numpy
+from ode2rnn.core.flow import Flow, as_flow
 from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import as_signal, probed_signal
 from ode2rnn.core.trajectory import SimulationError, Trajectory
@@ -148,10 +148,7 @@ def convergence(
         raise ValueError(f"scheme, method: expected one of them, got {scheme or 'alpha'!r} and {method!r}")
     name = check_choice("method", method, fixed_step_methods()) if method is not None else scheme or "backward_euler"
     check_choice("delay", delay, ("fixed", "tied"))
-    flow = as_subject(model, "model")
-    if not isinstance(flow, Flow):
-        raise ValueError(f"model: expected a Flow, got {brief(model)}")
-    flow, steps = flow.like(np.zeros(1)), check_steps(dts)
+    flow, steps = as_flow("model", as_subject(model, "model")).plain(), check_steps(dts)
     if flow.feedback_width:
         if method is not None or s0 is not None or reference is not None:
             raise ValueError("method, s0, reference: expected none of them for a ContinuousLSTM")

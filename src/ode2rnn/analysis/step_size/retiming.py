@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import Array, brief, check_choice, check_count, to_numpy
+from ode2rnn.core.flow import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Analytic, Held, Linear, Signal
 from ode2rnn.core.system import System
@@ -141,10 +142,7 @@ def retiming(
 
 def _cells(network: object) -> tuple[System, ...]:
     """The recursions of a network from the lowest up, as cells in NumPy."""
-    subject = as_subject(network, "network")
-    if not isinstance(subject, System):
-        raise ValueError(f"network: expected the samples of an equation, a System, got {brief(network)}")
-    cells = subject.plain().layers
+    cells = as_ticking("network", as_subject(network, "network")).plain().layers
     for cell in cells:
         undiscretize(cell)  # what is no sampled equation is told here
     return cells

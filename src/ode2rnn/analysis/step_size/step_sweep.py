@@ -14,7 +14,7 @@ from ode2rnn.analysis.sampling import Sampling
 from ode2rnn.analysis.step_size.convergence import divided
 from ode2rnn.analysis.step_size.recursion import sample
 from ode2rnn.analysis.step_size.shared_basis import Job, Kept, run_together
-from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.continuous.additive import AdditiveModel, as_additive
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_count, check_number, check_shape, to_numpy
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Signal, as_signal
@@ -84,8 +84,7 @@ def sweep_steps(
         >>> (sweep.high - sweep.low).ravel().round(3)
         array([0.  , 0.  , 3.83])
     """
-    if not isinstance(model, AdditiveModel):
-        raise ValueError(f"model: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+    as_additive("model", model)
     own = _check_sampling(sampling)
     check_choice("keep", keep, KEEP)
     settle = check_number("settle", settle)
