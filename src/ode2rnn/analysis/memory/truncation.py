@@ -123,6 +123,7 @@ def truncation(
         SimulationError: the recursion diverges.
 
     Example:
+        >>> from ode2rnn import CanonicalRNN
         >>> cell = CanonicalRNN(W_s=0.0, W_r=0.5, W_x=1.0, theta_s=0.0, activation="identity")
         >>> study = truncation(cell, np.ones(40), most=4)
         >>> study.error.round(4), round(study.rate, 6), study.smallest(0.1)

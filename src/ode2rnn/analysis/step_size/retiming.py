@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import Array, brief, check_choice, check_count, to_numpy
-from ode2rnn.core.flow import as_ticking
+from ode2rnn.core.flow import Flow, as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Analytic, Held, Linear, Signal
 from ode2rnn.core.system import System
@@ -156,16 +156,18 @@ def _continuous(
         model, span = undiscretize(cell), (0.0, float(times[-1]))
         rest = np.zeros(cell.width)
         trajectory = integrate(model, signal, t=span, history=rest, rtol=rtol, atol=0.1 * rtol)
-        signal = _readout(trajectory)
+        signal = _readout(trajectory, model)
     at = np.minimum(times, signal.end)
     return {"state": to_numpy(trajectory(at)), "readout": to_numpy(signal(at))}, signal
 
 
-def _readout(trajectory: Trajectory) -> Signal:
+def _readout(trajectory: Trajectory, model: Flow) -> Signal:
     """The readout as the input of the layer above, with the knots of the solution."""
     dense = trajectory.shown
     if isinstance(dense, Sides):
         return Solved(dense, trajectory)
-    signal = Analytic(lambda t: trajectory.readout(np.clip(t, trajectory.start, trajectory.end)), trajectory.knots)
+    signal = Analytic(
+        lambda t: model.readout(trajectory(np.clip(t, trajectory.start, trajectory.end))), trajectory.knots
+    )
     signal.start, signal.end = trajectory.start, trajectory.end
     return signal
