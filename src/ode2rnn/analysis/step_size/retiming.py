@@ -169,5 +169,5 @@ def _readout(trajectory: Trajectory, model: Flow) -> Signal:
     signal = Analytic(
         lambda t: model.readout(trajectory(np.clip(t, trajectory.start, trajectory.end))), trajectory.knots
     )
-    signal.start, signal.end = ends
+    signal.start, signal.end = trajectory.start, trajectory.end
     return signal
