@@ -125,7 +125,7 @@ SYSTEMS: dict[str, Any] = {
     "CanonicalRNN": canonical(),
     "CanonicalRNN, lag 2": CanonicalRNN(W, numbers(D, D, seed=7), V, THETA, lag=2),
     "StandardRNN": StandardRNN(numbers(D, D, seed=8), V, THETA),
-    "TappedRNN": TappedRNN({1: W, 2: 0.5 * W}, {1: W, 3: W.T}, {0: V, 1: 0.5 * V}, THETA),
+    "TappedRNN": TappedRNN({1: 0.5 * W, 2: 0.2 * W}, {1: 0.4 * W, 3: 0.3 * W.T}, {0: V, 1: 0.5 * V}, THETA),
     "TappedRNN, undelayed": TappedRNN({1: W}, {0: W.T, 1: W}, {0: V}, THETA),
     "Sampled, backward_euler": Sampled(rnn(), 0.25),
     "Sampled, rk4": Sampled(rnn(), 0.25, "rk4"),
