@@ -22,7 +22,7 @@ from ode2rnn.analysis.motion.lyapunov import lyapunov
 from ode2rnn.analysis.subject import as_subject, at_rest
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_count
-from ode2rnn.core.flow import as_flow
+from ode2rnn.core.kinds import as_flow
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.sweep.saved import Saved
 

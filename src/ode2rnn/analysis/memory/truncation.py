@@ -24,7 +24,7 @@ from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import as_like, check_array, check_choice, check_count, check_positive, to_numpy
-from ode2rnn.core.flow import as_ticking
+from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.system import System, Taps
 from ode2rnn.training.bptt import bptt
