@@ -28,9 +28,9 @@ from typing import NamedTuple
 import torch
 
 from ode2rnn import nn, run
-from ode2rnn.nn import gated_plain
-from ode2rnn.nn.gated_weights import LETTERS
-from ode2rnn.nn.packed import seen
+from ode2rnn.nn.layer.packed import seen
+from ode2rnn.nn.passes.gated_weights import LETTERS
+from ode2rnn.nn.passes.plain import gated as gated_plain
 
 Size = tuple[int, int, int, int]  # ticks, batch, inputs, states
 SIZES: list[Size] = [(100, 32, 32, 64), (100, 32, 64, 256), (784, 64, 1, 128), (1000, 1, 8, 32)]

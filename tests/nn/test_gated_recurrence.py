@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from ode2rnn.kernels import plain
-from ode2rnn.nn import gated_compiled
-from ode2rnn.nn.gated_recurrence import recur
-from ode2rnn.nn.gated_weights import LETTERS
+from ode2rnn.nn.passes.compiled import gated as gated_compiled
+from ode2rnn.nn.passes.gated import recur
+from ode2rnn.nn.passes.gated_weights import LETTERS
 
 PEEPHOLES = (None, "diagonal", "full")
 SWITCHES = list(product(PEEPHOLES, (True, False), (0, 3), (False, True), (False, True)))

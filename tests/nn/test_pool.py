@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ode2rnn.nn.pool import ALIGNED, IDLE, LEAST, Pool
+from ode2rnn.nn.passes.compiled.pool import ALIGNED, IDLE, LEAST, Pool
 
 
 def test_memory_comes_back_when_the_last_tensor_is_gone() -> None:

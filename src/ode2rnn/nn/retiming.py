@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ode2rnn.core.arrays import brief, check_divides, check_positive
 from ode2rnn.discrete.schemes import retime, retimed
-from ode2rnn.nn.arguments import check_input, check_start
-from ode2rnn.nn.layer import RecurrentLayer
+from ode2rnn.nn.layer.arguments import check_input, check_start
+from ode2rnn.nn.layer.recurrent import RecurrentLayer
 
 
 class RetimedLayer(torch.nn.Module):

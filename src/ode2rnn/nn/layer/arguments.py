@@ -10,8 +10,8 @@ from torch import Tensor
 from ode2rnn.core.arrays import brief
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.layer import RecurrentLayer
-    from ode2rnn.nn.packed import State
+    from ode2rnn.nn.layer.packed import State
+    from ode2rnn.nn.layer.recurrent import RecurrentLayer
 
 
 def merged(kind: type) -> list[inspect.Parameter]:

@@ -13,11 +13,11 @@ import numpy as np
 import torch
 
 from ode2rnn.core.arrays import brief, check_array, check_count, check_shape
-from ode2rnn.nn.arguments import merged
-from ode2rnn.nn.exchange import fuse, refuse, take
+from ode2rnn.nn.layer.arguments import merged
+from ode2rnn.nn.layer.weights import fuse, refuse, take
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.portable import PortableLayer
+    from ode2rnn.nn.portable.layer import PortableLayer
 
 
 def from_keras(kind: type[PortableLayer], weights: Any, options: Mapping[str, Any]) -> Any:

@@ -11,8 +11,8 @@ import torch
 
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.discrete.schemes import undiscretize
-from ode2rnn.nn.exchange import copy_into
-from ode2rnn.nn.simple import SimpleLayer, sampled
+from ode2rnn.nn.layer.weights import copy_into
+from ode2rnn.nn.simple.layer import SimpleLayer, sampled
 
 
 class CanonicalRNN(SimpleLayer):

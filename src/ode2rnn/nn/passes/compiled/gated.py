@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import ACTIVATIONS
-from ode2rnn.nn import compiled
-from ode2rnn.nn.compiled import kind, width
-from ode2rnn.nn.gated_layout import DIAGONAL, backward_plan, forward_plan, sizes_of
-from ode2rnn.nn.gated_weights import EXTERNAL, LETTERS, Weights
-from ode2rnn.nn.pool import POOL
+from ode2rnn.nn.passes.compiled import simple
+from ode2rnn.nn.passes.compiled.layout import DIAGONAL, backward_plan, forward_plan, sizes_of
+from ode2rnn.nn.passes.compiled.pool import POOL
+from ode2rnn.nn.passes.compiled.simple import kind, width
+from ode2rnn.nn.passes.gated_weights import EXTERNAL, LETTERS, Weights
 
 TABLE = [f"{what}{gate}" for what in ("W_x", "W_v", "b_", "W_s") for gate in EXTERNAL] + ["W_qdr"]
 # the letters whose gradients are one sum, by their places among the inputs x, s, v and LETTERS
@@ -28,7 +28,7 @@ SUMS = [
 
 def fits(x: Tensor, s: Tensor) -> bool:
     """Whether the kernels can run this."""
-    return compiled.fits(ACTIVATIONS["tanh"], x, s)
+    return simple.fits(ACTIVATIONS["tanh"], x, s)
 
 
 def forward(

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ode2rnn.nn.gated_weights import Gradients, Weights, by_letter, stack
+from ode2rnn.nn.passes.gated_weights import Gradients, Weights, by_letter, stack
 
 
 def forward(

@@ -10,7 +10,7 @@ from typing import Any
 from ode2rnn.core.arrays import brief
 from ode2rnn.gated.vanilla import LETTERS
 from ode2rnn.gated.vanilla import VanillaLSTM as Cell
-from ode2rnn.nn.lstm import LSTMLayer
+from ode2rnn.nn.lstm.layer import LSTMLayer
 
 
 class VanillaLSTM(LSTMLayer):

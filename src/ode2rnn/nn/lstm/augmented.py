@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 from ode2rnn.core.arrays import check_count, check_flag
 from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.gated.augmented import AugmentedLSTM as Cell
-from ode2rnn.nn.lstm import LSTMLayer
+from ode2rnn.nn.lstm.layer import LSTMLayer
 
 
 def _check_context(value: Any) -> int | tuple[int, int]:

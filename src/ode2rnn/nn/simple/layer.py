@@ -12,9 +12,9 @@ from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
 from ode2rnn.core.arrays import brief, check_choice
 from ode2rnn.discrete.canonical import CanonicalRNN as Cell
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.nn.packed import Pass, State
-from ode2rnn.nn.portable import PortableLayer
-from ode2rnn.nn.recurrence import Weights, recur
+from ode2rnn.nn.layer.packed import Pass, State
+from ode2rnn.nn.passes.simple import Weights, recur
+from ode2rnn.nn.portable.layer import PortableLayer
 
 
 class SimpleLayer(PortableLayer):

@@ -16,8 +16,8 @@ from torch import Tensor
 from ode2rnn.core.arrays import as_like, brief
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.layer import RecurrentLayer
-    from ode2rnn.nn.portable import PortableLayer
+    from ode2rnn.nn.layer.recurrent import RecurrentLayer
+    from ode2rnn.nn.portable.layer import PortableLayer
 
 SHARED = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional")
 

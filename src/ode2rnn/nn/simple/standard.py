@@ -9,7 +9,7 @@ from typing import Any, Self
 
 from torch import Tensor
 
-from ode2rnn.nn.simple import SimpleLayer, sampled
+from ode2rnn.nn.simple.layer import SimpleLayer, sampled
 
 
 class StandardRNN(SimpleLayer):

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import Activation
-from ode2rnn.nn import compiled, plain
+from ode2rnn.nn.passes.compiled import simple as compiled
+from ode2rnn.nn.passes.plain import simple as plain
 
 
 class Weights(NamedTuple):

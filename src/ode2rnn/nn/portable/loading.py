@@ -8,12 +8,12 @@ from typing import Any
 import torch
 
 from ode2rnn.core.arrays import check_choice
-from ode2rnn.nn.augmented import AugmentedLSTM
-from ode2rnn.nn.canonical import CanonicalRNN
 from ode2rnn.nn.gru import GRU
-from ode2rnn.nn.saving import read
-from ode2rnn.nn.standard import StandardRNN
-from ode2rnn.nn.vanilla import VanillaLSTM
+from ode2rnn.nn.lstm.augmented import AugmentedLSTM
+from ode2rnn.nn.lstm.vanilla import VanillaLSTM
+from ode2rnn.nn.portable.saving import read
+from ode2rnn.nn.simple.canonical import CanonicalRNN
+from ode2rnn.nn.simple.standard import StandardRNN
 
 LAYERS = {kind.__name__: kind for kind in (StandardRNN, CanonicalRNN, VanillaLSTM, AugmentedLSTM, GRU)}
 

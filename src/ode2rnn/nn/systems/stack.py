@@ -20,11 +20,11 @@ from ode2rnn.core.arrays import Array, brief, concatenate
 from ode2rnn.core.parameters import entry
 from ode2rnn.core.system import Parts, System
 from ode2rnn.discrete.standard import StandardRNN
-from ode2rnn.nn.augmented import AugmentedLSTM
 from ode2rnn.nn.gru import GRU
-from ode2rnn.nn.layer import RecurrentLayer
-from ode2rnn.nn.standard import StandardRNN as StandardLayer
-from ode2rnn.nn.vanilla import VanillaLSTM
+from ode2rnn.nn.layer.recurrent import RecurrentLayer
+from ode2rnn.nn.lstm.augmented import AugmentedLSTM
+from ode2rnn.nn.lstm.vanilla import VanillaLSTM
+from ode2rnn.nn.simple.standard import StandardRNN as StandardLayer
 
 # what takes the readout back in, by the beginnings of its names: torch's, the RNNs', the gated layers'
 FEEDS_BACK = ("weight_hh", "W_r_l", "W_v")

@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Self
 import torch
 
 from ode2rnn.core.arrays import brief, is_torch
-from ode2rnn.nn import exchange, keras, saving
-from ode2rnn.nn.layer import RecurrentLayer
+from ode2rnn.nn.layer import weights as exchange
+from ode2rnn.nn.layer.recurrent import RecurrentLayer
+from ode2rnn.nn.portable import keras, saving
 
 
 class PortableLayer(RecurrentLayer):

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
-from ode2rnn.nn import exchange
-from ode2rnn.nn.arguments import check_input, check_start, check_weights, merged
-from ode2rnn.nn.packed import Pass, State, run_backward, run_forward, seen
+from ode2rnn.nn.layer import weights as exchange
+from ode2rnn.nn.layer.arguments import check_input, check_start, check_weights, merged
+from ode2rnn.nn.layer.packed import Pass, State, run_backward, run_forward, seen
 
 
 class RecurrentLayer(torch.nn.Module):

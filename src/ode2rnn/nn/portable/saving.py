@@ -10,7 +10,7 @@ from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.trajectory import as_path, write_whole
 
 if TYPE_CHECKING:
-    from ode2rnn.nn.portable import PortableLayer
+    from ode2rnn.nn.portable.layer import PortableLayer
 
 KEY, FORMAT = "ode2rnn.layer", 1
 

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ode2rnn.nn import gated_compiled, gated_plain
-from ode2rnn.nn.gated_weights import LETTERS, uniform
-from ode2rnn.nn.recurrence import Refusal
+from ode2rnn.nn.passes.compiled import gated as compiled
+from ode2rnn.nn.passes.gated_weights import LETTERS, uniform
+from ode2rnn.nn.passes.plain import gated as plain
+from ode2rnn.nn.passes.simple import Refusal
 
 
 def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None]) -> tuple[Tensor, Tensor, Tensor]:
@@ -38,7 +39,7 @@ def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None])
 
 def engine(x: Tensor, s: Tensor) -> Any:
     """The passes that run this: the compiled ones where they can."""
-    return gated_compiled if gated_compiled.fits(x, s) else gated_plain
+    return compiled if compiled.fits(x, s) else plain
 
 
 class GatedRecurrence(torch.autograd.Function):

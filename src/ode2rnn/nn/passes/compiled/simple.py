@@ -15,7 +15,7 @@ from torch import Tensor
 from ode2rnn.core.activations import Activation
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.nn import plain
+from ode2rnn.nn.passes.plain import simple as plain
 
 
 @cache

@@ -10,11 +10,11 @@ from torch import Tensor
 
 from ode2rnn.core.arrays import brief, check_number
 from ode2rnn.gated.cell import refuse_other_warpings
-from ode2rnn.nn.exchange import copy_into, draw_rest
-from ode2rnn.nn.gated_recurrence import recur
-from ode2rnn.nn.gated_weights import LETTERS
-from ode2rnn.nn.packed import Pass, State
-from ode2rnn.nn.portable import PortableLayer
+from ode2rnn.nn.layer.packed import Pass, State
+from ode2rnn.nn.layer.weights import copy_into, draw_rest
+from ode2rnn.nn.passes.gated import recur
+from ode2rnn.nn.passes.gated_weights import LETTERS
+from ode2rnn.nn.portable.layer import PortableLayer
 
 
 class LSTMLayer(PortableLayer):
