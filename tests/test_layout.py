@@ -82,16 +82,6 @@ LONG_SIGNATURES = {
 # Circles of imports that are there for the type checker alone: to be empty
 CIRCLES = {
     frozenset({"core.parameters", "core.system"}),
-    frozenset(
-        {
-            "nn.layer.arguments",
-            "nn.layer.recurrent",
-            "nn.layer.weights",
-            "nn.portable.keras",
-            "nn.portable.layer",
-            "nn.portable.saving",
-        }
-    ),
 }
 
 

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
 
 from ode2rnn.core.arrays import brief
-
-if TYPE_CHECKING:
-    from ode2rnn.nn.layer.packed import State
-    from ode2rnn.nn.layer.recurrent import RecurrentLayer
+from ode2rnn.nn.layer.packed import State
+from ode2rnn.nn.layer.weights import WeightedLayer
 
 
 def merged(kind: type) -> list[inspect.Parameter]:
@@ -32,7 +29,7 @@ def merged(kind: type) -> list[inspect.Parameter]:
     return [*positional.values(), *by_name.values()]
 
 
-def check_weights(layer: RecurrentLayer) -> None:
+def check_weights(layer: WeightedLayer) -> None:
     """Refuse weights of different dtypes or on different devices."""
     own, first = layer._like, f"{layer.letters[0]}_l0"
     for name, weight in layer._parameters.items():
@@ -42,7 +39,7 @@ def check_weights(layer: RecurrentLayer) -> None:
             )
 
 
-def check_input(layer: RecurrentLayer, x: Any) -> Tensor:
+def check_input(layer: WeightedLayer, x: object) -> Tensor:
     """The input of a layer, (N, batch, m), (batch, N, m) with batch_first, or (N, m)."""
     if not isinstance(x, Tensor):
         raise ValueError(f"input: expected a tensor or a PackedSequence, got {brief(x)}")
@@ -54,17 +51,18 @@ def check_input(layer: RecurrentLayer, x: Any) -> Tensor:
     return _check_kind(layer, "input", x)
 
 
-def check_start(layer: RecurrentLayer, hx: Any, batch: int, batched: bool) -> State:
+def check_start(layer: WeightedLayer, hx: object, batch: int, batched: bool) -> State:
     """What the recursions start from, each part (recursions, batch, width)."""
     rows, names, widths = len(layer.places()), layer.states, layer._widths()
     if hx is None:
         own = layer._like
         return tuple(layer._rest(own, width).expand(rows, batch, width) for width in widths)
-    if len(names) > 1 and (not isinstance(hx, tuple | list) or len(hx) != len(names)):
+    given = hx if isinstance(hx, tuple | list) and len(names) > 1 else (hx,)
+    if len(given) != len(names):
         got = f"{len(hx)} of them" if isinstance(hx, tuple | list) else _shape(hx)
         raise ValueError(f"hx: expected a tuple ({', '.join(names)}) of tensors, got {got}")
     found = []
-    for name, value, width in zip(names, hx if len(names) > 1 else (hx,), widths, strict=True):
+    for name, value, width in zip(names, given, widths, strict=True):
         shape = (rows, batch, width) if batched else (rows, width)
         if not isinstance(value, Tensor) or tuple(value.shape) != shape:
             # torch's rule, and a common mistake
@@ -74,11 +72,11 @@ def check_start(layer: RecurrentLayer, hx: Any, batch: int, batched: bool) -> St
     return tuple(found)
 
 
-def _shape(value: Any) -> str:
+def _shape(value: object) -> str:
     return str(tuple(value.shape)) if isinstance(value, Tensor) else brief(value)
 
 
-def _check_kind(layer: RecurrentLayer, name: str, value: Tensor) -> Tensor:
+def _check_kind(layer: WeightedLayer, name: str, value: Tensor) -> Tensor:
     own = layer._like
     if value.dtype != own.dtype or value.device != own.device:
         raise ValueError(

@@ -4,30 +4,23 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence
 
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_number, check_positive
-from ode2rnn.nn.layer import weights as exchange
 from ode2rnn.nn.layer.arguments import check_input, check_start, check_weights, merged
 from ode2rnn.nn.layer.packed import Pass, State, run_backward, run_forward, seen
+from ode2rnn.nn.layer.weights import WeightedLayer
 
 
-class RecurrentLayer(torch.nn.Module):
+class RecurrentLayer(WeightedLayer):
     """A stack of recursions, each over the readouts of the one below, in one direction or in two.
 
-    A subclass says what one recursion is: its weights (``_sizes``), what it remembers (``states``, ``_widths``,
-    ``_rest``), how it runs (``_run``), and what torch calls its weights (``fused``).
+    A subclass also says how one recursion runs (``_run``).
     """
-
-    letters: ClassVar[tuple[str, ...]] = ()  # the paper's names of the weights, in the order of the parameters
-    states: ClassVar[tuple[str, ...]] = ("hx",)  # what a recursion remembers, as torch names it
-    # torch's name of a weight -> the letters of the blocks it is made of; None for a bias that is merged with the other
-    fused: ClassVar[Mapping[str, tuple[str | None, ...]]] = {}
 
     def __init__(
         self,
@@ -68,85 +61,6 @@ class RecurrentLayer(torch.nn.Module):
         """Show all arguments of a layer, its own and those it passes on, in its signature."""
         super().__init_subclass__()
         cls.__signature__ = inspect.Signature(merged(cls))  # type: ignore[attr-defined]
-
-    @property
-    def _like(self) -> Tensor:
-        """A weight, for its dtype and device."""
-        return getattr(self, f"{self.letters[0]}_l0")
-
-    @property
-    def output_size(self) -> int:
-        """Number of readouts of one recursion."""
-        return self.hidden_size
-
-    @property
-    def window(self) -> tuple[int, int]:
-        """How many inputs (behind, ahead) of its own a tick sees beside x[n] (X1)."""
-        return 0, 0
-
-    def places(self) -> list[tuple[str, int]]:
-        """Of every recursion, in torch's order: the end of the names of its weights, and the width of its input."""
-        directions = ("", "_reverse") if self.bidirectional else ("",)
-        return [
-            (f"_l{k}{direction}", self.input_size if k == 0 else self.output_size * len(directions))
-            for k in range(self.num_layers)
-            for direction in directions
-        ]
-
-    def place(self, layer: int = 0, reverse: bool = False) -> str:
-        """The end of the names of the weights of one recursion: "_l0", "_l0_reverse", "_l1", ...
-
-        Raises:
-            ValueError: no such layer or direction.
-        """
-        if check_count("layer", layer, 0) >= self.num_layers:
-            raise ValueError(f"layer: expected a number below num_layers = {self.num_layers}, got {layer}")
-        if check_flag("reverse", reverse) and not self.bidirectional:
-            raise ValueError("reverse: expected False, since this layer has one direction, got True")
-        return f"_l{layer}{'_reverse' * reverse}"
-
-    def __getattr__(self, name: str) -> Any:
-        """Weights under their other names: a letter alone, of the lowest layer; torch's, built from the letters."""
-        held = self.__dict__.get("_parameters", {})
-        if name in held:  # the usual case, and the reason why forward may ask by name at every call
-            return held[name]
-        if name in self.letters:
-            return getattr(self, f"{name}_l0")
-        kind, found, place = name.partition("_l")
-        if kind in self.fused and found and found + place in dict(self.places()):
-            fused = exchange.fuse(self, found + place)
-            if kind in fused:
-                return fused[kind]
-        return super().__getattr__(name)
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in self.letters or name.partition("_l")[0] in self.fused:
-            raise AttributeError(f"{name}: a name to read weights by; to set them, copy to {self.letters[0]}_l0, ...")
-        super().__setattr__(name, value)
-
-    @property
-    def _unused(self) -> tuple[str, ...]:
-        """The letters that these arguments leave out."""
-        return ()
-
-    def _sizes(self, width: int) -> dict[str, tuple[int, ...] | None]:
-        """The shape of each weight, by the paper's letter, of a recursion with an input of ``width``; None for none."""
-        raise NotImplementedError
-
-    def reset_parameters(self) -> None:
-        """Draw every weight evenly from +-1 / sqrt(hidden_size), as torch does, a bias as the sum of two such numbers.
-
-        The same seed gives the same function as torch's layer; what torch's layer has not is drawn after the rest.
-        """
-        exchange.draw(self)
-
-    def _widths(self) -> tuple[int, ...]:
-        """The width of each part of the state."""
-        return (self.hidden_size,)
-
-    def _rest(self, like: Tensor, width: int) -> Tensor:
-        """Where a recursion starts when it is not told, (width,)."""
-        return like.new_zeros(width)
 
     def _run(self, suffix: str) -> Pass:
         """The recursion whose weights end in ``suffix``."""

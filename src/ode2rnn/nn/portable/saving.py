@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ode2rnn.core.activations import ACTIVATIONS, Activation
 from ode2rnn.core.trajectory import as_path, write_whole
-
-if TYPE_CHECKING:
-    from ode2rnn.nn.portable.layer import PortableLayer
+from ode2rnn.nn.layer.recurrent import RecurrentLayer
 
 KEY, FORMAT = "ode2rnn.layer", 1
 
 
-def save(layer: PortableLayer, path: str | Path) -> Path:
+def save(layer: RecurrentLayer, path: str | Path) -> Path:
     """Write the layer to ``path``, whole or not at all."""
     from safetensors.torch import save_file
 
