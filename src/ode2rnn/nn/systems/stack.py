@@ -1,33 +1,21 @@
-"""Trained layers as Systems: a tick of a stack is a tick of each of its cells, from the lowest to the top.
+"""Cells one above the other as a System: a tick is one of each of them, from the lowest to the top.
 
-Uses: D5, D8, L6, X3, S3.  The state of a stack is what torch calls hx: h of every recursion, and then c of every one of
-an LSTM.
+Uses: D5, L6, X3, S3.  The vector of a state is what torch calls hx: h of every cell, and then c of every LSTM.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from copy import deepcopy
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
-import torch
 
 from ode2rnn.core import states
-from ode2rnn.core.arrays import Array, brief, concatenate
-from ode2rnn.core.parameters import entry
+from ode2rnn.core.arrays import Array, concatenate
 from ode2rnn.core.system import Parts, System
-from ode2rnn.discrete.standard import StandardRNN
-from ode2rnn.nn.gru import GRU
-from ode2rnn.nn.layer.recurrent import RecurrentLayer
-from ode2rnn.nn.lstm.augmented import AugmentedLSTM
-from ode2rnn.nn.lstm.vanilla import VanillaLSTM
-from ode2rnn.nn.simple.standard import StandardRNN as StandardLayer
 
-# what takes the readout back in, by the beginnings of its names: torch's, the RNNs', the gated layers'
-FEEDS_BACK = ("weight_hh", "W_r_l", "W_v")
 # the order in which torch has the parts of a state
 ORDER = ("h", "s", "c")
 
@@ -54,19 +42,18 @@ class Stack(System[StackState]):
 
     Args:
         cells: the lowest first; the input of each but the lowest is as wide as the readout below it.
-        module: the layer that they are, whose parameters have their names there; None of cells of one's own.
 
     Raises:
         ValueError: widths that do not fit, a cell above the lowest that sees other inputs than its own (X1).
 
     Example:
-        >>> stack = system_of(torch.nn.LSTM(2, 3, num_layers=2))
+        >>> from ode2rnn import CanonicalRNN
+        >>> stack = Stack((CanonicalRNN(0.5, 0.2, 1.0, 0.0), CanonicalRNN(0.1, 0.3, 2.0, 0.0)))
         >>> stack.input_width, stack.parts()
-        (2, (('h of layer 0', 3), ('h of layer 1', 3), ('c of layer 0', 3), ('c of layer 1', 3)))
+        (1, (('s of layer 0', 1), ('s of layer 1', 1)))
     """
 
     cells: tuple[System, ...]
-    module: torch.nn.Module | None = None
 
     def __post_init__(self) -> None:
         for below, cell in zip(self.cells[:-1], self.cells[1:], strict=True):
@@ -164,10 +151,10 @@ class Stack(System[StackState]):
             x_bar = pulled[1]
             yield cell, own, seen, total, pulled
 
-    def step_vjp(self, state: StackState, x: Array | None, bar: StackState) -> tuple[StackState, Array | None, Stack]:
+    def step_vjp(self, state: StackState, x: Array | None, bar: StackState) -> tuple[StackState, Array | None, Self]:
         """The cotangent of every tick, from the top down."""
         found = [pulled for *_, pulled in self._backward(state, x, bar)][::-1]
-        record = Stack(tuple(cell for *_, cell in found), self.module)
+        record = replace(self, cells=tuple(cell for *_, cell in found))
         return StackState(tuple(before for before, *_ in found)), found[0][1], record
 
     def errors(self, state: StackState, x: Array | None, bar: StackState) -> tuple[Array, Array | None]:
@@ -197,9 +184,9 @@ class Stack(System[StackState]):
             bars.append(cell.readout_vjp(own, part, r_bar if top else 0 * cell.readout(own)[1]))
         return StackState(tuple(bars))
 
-    def by_states(self) -> Stack:
+    def by_states(self) -> Self:
         """The stack of cells that go by their states."""
-        return Stack(tuple(cell.by_states() for cell in self.cells), self.module)
+        return replace(self, cells=tuple(cell.by_states() for cell in self.cells))
 
     def carousel(self, state: StackState, x: Array | None) -> Array | None:
         """The gate that carries the state of the only cell (T7); None of several."""
@@ -215,46 +202,17 @@ class Stack(System[StackState]):
         """Those of every cell, by its own names and the layer, as "W_r_l0"."""
         return {f"{name}_l{k}": W for k, cell in enumerate(self.cells) for name, W in cell.weights().items()}
 
-    def with_weights(self, values: Mapping[str, Array]) -> Stack:
+    def with_weights(self, values: Mapping[str, Array]) -> Self:
         """The stack with these arrays."""
         cells = []
         for k, cell in enumerate(self.cells):
             end = f"_l{k}"
             cells.append(cell.with_weights({n.removesuffix(end): W for n, W in values.items() if n.endswith(end)}))
-        return Stack(tuple(cells), self.module)
+        return replace(self, cells=tuple(cells))
 
-    def plain(self) -> Stack:
+    def plain(self) -> Self:
         """The stack in NumPy."""
-        return Stack(tuple(cell.plain() for cell in self.cells), self.module)
-
-    def parameter(self, name: str) -> Callable[[float], System]:
-        """The function that takes a value to the stack in which an entry of a parameter, or the "gain", has it.
-
-        Of a layer the names are its parameters' own, as "weight_hh_l0[0, 1]"; the layer itself is left as it is.
-
-        Raises:
-            ValueError: no such number.
-        """
-        if self.module is None:
-            return super().parameter(name)
-        base = deepcopy(self.module).double()
-        held = {key: value.detach().clone() for key, value in base.named_parameters()}
-        back = {key: value for key, value in held.items() if key.startswith(FEEDS_BACK)}
-        if name != "gain":
-            key, place = entry(name, held)
-
-        def changed(p: float) -> System:
-            layer = deepcopy(base)
-            own = dict(layer.named_parameters())
-            with torch.no_grad():
-                if name == "gain":
-                    for letter, value in back.items():
-                        own[letter].copy_(p * value)
-                else:
-                    own[key][place] = p
-            return system_of(layer)
-
-        return changed
+        return replace(self, cells=tuple(cell.plain() for cell in self.cells))
 
     # -- as a map on vectors: what torch calls hx
 
@@ -308,70 +266,3 @@ class Stack(System[StackState]):
     def driven(self, x: Array) -> Array:
         """What of the inputs the lowest cell sees at every tick."""
         return self.cells[0].driven(x)
-
-
-def system_of(module: torch.nn.Module) -> Stack:
-    """Return a trained layer as a System, in double precision and in the mode of evaluation.
-
-    Args:
-        module: torch's RNN, LSTM, GRU or RNNCell, LSTMCell, GRUCell, or a layer of ode2rnn.nn, in one direction.
-
-    Raises:
-        ValueError: another module, or a layer in two directions: a tick of it is none, since it runs backwards, too.
-    """
-    if getattr(module, "bidirectional", False):
-        raise ValueError("system: expected a layer in one direction; one that also runs backwards is no map")
-    cells = next((make for kind, make in KINDS.items() if isinstance(module, kind)), None)
-    if cells is None:
-        raise ValueError(
-            f"system: expected torch's RNN, LSTM or GRU, their cells, or a layer of ode2rnn.nn, got {brief(module)}; of"
-            " another module (x, h) -> h say Map.from_module(module)"
-        )
-    with torch.no_grad():
-        return Stack(tuple(cell.plain() for cell in cells(deepcopy(module).double())), module)
-
-
-def _of_layer(layer: RecurrentLayer) -> list[System]:
-    return [layer.cell(k) for k in range(layer.num_layers)]
-
-
-def _of_standard(layer: StandardLayer) -> list[System]:
-    """Its recursions by their readouts, since what torch calls h is the readout."""
-    found: list[System] = []
-    for k in range(layer.num_layers):
-        c = layer.cell(k)
-        found.append(StandardRNN(c.W_r, c.W_x, c.theta_s, c.dt, c.activation))
-    return found
-
-
-def _of_rnn(module: torch.nn.RNN) -> list[System]:
-    return _of_standard(StandardLayer.from_torch(module))
-
-
-def _of_lstm(module: torch.nn.LSTM) -> list[System]:
-    return _of_layer((AugmentedLSTM if module.proj_size else VanillaLSTM).from_torch(module))
-
-
-def _of_gru(module: torch.nn.GRU) -> list[System]:
-    return _of_layer(GRU.from_torch(module))
-
-
-def _of_cell(module: torch.nn.RNNCellBase) -> list[System]:
-    """A cell of torch, as its layer with the same weights."""
-    sizes = module.input_size, module.hidden_size
-    options = {"nonlinearity": module.nonlinearity} if isinstance(module, torch.nn.RNNCell) else {}
-    layer = LAYER_OF[type(module)](*sizes, bias=module.bias, dtype=torch.float64, **options)
-    layer.load_state_dict({f"{name}_l0": value for name, value in module.state_dict().items()})
-    return KINDS[type(layer)](layer)
-
-
-# one table: what a module is, and the cells that it is made of
-KINDS: dict[type, Callable[..., list[System]]] = {
-    torch.nn.RNN: _of_rnn,
-    torch.nn.LSTM: _of_lstm,
-    torch.nn.GRU: _of_gru,
-    torch.nn.RNNCellBase: _of_cell,
-    StandardLayer: _of_standard,
-    RecurrentLayer: _of_layer,
-}
-LAYER_OF = {torch.nn.RNNCell: torch.nn.RNN, torch.nn.LSTMCell: torch.nn.LSTM, torch.nn.GRUCell: torch.nn.GRU}
