@@ -28,8 +28,8 @@ from typing import NamedTuple
 import torch
 
 from ode2rnn import nn, run
+from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.nn.layer.packed import seen
-from ode2rnn.nn.passes.gated_weights import LETTERS
 from ode2rnn.nn.passes.plain import gated as gated_plain
 
 Size = tuple[int, int, int, int]  # ticks, batch, inputs, states
@@ -78,9 +78,7 @@ def loop(name: str, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     if name == "cell":
         return run(module.cell(), x).r
     s, v = x.new_zeros(x.shape[1], module.hidden_size), x.new_zeros(x.shape[1], module.proj_size)
-    return gated_plain.forward(
-        seen(x, module.window), s, v, {letter: getattr(module, letter) for letter in LETTERS}, True
-    )[0]
+    return gated_plain.forward(seen(x, module.window), s, v, {letter: getattr(module, letter) for letter in LETTERS})[0]
 
 
 def step(name: str, size: Size, dtype: torch.dtype) -> Callable[[], None]:

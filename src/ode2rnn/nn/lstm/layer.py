@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.arrays import brief, check_number
+from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.gated.cell import refuse_other_warpings
 from ode2rnn.nn.layer.packed import Pass, State
 from ode2rnn.nn.layer.weights import copy_into, draw_rest
 from ode2rnn.nn.passes.gated import recur
-from ode2rnn.nn.passes.gated_weights import LETTERS
 from ode2rnn.nn.portable.layer import PortableLayer
 
 

@@ -1,4 +1,4 @@
-"""One LSTM over one sequence as a function of torch, with its backward pass written out.
+"""One LSTM over one sequence as a function of torch.
 
 Uses: L1 to L11, X1 to X7.  Source: "The Vanilla LSTM Network Mechanism in Detail" and "Extensions to the Vanilla LSTM
 Network".
@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.nn.passes.compiled import gated as compiled
-from ode2rnn.nn.passes.gated_weights import LETTERS, uniform
+from ode2rnn.nn.passes.differentiated import differentiated
+from ode2rnn.nn.passes.gated_weights import uniform
 from ode2rnn.nn.passes.plain import gated as plain
-from ode2rnn.nn.passes.simple import Refusal
 
 
 def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None]) -> tuple[Tensor, Tensor, Tensor]:
-    """v[0 .. N-1] (N, batch, d_v), s[N-1] and v[N-1] from s[-1] = s and v[-1] = v.
+    """v[0 .. N-1] (N, batch, d_v), s[N-1] and v[N-1] from s[-1] = s and v[-1] = v, compiled where the kernels can.
 
     Args:
         x: (N, batch, m); (N + L - 1, batch, m) with windows of L inputs.
@@ -31,36 +32,35 @@ def recur(x: Tensor, s: Tensor, v: Tensor, weights: Mapping[str, Tensor | None])
             the gate cx are None without it, and W_qdr (d_v, d) without a projection.
     """
     weights = uniform(weights)
+    if not compiled.fits(x, s):
+        return plain.forward(x, s, v, weights)
     tensors = (x, s, v, *(weights[letter] for letter in LETTERS))
     if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
-        return GatedRecurrence.apply(*tensors)
-    return engine(x, s).forward(x, s, v, weights, False)[:3]
+        return CompiledLSTM.apply(*tensors)
+    return compiled.forward(x, s, v, weights, False)[:3]
 
 
-def engine(x: Tensor, s: Tensor) -> Any:
-    """The passes that run this: the compiled ones where they can."""
-    return compiled if compiled.fits(x, s) else plain
-
-
-class GatedRecurrence(torch.autograd.Function):
-    """v[0 .. N-1], s[N-1] and v[N-1] with their gradients L7 to L11, X4 to X7."""
+class CompiledLSTM(torch.autograd.Function):
+    """v[0 .. N-1], s[N-1] and v[N-1] with their gradients L7 to L11, X4 to X7, by the kernels."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, s: Tensor, v: Tensor, *weights: Tensor | None) -> Any:
-        ctx.engine = engine(x, s)
-        V, s_last, v_last, kept = ctx.engine.forward(x, s, v, dict(zip(LETTERS, weights, strict=True)), True)
-        ctx.save_for_backward(x, v, V, *weights, *kept)
+        V, s_last, v_last, kept = compiled.forward(x, s, v, dict(zip(LETTERS, weights, strict=True)), True)
+        ctx.save_for_backward(x, s, v, *weights, V, *kept)
         ctx.set_materialize_grads(False)
         return V, s_last, v_last
 
     @staticmethod
     def backward(ctx: Any, *bars: Tensor | None) -> Any:
+        needs = ctx.needs_input_grad
         if all(bar is None for bar in bars):
-            return (None,) * len(ctx.needs_input_grad)
-        x, v, V, *rest = ctx.saved_tensors
-        weights, kept = dict(zip(LETTERS, rest, strict=False)), tuple(rest[len(LETTERS) :])
-        with torch.no_grad():
-            gradients = ctx.engine.backward(x, v, V, kept, weights, bars, ctx.needs_input_grad)
+            return (None,) * len(needs)
+        x, s, v, *rest = ctx.saved_tensors
+        weights, (V, *kept) = rest[: len(LETTERS)], rest[len(LETTERS) :]
         if torch.is_grad_enabled():  # someone asked for a graph of this pass, to differentiate it again
-            gradients = [g if g is None else Refusal.apply(g, torch.zeros((), requires_grad=True)) for g in gradients]
-        return tuple(gradients)
+            return tuple(differentiated(_recorded, (x, s, v, *weights), bars, needs))
+        return tuple(compiled.backward(x, v, V, tuple(kept), dict(zip(LETTERS, weights, strict=True)), bars, needs))
+
+
+def _recorded(x: Tensor, s: Tensor, v: Tensor, *weights: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    return plain.forward(x, s, v, dict(zip(LETTERS, weights, strict=True)))

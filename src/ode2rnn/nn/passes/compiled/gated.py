@@ -12,11 +12,12 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import ACTIVATIONS
+from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.nn.passes.compiled import simple
 from ode2rnn.nn.passes.compiled.layout import DIAGONAL, backward_plan, forward_plan, sizes_of
 from ode2rnn.nn.passes.compiled.pool import POOL
 from ode2rnn.nn.passes.compiled.simple import kind, width
-from ode2rnn.nn.passes.gated_weights import EXTERNAL, LETTERS, Weights
+from ode2rnn.nn.passes.gated_weights import EXTERNAL, Weights
 
 TABLE = [f"{what}{gate}" for what in ("W_x", "W_v", "b_", "W_s") for gate in EXTERNAL] + ["W_qdr"]
 # the letters whose gradients are one sum, by their places among the inputs x, s, v and LETTERS

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from ode2rnn.nn.passes.gated_weights import EXTERNAL, INPUTS, LETTERS, PLAIN, Weights
+from ode2rnn.gated.augmented import LETTERS
+from ode2rnn.nn.passes.gated_weights import EXTERNAL, INPUTS, PLAIN, Weights
 
 SUM_ROWS = 256  # of which the weight gradients are taken at once
 INPUT_ROWS = 32  # of which the input terms are taken at once

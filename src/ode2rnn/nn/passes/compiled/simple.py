@@ -15,7 +15,6 @@ from torch import Tensor
 from ode2rnn.core.activations import Activation
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.nn.passes.plain import simple as plain
 
 
 @cache
@@ -93,12 +92,13 @@ def outer(psi: Tensor, values: Tensor, first: Tensor | None = None) -> Tensor:
     from ode2rnn.kernels.products.tile import add_outer
 
     panel, d, k = width(psi.dtype), psi.shape[-1], values.shape[-1]
-    if k % panel:
-        return plain.outer(psi, values, first)
-    total = psi.new_zeros(d, k)
     parts = [(psi, values)] if first is None else [(psi[:1], first[None]), (psi[1:], values[:-1])]
-    for left, right in parts:
-        add_outer(*_numpy(left.reshape(-1, d), right.reshape(-1, k)), panel, total.numpy())
+    pairs = [(left.reshape(-1, d), right.reshape(-1, k)) for left, right in parts]
+    if k % panel:
+        return torch.stack([left.T @ right for left, right in pairs]).sum(0)
+    total = psi.new_zeros(d, k)
+    for left, right in pairs:
+        add_outer(*_numpy(left, right), panel, total.numpy())
     return total
 
 
