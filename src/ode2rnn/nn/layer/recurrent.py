@@ -86,16 +86,18 @@ class RecurrentLayer(WeightedLayer):
         if isinstance(input, PackedSequence):
             R, last = self._forward_packed(input, hx)
         else:
-            x = check_input(self, input)
-            batched = x.ndim == 3
-            x = x[:, None] if not batched else x.transpose(0, 1) if self.batch_first else x
-            values, last = self._stack(x, check_start(self, hx, x.shape[1], batched), None)
-            R = values if batched else values[:, 0]
-            if not batched:
-                last = tuple(value[:, 0] for value in last)
-            elif self.batch_first:
-                R = R.transpose(0, 1)
+            R, last = self._over_batch(self._stack, input, hx)
         return R, last[0] if len(self.states) == 1 else last
+
+    def _over_batch(self, run: Pass, input: object, hx: object) -> tuple[Tensor, State]:
+        """What ``run`` makes of inputs (N, batch, m), of an input that is arranged as :meth:`forward` takes it."""
+        x = check_input(self, input)
+        batched = x.ndim == 3
+        x = x[:, None] if not batched else x.transpose(0, 1) if self.batch_first else x
+        R, last = run(x, check_start(self, hx, x.shape[1], batched))
+        if not batched:
+            return R[:, 0], tuple(value[:, 0] for value in last)
+        return R.transpose(0, 1) if self.batch_first else R, last
 
     def _forward_packed(self, packed: PackedSequence, hx: Any) -> tuple[PackedSequence, State]:
         data, sizes, order, back = packed
@@ -107,7 +109,7 @@ class RecurrentLayer(WeightedLayer):
         R, last = self._stack(check_input(self, data), start, sizes)
         return PackedSequence(R, sizes, order, back), last if back is None else tuple(v[:, back] for v in last)
 
-    def _stack(self, x: Tensor, start: State, sizes: Tensor | None) -> tuple[Tensor, State]:
+    def _stack(self, x: Tensor, start: State, sizes: Tensor | None = None) -> tuple[Tensor, State]:
         """The recursions one above the other, over a batch or over packed sequences of these ``sizes``."""
         directions, lasts, ends = 2 if self.bidirectional else 1, [], [suffix for suffix, _ in self.places()]
         for k in range(0, len(ends), directions):
