@@ -1,4 +1,4 @@
-"""One LSTM over a sequence, its values and gradients, against automatic differentiation of the equations as they stand."""
+"""One LSTM over a sequence, its values and gradients, against automatic differentiation of the equations themselves."""
 
 from __future__ import annotations
 
@@ -279,4 +279,4 @@ class TestBothPasses:
         assert difference(*found) < 1e-12
 
 
-LARGE = (200, 4, 3, 40)  # the memory of which comes from the pool
+LARGE = (200, 4, 3, 40)  # the memory of which the allocator gives back and hands out again

@@ -122,7 +122,7 @@ def test_gradcheck_passes(layer_type: type, nonlinearity: str, batch: int) -> No
 
 
 @pytest.mark.parametrize("layer_type", LAYERS)
-def test_second_derivatives_are_those_of_finite_differences(layer_type: type, engine: None) -> None:
+def test_second_derivatives_are_those_of_finite_differences(layer_type: type) -> None:
     layer = layer_type(M, 2, num_layers=2, dtype=torch.float64)
     names = [name for name, _ in layer.named_parameters()]
 
@@ -310,7 +310,7 @@ def test_autocast_leaves_the_precision_of_the_weights(layer_type: type) -> None:
 
 
 @pytest.mark.parametrize("layer_type", LAYERS)
-def test_an_output_that_is_overwritten_is_found_out_or_does_no_harm(layer_type: type, engine: None) -> None:
+def test_an_output_that_is_overwritten_is_found_out_or_does_no_harm(layer_type: type) -> None:
     layer, x = layer_type(M, D), numbers(T, B, M, dtype=torch.float32)
     right = torch.autograd.grad(layer(x)[0].sum(), layer.W_r_l0)[0]
     output, _ = layer(x)

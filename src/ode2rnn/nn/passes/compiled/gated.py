@@ -15,7 +15,6 @@ from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.nn.passes.compiled import simple
 from ode2rnn.nn.passes.compiled.layout import DIAGONAL, backward_plan, forward_plan, sizes_of
-from ode2rnn.nn.passes.compiled.pool import POOL
 from ode2rnn.nn.passes.compiled.simple import kind, width
 from ode2rnn.nn.passes.gated_weights import EXTERNAL, Weights
 
@@ -42,7 +41,7 @@ def forward(
     size = sizes_of(x, weights, width(x.dtype))
     plan = forward_plan(size, keep)
     alive, letters = _table(weights)
-    kept, work = POOL.take(plan.kept.total, x.dtype), POOL.take(plan.work.total, x.dtype)
+    kept, work = x.new_empty(plan.kept.total), x.new_empty(plan.work.total)
     V, s_last, v_last = x.new_empty(size.ticks, *v.shape), torch.empty_like(s), torch.empty_like(v)
     *packed, q, windows, scratch = plan.work.of(work)
     gated.forward(
@@ -70,7 +69,7 @@ def backward(
     size = sizes_of(x, weights, width(x.dtype))
     plan = backward_plan(size)
     alive, letters = _table(weights)
-    work = POOL.take(plan.work.total, x.dtype)
+    work = x.new_empty(plan.work.total)
     sums = x.new_zeros(plan.sums.total)
     x_bar = torch.zeros_like(x) if needs[0] else None
     s_out, v_out = x.new_empty(size.batch, size.d), torch.empty_like(v)
