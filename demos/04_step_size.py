@@ -24,7 +24,7 @@ def sampled(dt: float, ticks: int) -> tuple[np.ndarray, float]:
     """The path of the canonical RNN from (1, 0), and its largest multiplier at rest."""
     cell = discretize(ContinuousRNN(-np.eye(2), W, None, None, tau=dt), dt)
     s = np.vstack([[1.0, 0.0], run(cell, ticks, s0=[1.0, 0.0]).s])
-    return s, np.abs(analysis.multipliers(cell)).max()
+    return s, np.abs(analysis.discrete_roots(cell)).max()
 
 
 def main(out: Path, ticks: int = 4000, count: int = 40, frames: int = 25) -> float:

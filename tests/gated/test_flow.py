@@ -21,8 +21,8 @@ from ode2rnn import (
     undiscretize,
 )
 from ode2rnn.core.flat import Flat
-from ode2rnn.solvers.methods import FEEDBACK_METHODS as KNOWN_METHODS
 from ode2rnn.gated.vanilla import LETTERS
+from ode2rnn.solvers.methods import FEEDBACK_METHODS as KNOWN_METHODS
 
 END = 4.0
 T = np.linspace(0, END, 41)
@@ -170,7 +170,7 @@ def test_bad_arguments_are_named():
         "t: expected t0 < t1": {"t": (1.0, 0.0)},
         "rtol: expected": {"rtol": 2.0},
         "dt: 'spectral' chooses its own steps": {"dt": 0.1},
-        "adjoint: expected a torchdiffeq method": {"adjoint": True},
+        "method: 'dopri5' does not solve a ContinuousLSTM": {"adjoint": True},
         "batch shapes that broadcast": {"history": np.zeros((2, D)), "s0": np.zeros((3, D))},
         "history: expected a trajectory of integrate": {"history": run(lstm(), np.zeros((5, M)))},
     }

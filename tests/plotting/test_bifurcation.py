@@ -3,7 +3,7 @@
 import numpy as np
 
 from ode2rnn import ContinuousRNN
-from ode2rnn.analysis import bifurcation
+from ode2rnn.analysis import Attractors, bifurcation
 from ode2rnn.plotting import new_axes, plot_bifurcation, save_figure
 
 
@@ -16,7 +16,9 @@ def dots(ax, label):
 def test_a_diagram_is_drawn_from_a_model_in_one_call(tmp_path):
     figure, ax = new_axes()
     loop = ContinuousRNN(-1.0, -3.0, None, None)
-    plot_bifurcation(ax, loop, "dT", np.linspace(0.5, 2.0, 16), "implicit_linear", starts=2, verify=True)
+    plot_bifurcation(
+        ax, loop, "dT", np.linspace(0.5, 2.0, 16), "implicit_linear", attractors=Attractors(2), verify=True
+    )
     labels = ax.get_legend_handles_labels()[1]
     assert "flip at 1 (the solver's)" in labels
     assert "stable equilibria" in labels
@@ -30,7 +32,9 @@ def test_a_diagram_is_drawn_from_a_model_in_one_call(tmp_path):
 
 
 def test_of_an_equation_the_extremes_are_drawn():
-    found = bifurcation(ContinuousRNN(-1.0, -2.0, None, None, tau=1.0), "tau", [0.5, 2.0, 2.5], starts=2)
+    found = bifurcation(
+        ContinuousRNN(-1.0, -2.0, None, None, tau=1.0), "tau", [0.5, 2.0, 2.5], attractors=Attractors(2)
+    )
     _, ax = new_axes()
     plot_bifurcation(ax, found)
     fresh = dots(ax, "from fresh starts")

@@ -32,7 +32,7 @@ def test_stability_is_that_of_the_recursion_at_rest_under_the_mean_input(study):
     assert study.rest == pytest.approx(rest, abs=1e-6)
     for scheme in ("tustin", "forward_euler"):
         for k, dt in enumerate(DTS):
-            largest = np.abs(analysis.multipliers(discretize(MODEL, dt, scheme), rest)).max()
+            largest = np.abs(analysis.discrete_roots(discretize(MODEL, dt, scheme), rest)).max()
             assert study.moduli[scheme][k] == pytest.approx(largest, abs=1e-6)
     root = analysis.characteristic_roots(MODEL, rest, count=1)[0].real
     assert study.growth == pytest.approx(root, abs=1e-6)

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from ode2rnn.core.arrays import Array, brief, to_numpy
-
-if TYPE_CHECKING:
-    from ode2rnn.core.system import System
 
 # "W_r[0, 1]", "theta_s[2]", "W_s[3][0, 1]" of a cell with taps, "g_cs.W_x[0, 1]" of a part
 ENTRY = re.compile(r"([\w.]+(?:\[\d+\])?)\[(\d+)(?:, *(\d+))?(?:, *(\d+))?\]")
@@ -19,7 +16,20 @@ ENTRY = re.compile(r"([\w.]+(?:\[\d+\])?)\[(\d+)(?:, *(\d+))?(?:, *(\d+))?\]")
 INPUT = re.compile(r"x\[(\d+)\]")
 
 
-def changed_weights(system: System[Any], name: str) -> Callable[[float], System[Any]]:
+class Weighted(Protocol):
+    """What holds arrays by name."""
+
+    def plain(self) -> Self:
+        """The same in NumPy."""
+
+    def weights(self) -> dict[str, Array]:
+        """The arrays."""
+
+    def with_weights(self, values: dict[str, Array]) -> Self:
+        """A copy with these arrays."""
+
+
+def changed_weights(system: Weighted, name: str) -> Callable[[float], Any]:
     """The function that takes a value to the system in which its number ``name`` has it.
 
     Raises:
@@ -40,6 +50,15 @@ def changed_weights(system: System[Any], name: str) -> Callable[[float], System[
         return own.with_weights({key: array})
 
     return changed
+
+
+def value_of(system: Weighted, name: str) -> float:
+    """The number ``name`` of the system as it is; for "gain" 1."""
+    if name == "gain":
+        return 1.0
+    held = {key: to_numpy(value) for key, value in system.plain().weights().items()}
+    key, place = entry(name, held)
+    return float(held[key][place])
 
 
 def feeds_back(key: str) -> bool:

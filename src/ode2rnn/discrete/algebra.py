@@ -10,7 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, broadcast_to, is_torch, stack
+from ode2rnn.core.activations import ACTIVATIONS, Activation
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, is_torch, stack, to_numpy
+
+# sup |G'|
+STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "softplus": 1.0, "identity": 1.0}
 
 
 def outer(psi: Array, past: Array) -> Array:
@@ -43,3 +47,14 @@ def solve_each(matrix: Array, slope: Array, right: Array) -> Array:
         return solve(matrix, right)
     linalg: Any = sys.modules["torch"].linalg if is_torch(matrix) else np.linalg
     return linalg.solve(matrix[..., 0, :, :], right.swapaxes(-1, -2)).swapaxes(-1, -2)
+
+
+def steepest(G: Activation, s: Array) -> float:
+    """sup |G'|; for an activation of the user's own the largest slope at the states ``s`` stands in."""
+    known = STEEPEST.get(G.name) if ACTIVATIONS.get(G.name) is G else None
+    return float(np.abs(to_numpy(G.slope(s))).max()) if known is None else known
+
+
+def norm(W: Array) -> float:
+    """The largest singular value of a matrix."""
+    return float(np.linalg.norm(to_numpy(W), 2))

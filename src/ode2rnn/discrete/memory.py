@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ode2rnn.core import states
-from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
+from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import (
     MOST_STEPS,
     Array,
@@ -28,14 +28,10 @@ from ode2rnn.core.arrays import (
     check_shape,
     is_torch,
     stack,
-    to_numpy,
 )
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.system import Parts, System, Taps
-from ode2rnn.discrete.algebra import delayed, eye_like, outer, solve, solve_each
-
-# sup |G'|
-STEEPEST = {"tanh": 1.0, "sigmoid": 0.25, "relu": 1.0, "softplus": 1.0, "identity": 1.0}
+from ode2rnn.discrete.algebra import delayed, eye_like, norm, outer, solve, solve_each, steepest
 
 
 class Memory(NamedTuple):
@@ -311,17 +307,6 @@ class MemoryCell(System[Memory]):
             raise ValueError(
                 f"s0: expected a memory of {want} states, readouts and inputs, got one of {got}, another cell's"
             )
-
-
-def steepest(G: Activation, s: Array) -> float:
-    """sup |G'|; for an activation of the user's own the largest slope at the states ``s`` stands in."""
-    known = STEEPEST.get(G.name) if ACTIVATIONS.get(G.name) is G else None
-    return float(np.abs(to_numpy(G.slope(s))).max()) if known is None else known
-
-
-def norm(W: Array) -> float:
-    """The largest singular value of a matrix."""
-    return float(np.linalg.norm(to_numpy(W), 2))
 
 
 def _shifted(memory: Memory, s: Array, r: Array, x: Array | None) -> Memory:

@@ -218,11 +218,11 @@ def _stats(problem: Problem, solution: Solution, method: Method) -> Stats:
 
 
 def _trajectory(problem: Problem, solution: Solution, method: Method) -> Trajectory:
+    if isinstance(solution, FeedbackSolution):
+        return trajectory_of(problem, solution, _stats(problem, solution, method))
     if not solution.steps:  # the first step failed: s(t0) is all that is valid
         start = np.array(problem.span[:1])
         return _with_readout(problem, start, problem.s0[None], _stats(problem, solution, method))
-    if isinstance(solution, FeedbackSolution):
-        return trajectory_of(problem, solution, _stats(problem, solution, method))
     dense: Any = solution.piecewise() if solution.whole is None else solution.whole
     ready = solution.whole is not None or solution.panels is not None
     if not ready and not is_torch(problem.s0) and is_torch(dense.values):  # torchdiffeq served a NumPy model
@@ -247,8 +247,6 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Any
     knots: Any = partial(_knots, problem)
     warp = problem.model.readout
     readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
-    dense = rest.get("dense")
-    rest["shown"] = None if dense is None else lambda t: warp(dense(t))
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
 
 
