@@ -105,7 +105,7 @@ def _config(path: Path, dt: float | None, scheme: str) -> Saved:
 def _safetensors(path: Path, kind: str, prefix: str | None) -> Saved:
     from safetensors import SafetensorError, safe_open
 
-    from ode2rnn.nn.saving import KEY
+    from ode2rnn.nn.portable.saving import KEY
 
     try:
         with safe_open(path, framework="pt") as file:
