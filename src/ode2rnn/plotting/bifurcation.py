@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ode2rnn.analysis.attractors import extremes, motion
-from ode2rnn.analysis.bifurcation import Bifurcation, bifurcation
-from ode2rnn.analysis.stability import STEP
+from ode2rnn.analysis.bifurcations.attractors import extremes, motion
+from ode2rnn.analysis.bifurcations.diagram import Bifurcation, bifurcation
+from ode2rnn.analysis.spectra.stability import STEP
 from ode2rnn.plotting.axes import COLOURS, add_legend
 
 SWEEPS = (

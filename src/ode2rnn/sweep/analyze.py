@@ -12,16 +12,17 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.attractors import Attractors
-from ode2rnn.analysis.bifurcation import bifurcation
-from ode2rnn.analysis.branches import Equilibria
-from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
-from ode2rnn.analysis.exponents import lyapunov
-from ode2rnn.analysis.gradient_flow import gradient_flow
-from ode2rnn.analysis.planes import phase_plane
+from ode2rnn.analysis.bifurcations.attractors import Attractors
+from ode2rnn.analysis.bifurcations.branches import Equilibria
+from ode2rnn.analysis.bifurcations.diagram import bifurcation
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.phase_plane import phase_plane
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
+from ode2rnn.analysis.motion.lyapunov import lyapunov
 from ode2rnn.analysis.subject import as_subject, at_rest
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_count
+from ode2rnn.core.flow import as_flow
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.sweep.saved import Saved
 
@@ -111,7 +112,7 @@ def analyze_saved(
         from ode2rnn.plotting import new_axes, plot_lyapunov
 
         over: dict[str, Any] = {"T": float(length or TIME)} if flow else {"steps": length or STEPS}
-        count = min(rule.size, 3 if flow and system.delays else EXPONENTS)
+        count = min(rule.size, 3 if flow and as_flow("system", system).delays else EXPONENTS)
         result = lyapunov(system, x, count=count, seed=seed, **over)
         figure, ax = new_axes(8, 5)
         plot_lyapunov(ax, result)
