@@ -294,9 +294,9 @@ def test_a_time_has_one_state_whenever_it_is_asked_for() -> None:
     first, later = np.linspace(0, 3, 101), np.linspace(0.01, 2.99, 57)
     one = found(1.2345)  # before many times are asked for, and after
     many = found(first)
-    np.testing.assert_array_equal(found(first[::-1]), many[::-1])
-    np.testing.assert_array_equal(found(first[17]), many[17])
-    np.testing.assert_array_equal(found(1.2345), one)
+    np.testing.assert_allclose(found(first[::-1]), many[::-1], rtol=1e-14)
+    np.testing.assert_allclose(found(first[17]), many[17], rtol=1e-14)
+    np.testing.assert_allclose(found(1.2345), one, rtol=1e-14)
     np.testing.assert_array_equal(found(found.t), found.s)
     np.testing.assert_allclose(found(later), exact(later), rtol=0, atol=1e-4)
     again = integrate(flow, t=(0.0, 3.0), **given, rtol=1e-6, atol=1e-6)
