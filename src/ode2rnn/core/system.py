@@ -33,8 +33,8 @@ class Taps(NamedTuple):
 class System(Generic[S]):
     """What :func:`run` steps, ``bptt`` goes back through and every analysis asks; a base class for cells.
 
-    A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default: tangents by torch where
-    the cell holds tensors, else by central differences, cotangents by torch.
+    A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default: tangents by torch
+    where the cell holds tensors, else by central differences, cotangents by torch.
 
     Attributes:
         dt: length of a tick, in the unit of time of the model.
