@@ -28,7 +28,7 @@ def check_model(model: AdditiveModel | None) -> None:
             assert is_finite(term.entries)
             assert torch.is_tensor(term.entries) == torch.is_tensor(model.phi)
             assert term.entries.dtype == model.phi.dtype
-            assert term.delay >= 0
+            assert term.delay >= 0 or kind == "input"  # an input is known ahead of time
             columns = model.input_width if kind == "input" else model.width
             assert tuple(term.matrix.shape) == (model.width, columns)
         assert len({term.delay for term in terms}) == len(terms)

@@ -235,6 +235,24 @@ class AdditiveModel(Flow):
                 added[kind] = [(total, 0.0)]
         return self.rebuilt(**added, phi=self.phi)
 
+    def weights(self) -> dict[str, Array]:
+        """The matrices of the terms, "state[0]" and so on (a Circulant's kernel), and "phi".
+
+        Example:
+            >>> list(AdditiveModel([(-1.0, 0.0)], [(0.5, 1.0)]).weights())
+            ['state[0]', 'readout[0]', 'phi']
+        """
+        found = {f"{kind}[{k}]": t.entries for kind in KINDS for k, t in enumerate(getattr(self, kind))}
+        return {**found, "phi": self.phi}
+
+    def with_weights(self, values: Mapping[str, Any]) -> AdditiveModel:
+        """The model with these arrays in place of its own."""
+        terms = {
+            kind: [t.holding(values.get(f"{kind}[{k}]", t.entries)) for k, t in enumerate(getattr(self, kind))]
+            for kind in KINDS
+        }
+        return self.rebuilt(**terms, phi=values.get("phi", self.phi))
+
     def tied(self, tau: float) -> AdditiveModel:
         """The network whose readout comes tau late (D2), which tends to this one for tau -> 0.
 

@@ -51,10 +51,13 @@ class Term(NamedTuple):
         """The array that the matrix is made of: itself, or the kernel of a Circulant."""
         return self.matrix.kernel if isinstance(self.matrix, Circulant) else self.matrix
 
+    def holding(self, entries: Array) -> Term:
+        """The same term made of these entries."""
+        return Term(Circulant(entries) if isinstance(self.matrix, Circulant) else entries, self.delay)
+
     def like(self, array: Array) -> Term:
         """The same term with entries of the kind, dtype and device of ``array``."""
-        entries = as_like(self.entries, array)
-        return Term(Circulant(entries) if isinstance(self.matrix, Circulant) else entries, self.delay)
+        return self.holding(as_like(self.entries, array))
 
 
 class Readout(tuple[Term, ...]):

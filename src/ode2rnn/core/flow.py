@@ -198,6 +198,15 @@ class Flow:
         named: Any = getattr(getattr(self, "_f", None), "function", None)
         return (*found, *(named.parameters() if callable(getattr(named, "parameters", None)) else ()))
 
+    def weights(self) -> dict[str, Array]:
+        """What is learned, by name: the parameters of a flow of one's own."""
+        return {name: value if is_torch(value) else np.array(value) for name, value in self.parameters.items()}
+
+    def with_weights(self, values: Mapping[str, Any]) -> Flow:
+        """The flow with these in place of its own."""
+        known = {name: values.get(name, value) for name, value in self.parameters.items()}
+        return self._changed(parameters=known) if known else self
+
     def parameter(self, name: str) -> Callable[[float], Flow]:
         """The function that takes a value to the flow in which the number ``name`` has it.
 

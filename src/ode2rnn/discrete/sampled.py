@@ -30,7 +30,6 @@ from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.system import Parts, System
 from ode2rnn.core.tangents import pulled, pushed
-from ode2rnn.discrete.flow_weights import rebuilt_flow, weights_of_flow
 from ode2rnn.discrete.past import History, Past, Tick
 from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.integrate import integrate
@@ -68,24 +67,23 @@ class Sampled(System[Past]):
 
     def __init__(
         self,
-        model: AdditiveModel | Flow,
+        model: Flow,
         dt: float,
         method: str = "backward_euler",
         substeps: int = 1,
         rtol: float = 1e-9,
         atol: float = 1e-12,
     ) -> None:
-        if not isinstance(model, AdditiveModel | Flow):
+        if not isinstance(model, Flow):
             raise ValueError(f"model: expected an AdditiveModel, ContinuousRNN or another Flow, got {brief(model)}")
-        if isinstance(model, AdditiveModel):
-            if any(model.input_delays):
-                raise ValueError(
-                    f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
-                    f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
-                )
-        elif model.feedback_width:
+        if any(model.input_delays):
+            raise ValueError(
+                f"model: expected input terms without delay, since a tick knows its own input alone, got delays"
+                f" {model.input_delays}; shift the input series instead: x(t - delay) in place of x(t)"
+            )
+        if model.feedback_width:
             raise ValueError(f"model: expected a flow of s alone, got {brief(model)}; use discretize(model, dt)")
-        elif model.depends_on_time:
+        if model.depends_on_time:
             raise ValueError(
                 "model: expected a rate that depends on time by its input alone, since all ticks of a System are alike,"
                 " got one that depends on t; give what changes as the input x"
@@ -142,7 +140,7 @@ class Sampled(System[Past]):
 
     def _shown(self, s: Array) -> Array:
         model = self.model
-        return model.activation.value(s) if isinstance(model, AdditiveModel) else model.readout(s)
+        return model.readout(s)
 
     # -- tangent and cotangent
 
@@ -156,7 +154,7 @@ class Sampled(System[Past]):
         """
         self.parts()
         model = self.model
-        if d_x is not None or self.adaptive or not isinstance(model, Flow) or self.method == "backward_euler":
+        if d_x is not None or self.adaptive or self.method == "backward_euler":
             return super().step_jvp(Past(state.state, (), self.dt), x, Past(d_state.state, (), self.dt), d_x)
         s, along = state.state, d_state.state
         shape = np.broadcast_shapes(tuple(s.shape), tuple(along.shape))
@@ -229,12 +227,12 @@ class Sampled(System[Past]):
 
     def weights(self) -> dict[str, Array]:
         """The arrays of an AdditiveModel, "state[k]", "readout[k]", "input[k]" and "phi"; a flow's parameters."""
-        return weights_of_flow(self.model)
+        return self.model.weights()
 
     def with_weights(self, values: Mapping[str, Array]) -> Sampled:
         """The same samples of the model with these arrays."""
         twin = copy.copy(self)
-        twin.model = rebuilt_flow(self.model, values)
+        twin.model = self.model.with_weights(values)
         return twin
 
     def plain(self) -> Sampled:
