@@ -10,7 +10,7 @@ from ode2rnn.derivation.claim import Experiment, Finding, sunspots
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.derivation.transition import computed, errors
 from ode2rnn.plotting import COLOURS, add_legend, new_axes
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 SECTION = "From RNN to Vanilla LSTM Network"
 EQUATIONS = ("T7", "L9")

@@ -13,7 +13,7 @@ from ode2rnn.derivation.claim import Finding
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.vanilla import LETTERS as VANILLA_LETTERS
 from ode2rnn.plotting import COLOURS, add_legend, new_axes
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 SECTION = "Extensions to the Vanilla LSTM Network"
 EQUATIONS = ("X1", "X2", "X3", "X7")

@@ -43,9 +43,9 @@ from ode2rnn.gated.transition import (
 from ode2rnn.gated.vanilla import VanillaLSTM
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
-from ode2rnn.training.adjoint import adjoint
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import clip
+from ode2rnn.training.gradients.adjoint import adjoint
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import clip
 
 __all__ = [
     "Activation",

@@ -10,7 +10,7 @@ from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
 from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.discrete.algebra import STEEPEST
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 D, M, N = 3, 2, 12
 

@@ -9,8 +9,8 @@ import torch
 from ode2rnn import CanonicalRNN, ContinuousRNN, TappedRNN, discretize, run, signals
 from ode2rnn.analysis.memory.truncation import KINDS, squared_error, truncation
 from ode2rnn.discrete.unroll import impulse_response, segments, unroll
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import parameters
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import parameters
 
 N = 120
 

@@ -11,7 +11,7 @@ import torch
 from ode2rnn import AdditiveModel, Sampled, discretize, integrate, run, unroll
 from ode2rnn.core.flat import Flat
 from ode2rnn.core.flow import Flow
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 if not issubclass(AdditiveModel, Flow):
     pytest.skip("integrate takes no flows yet", allow_module_level=True)

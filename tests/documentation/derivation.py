@@ -58,7 +58,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("analysis.truncation",),
         "analysis/test_truncation",
     ),
-    "training/bptt": (
+    "training/gradients/bptt": (
         "back-propagation through time, whole or truncated",
         ("bptt", "clip"),
         "training/test_bptt training/test_clipping",
@@ -68,7 +68,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("analysis.gradient_flow", "analysis.lyapunov"),
         "analysis/test_gradient_flow analysis/test_lyapunov",
     ),
-    "training/adjoint": ("the same in continuous time", ("adjoint",), "training/test_adjoint"),
+    "training/gradients/adjoint": ("the same in continuous time", ("adjoint",), "training/test_adjoint"),
     "gated/transition": (
         "from the RNN to the LSTM, one idea at a time",
         ("SplitRNN", "Carousel", "GatedCarousel", "WarpedUpdate", "GatedReadout", "ComputedGates"),

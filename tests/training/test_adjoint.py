@@ -8,8 +8,8 @@ from tests.discrete.networks import random_network
 from tests.problems import fitted_order
 
 from ode2rnn import AdditiveModel, ContinuousRNN, discretize, integrate, run, signals
-from ode2rnn.training.adjoint import adjoint, backward_euler_adjoint
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.adjoint import adjoint, backward_euler_adjoint
+from ode2rnn.training.gradients.bptt import bptt
 
 END = 3.0
 START = np.array([0.4, -0.3, 0.2])

@@ -15,7 +15,7 @@ from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.unroll import segments, unroll
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 D, M, N = 3, 2, 9
 NAMES = ("W_s", "W_r", "W_x", "theta_s")

@@ -26,8 +26,8 @@ from ode2rnn.core.system import System
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.standard import Readout, StandardRNN
 from ode2rnn.discrete.unroll import Position, segments, unroll
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import clip, norm
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import clip, norm
 
 D, M, N = 3, 2, 9
 

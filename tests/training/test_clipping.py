@@ -8,8 +8,8 @@ import torch
 
 from ode2rnn import AugmentedLSTM, CanonicalRNN, TappedRNN, VanillaLSTM, run
 from ode2rnn.gated.vanilla import LETTERS
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import clip, norm, parameters
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import clip, norm, parameters
 
 T = 80
 

@@ -19,9 +19,9 @@ from ode2rnn.derivation.unrolling import fading
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.solvers.integrate import integrate
-from ode2rnn.training.adjoint import Adjoint, adjoint, backward_euler_adjoint
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import clip, norm, parameters
+from ode2rnn.training.gradients.adjoint import Adjoint, adjoint, backward_euler_adjoint
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import clip, norm, parameters
 
 NAMES = ("W_s", "W_r", "W_x", "theta_s")
 PRINTED = 0.000017  # what the slides give for 0.9^100

@@ -20,7 +20,7 @@ from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.count import parameter_count, weights
 from ode2rnn.gated.gru import GRU
 from ode2rnn.gated.vanilla import VanillaLSTM
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 if TYPE_CHECKING:
     import torch

@@ -24,7 +24,7 @@ from ode2rnn.gated.transition import (
     WarpedUpdate,
 )
 from ode2rnn.gated.vanilla import VanillaLSTM
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 G_CS, G_CU, G_CR = np.array([0.6, 0.8, 0.95]), np.array([0.4, 0.2, 0.05]), np.array([0.9, 0.5, 0.2])
 LOUD = 1e6  # how much larger the input is made to see what bounds the state

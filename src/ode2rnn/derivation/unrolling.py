@@ -14,8 +14,8 @@ from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.discrete.unroll import fir, impulse_response, segments, unroll, windows
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import parameters
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import parameters
 
 TOLERANCE = 1e-2
 NOISE = (800, 256, 1)  # samples, sequences

@@ -26,7 +26,7 @@ from ode2rnn.core.flat import Flat
 from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import Remembered, remembered
 from ode2rnn.core.system import System
-from ode2rnn.training.bptt import bptt
+from ode2rnn.training.gradients.bptt import bptt
 
 
 @dataclass(frozen=True, eq=False)

@@ -27,8 +27,8 @@ from ode2rnn.core.arrays import as_like, check_array, check_choice, check_count,
 from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.system import System, Taps
-from ode2rnn.training.bptt import bptt
-from ode2rnn.training.clipping import norm, parameters
+from ode2rnn.training.gradients.bptt import bptt
+from ode2rnn.training.gradients.clipping import norm, parameters
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray]]
 KINDS = ("state", "objective", "gradient")

@@ -24,7 +24,7 @@ from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_flag, st
 from ode2rnn.core.run import check_system, remembered
 from ode2rnn.core.system import System
 from ode2rnn.discrete.unroll import Position, Unrolled, unroll
-from ode2rnn.training.backward import Backward, check_growth, cotangent, summed
+from ode2rnn.training.gradients.backward import Backward, check_growth, cotangent, summed
 
 
 def bptt(

@@ -1,0 +1,1 @@
+"""Gradients: back-propagation through time, its adjoint equation, clipping."""
