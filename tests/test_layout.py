@@ -36,7 +36,6 @@ RANKS = [
     {"analysis"},
     {"plotting"},
     {"derivation"},
-    {"sweep"},
     {"cli"},
 ]
 RANK = {package: rank for rank, packages in enumerate(RANKS) for package in packages}
@@ -67,12 +66,12 @@ LONG_SIGNATURES = {
     "analysis.convergence.convergence": 12,
     "analysis.exponents.lyapunov": 10,
     "analysis.planes.phase_plane": 10,
-    "cli.train": 9,
+    "cli.commands.train": 9,
+    "cli.studies.lengths.length_study": 10,
     "core.trajectory.Trajectory.__init__": 11,
     "nn.layer.RecurrentLayer.__init__": 10,
     "nn.lstm.LSTMLayer.__init__": 10,
     "solvers.integrate.integrate": 11,
-    "sweep.lengths.length_study": 10,
     "training.fit.fit": 12,
 }
 

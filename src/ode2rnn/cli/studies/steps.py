@@ -18,13 +18,13 @@ import numpy as np
 from ode2rnn.analysis.convergence import Convergence, check_steps, convergence
 from ode2rnn.analysis.radius import spectral_radius
 from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium
+from ode2rnn.cli.studies.step_stability import StepStability, step_stability
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number
 from ode2rnn.core.signals import Signal
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.sweep.step_stability import StepStability, step_stability
 
 SCHEMES = ("backward_euler", "forward_euler", "tustin", "exponential", "foh")
 HALVINGS = 8

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ode2rnn.sweep.config import load_config
+from ode2rnn.cli.config import load_config
 
 
 def configured(path: Path) -> tuple[dict, str]:

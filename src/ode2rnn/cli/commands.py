@@ -14,13 +14,13 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from ode2rnn.cli.arguments import configured, numbers_in
+from ode2rnn.cli.config import load_config, named
+from ode2rnn.cli.files import check_files, check_folder
+from ode2rnn.cli.studies.steps import SCHEMES, default_steps, step_study
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.sweep.arguments import configured, numbers_in
-from ode2rnn.sweep.config import load_config, named
-from ode2rnn.sweep.files import check_files, check_folder
-from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
 from ode2rnn.training import Comparison, TrainingError
 
 app = typer.Typer(
@@ -146,8 +146,8 @@ def simulate(
             solution, failure = error.trajectory, str(error)
         for key, path in files.items():
             if key == "output.plot":
+                from ode2rnn.cli.figures import draw_simulation
                 from ode2rnn.plotting import save_figure
-                from ode2rnn.sweep.figures import draw_simulation
 
                 save_figure(draw_simulation(simulation, solution), path)
             else:
@@ -198,8 +198,8 @@ def steps(
 
         from tqdm import tqdm
 
+        from ode2rnn.cli.figures import draw_steps
         from ode2rnn.plotting import save_figure
-        from ode2rnn.sweep.figures import draw_steps
 
         arguments, unit = configured(config) if config is not None else _derivation(series or "sunspots")
         chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
@@ -236,8 +236,8 @@ def analyze(
         check_folder("--out", out)
         from tqdm import tqdm
 
-        from ode2rnn.sweep.analyze import PARTS, analyze_saved
-        from ode2rnn.sweep.saved import load_saved
+        from ode2rnn.cli.analyze import PARTS, analyze_saved
+        from ode2rnn.cli.saved import load_saved
 
         saved = load_saved(file, kind, prefix, dt, scheme)
         bar = tqdm(total=len(PARTS), desc="analyze", unit="part", file=sys.stderr, disable=None)
@@ -284,8 +284,8 @@ def train(
     """
     with _clean_errors():
         check_folder("--out", out)
-        from ode2rnn.sweep.lengths import MEMORIES, LengthStudy, length_study
-        from ode2rnn.sweep.train import SETUPS, train_study
+        from ode2rnn.cli.studies.lengths import MEMORIES, LengthStudy, length_study
+        from ode2rnn.cli.studies.train import SETUPS, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
         steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
@@ -307,8 +307,8 @@ def train(
                 typer.echo("interrupted: the same command goes on from here", err=True)
                 raise
 
+        from ode2rnn.cli.figures import draw_lengths, draw_training
         from ode2rnn.plotting import save_figure
-        from ode2rnn.sweep.figures import draw_lengths, draw_training
 
         figure = draw_training(study) if isinstance(study, Comparison) else draw_lengths(study)
         files = [study.save(out / f"{name}.csv"), save_figure(figure, out / f"{name}.png")]
@@ -343,7 +343,3 @@ def _clean_errors() -> Iterator[None]:
 def _fail(message: str, code: int) -> NoReturn:
     typer.echo("error: " + " ".join(message.split()), err=True)
     raise typer.Exit(code)
-
-
-if __name__ == "__main__":
-    app()

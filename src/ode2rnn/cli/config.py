@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.cli.files import check_name
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_shape
 from ode2rnn.core.signals import Constant, Cubic, Held, Linear, Series, Signal, Sine, load_series
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.integrate import integrate
-from ode2rnn.sweep.files import check_name
 
 MODELS = {
     "continuous_rnn": ("A", "B", "C", "phi", "tau", "activation"),

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.cli.config import load_config, named
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.sweep.config import load_config, named
 
 KINDS = {"rnn": ("RNN", 1), "rnn-relu": ("RNN", 1), "gru": ("GRU", 3), "lstm": ("LSTM", 4)}
 ENDINGS = (".toml", ".safetensors", ".pt", ".pth", ".bin")

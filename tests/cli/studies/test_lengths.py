@@ -6,11 +6,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ode2rnn.sweep import LengthStudy, length_study, lengths
-from ode2rnn.sweep.figures import draw_lengths
-from ode2rnn.sweep.length_scores import LengthScore
-from ode2rnn.sweep.lengths import MEMORIES, SYMBOLS, Job
-from ode2rnn.sweep.networks import KINDS, Shape, shape_of
+from ode2rnn.cli.figures import draw_lengths
+from ode2rnn.cli.studies import lengths
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.lengths import MEMORIES, SYMBOLS, Job, length_study
+from ode2rnn.cli.studies.networks import KINDS, Shape, shape_of
 from ode2rnn.training import TrainingError, adding, fit, predict
 from ode2rnn.training.networks import seeded
 
@@ -20,7 +20,7 @@ ADDING = Shape(25, 2, 1, False)
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 100)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 100)
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn.cli.config import Simulation
+from ode2rnn.cli.studies.length_scores import LengthStudy
+from ode2rnn.cli.studies.steps import StepStudy
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.sweep.config import Simulation
-from ode2rnn.sweep.length_scores import LengthStudy
-from ode2rnn.sweep.steps import StepStudy
 from ode2rnn.training.compare import Comparison
 from ode2rnn.training.scores import SCORES
 

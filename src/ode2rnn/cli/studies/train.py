@@ -8,8 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.core.arrays import check_choice, check_count
-from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.training import TASKS, Comparison, Task, compare
 
 

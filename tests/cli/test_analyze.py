@@ -11,8 +11,8 @@ from typer.testing import CliRunner, Result
 from ode2rnn import nn
 from ode2rnn.analysis import bifurcation, fixed_points
 from ode2rnn.cli import app
-from ode2rnn.sweep.analyze import GAINS
-from ode2rnn.sweep.saved import from_state_dict, load_saved
+from ode2rnn.cli.analyze import GAINS
+from ode2rnn.cli.saved import from_state_dict, load_saved
 
 CONFIG = """
 [model]
@@ -209,7 +209,7 @@ def test_an_interrupt_leaves_the_other_parts(folder, monkeypatch):
     def stopped(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ode2rnn.sweep.analyze.phase_plane", stopped)
+    monkeypatch.setattr("ode2rnn.cli.analyze.phase_plane", stopped)
     save_file(lstm(units=2).state_dict(), "net.safetensors")
     refused(analyze("net.safetensors", "--out", "report"), "no result for: Phase plane", code=1)
     text = Path("report/report.md").read_text()

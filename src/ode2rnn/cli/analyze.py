@@ -20,10 +20,10 @@ from ode2rnn.analysis.exponents import lyapunov
 from ode2rnn.analysis.gradient_flow import gradient_flow
 from ode2rnn.analysis.planes import phase_plane
 from ode2rnn.analysis.subject import as_subject, at_rest
+from ode2rnn.cli.saved import Saved
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_count
 from ode2rnn.core.trajectory import SimulationError, write_whole
-from ode2rnn.sweep.saved import Saved
 
 WIDE, FEW, MANY = 64, 16, 64  # a state beyond the first is searched from fewer starts
 EXPONENTS, STEPS, TIME = 6, 2000, 500.0

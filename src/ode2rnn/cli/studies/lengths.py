@@ -17,10 +17,10 @@ from pathlib import Path
 from threading import RLock
 from typing import Any
 
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
+from ode2rnn.cli.studies.train import Setup, one_thread
 from ode2rnn.core.arrays import check_choice, check_count
-from ode2rnn.sweep.length_scores import LengthScore, LengthStudy
-from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
-from ode2rnn.sweep.train import Setup, one_thread
 from ode2rnn.training import Task, adding, copy_memory
 from ode2rnn.training.compare import forget, place_of, train_one
 

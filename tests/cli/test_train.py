@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ode2rnn.cli import app
-from ode2rnn.sweep import length_study, train_study
-from ode2rnn.sweep.train import SETUPS
+from ode2rnn.cli.studies.lengths import length_study
+from ode2rnn.cli.studies.train import SETUPS, train_study
 from ode2rnn.training import Checkpoint, TrainingError, fit
 
 PLAIN = ("rnn", "feed-forward")
@@ -77,7 +77,7 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(monkeypatch):
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 60)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 60)
 
 
 def test_scores_by_length_are_printed_saved_and_drawn_and_an_interrupted_command_goes_on(few, monkeypatch):
@@ -103,7 +103,7 @@ def test_what_is_kept_of_an_interrupted_command_is_refused_by_another_one(monkey
     with monkeypatch.context() as patched:
         interrupt_in_the_third_training(patched)
         train("sunspots", *SMALL)
-    monkeypatch.setattr("ode2rnn.sweep.train.SETUPS", {"sunspots": replace(SETUPS["sunspots"], rate=0.5)})
+    monkeypatch.setattr("ode2rnn.cli.studies.train.SETUPS", {"sunspots": replace(SETUPS["sunspots"], rate=0.5)})
     refused(train("sunspots", *SMALL), r"--out: train.sunspots-unfinished: expected the run that wrote it, got another")
 
 

@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn.sweep import train_study
-from ode2rnn.sweep.figures import draw_training
-from ode2rnn.sweep.networks import KINDS, shape_of
-from ode2rnn.sweep.train import SETUPS
+from ode2rnn.cli.figures import draw_training
+from ode2rnn.cli.studies.networks import KINDS, shape_of
+from ode2rnn.cli.studies.train import SETUPS, train_study
 from ode2rnn.training import TASKS, adding, copy_memory, sunspots
 
 SMALL = {
