@@ -1,4 +1,4 @@
-"""All the analyses of motion on one network, as a report with pictures.
+"""All the analyses of motion on one network or system, as a report with pictures.
 
 Uses: C10, D6, B4.
 """
@@ -6,11 +6,12 @@ Uses: C10, D6, B4.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from ode2rnn.analysis.attractors import Attractors
 from ode2rnn.analysis.bifurcation import bifurcation
@@ -19,16 +20,28 @@ from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
 from ode2rnn.analysis.exponents import lyapunov
 from ode2rnn.analysis.gradient_flow import gradient_flow
 from ode2rnn.analysis.planes import phase_plane
-from ode2rnn.analysis.subject import as_subject, at_rest
+from ode2rnn.analysis.subject import Subject, as_subject
+from ode2rnn.cli.own_file import OwnCodeError, running
 from ode2rnn.cli.saved import Saved
-from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core.arrays import check_count
+from ode2rnn.core.arrays import brief, check_count
+from ode2rnn.core.flat import Flat
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.parameters import INPUT
 from ode2rnn.core.trajectory import SimulationError, write_whole
+from ode2rnn.plotting import (
+    draw_gradient_flows,
+    new_axes,
+    plot_bifurcation,
+    plot_fixed_points,
+    plot_lyapunov,
+    plot_phase_plane,
+    save_figure,
+)
 
 WIDE, FEW, MANY = 64, 16, 64  # a state beyond the first is searched from fewer starts
 EXPONENTS, STEPS, TIME = 6, 2000, 500.0
 LENGTH = 200  # of the sequence that gradients go back through
-GAINS = [0.5 + 0.05 * k for k in range(21)]  # the feedback, from half of what it is to half as much again
+SHARES = np.array([0.5 + 0.05 * k for k in range(21)])  # of what the number is, from half of it to half as much again
 BRANCHED = 8  # of more states only the attractors: their equilibria can be hundreds
 
 
@@ -37,21 +50,138 @@ class Section:
     """One part of the report.
 
     Attributes:
-        title: of it.
         text: markdown.
+        brief: the first of it in a line.
+        figure: the picture, or None.
+        title: of it.
         picture: file name, or "".
         failed: whether the run diverged, or something was not found.
-        brief: the first of it in a line.
     """
 
-    title: str
     text: str
+    brief: str
+    figure: Figure | None = None
+    title: str = ""
     picture: str = ""
     failed: bool = False
-    brief: str = ""
 
 
-PARTS = ("Fixed points", "Phase plane", "Lyapunov exponents", "Bifurcations", "Gradient flow")
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What the parts are asked.
+
+    Attributes:
+        system: a System or a Flow.
+        name: of its kind, for pictures.
+        x: the constant input (m,), or None for zero.
+        length: of the exponents, steps of a System, time of a Flow; None for the usual one.
+        over: the parameter of the bifurcation diagram, NAME or NAME=LOW,HIGH; "" for the usual one.
+        seed: of all starts.
+    """
+
+    system: Subject
+    name: str
+    x: np.ndarray | None
+    length: int | None = None
+    over: str = ""
+    seed: int = 0
+
+    @property
+    def size(self) -> int:
+        """How many numbers a state at rest has."""
+        return Flat(self.system.settled()).size
+
+
+def points(asked: Question) -> Section:
+    """Fixed points with their roots or multipliers."""
+    count = MANY if asked.size <= WIDE else FEW
+    found = fixed_points(asked.system, asked.x, starts=count, seed=asked.seed)
+    if not found.complete:
+        raise KeyboardInterrupt
+    if not len(found):
+        return Section(_code(str(found)), "none found")
+    figure, ax = new_axes(8, 5.5)
+    plot_fixed_points(ax, found)
+    what = "multipliers, per step" if found.discrete else "characteristic roots, per unit of time"
+    text = "\n\n".join([_code(found.table()), f"Leading {what}:", _code(_roots(found))])
+    stable = sum(point.stable for point in found.points)
+    return Section(text, f"{len(found)} found, {stable} of them stable", figure)
+
+
+def plane(asked: Question) -> Section:
+    """The motion seen in a plane."""
+    axes: str | tuple[int, int] = "principal" if asked.size > 2 else (0, 1)
+    found = phase_plane(asked.system, asked.x, seed=asked.seed, axes=axes)
+    figure, ax = new_axes(9, 6)
+    plot_phase_plane(ax, found)
+    text = f"Drawn in a plane; {found.held}." if found.held else "All of the state is shown."
+    return Section(text, found.held or "all of the state", figure)
+
+
+def exponents(asked: Question) -> Section:
+    """Lyapunov exponents, and what they say of the motion."""
+    system = asked.system
+    if isinstance(system, Flow):
+        # the state of a delay equation is its past: it has more exponents than states
+        count = min(asked.size, 3 if system.delays else EXPONENTS)
+        found = lyapunov(system, asked.x, T=float(asked.length or TIME), count=count, seed=asked.seed)
+    else:
+        count = min(asked.size, EXPONENTS)
+        found = lyapunov(system, asked.x, asked.length or STEPS, count=count, seed=asked.seed)
+    figure, ax = new_axes(8, 5)
+    plot_lyapunov(ax, found)
+    first, error = float(found.exponents[0]), float(found.errors[0])
+    sure = 3 * error if np.isfinite(error) else 0.0
+    word = "die out" if first < -sure else "grow: chaos" if first > sure else "stay: periodic motion, or a bifurcation"
+    text = f"Deviations {word}. The largest exponent is {first:.6g} +- {error:.2g} per unit of time."
+    text += "" if found.complete else " The run was interrupted."
+    return Section(f"{text}\n\n{_code(str(found))}", text, figure)
+
+
+def diagram(asked: Question) -> Section:
+    """Attractors and equilibria over a parameter."""
+    name, values, word = parameter(asked.system, asked.over)
+    branches = asked.size <= BRANCHED
+    found = bifurcation(
+        asked.system,
+        name,
+        values,
+        x=asked.x,
+        attractors=Attractors(4, seed=asked.seed),
+        equilibria=Equilibria(16, seed=asked.seed) if branches else False,
+    )
+    figure, ax = new_axes(9, 5.5)
+    plot_bifurcation(ax, found)
+    text = word
+    text += "" if branches else f" Its {asked.size} states are more than {BRANCHED}: attractors only, no equilibria."
+    count = f"points over {name} from {values[0]:g} to {values[-1]:g}: {len(found.points)}"
+    return Section(f"{text}\n\n{_code(str(found))}", count if branches else text, figure)
+
+
+def gradients(asked: Question) -> Section:
+    """What becomes of an error on its way back through the ticks."""
+    system = asked.system
+    if isinstance(system, Flow):
+        raise ValueError("an equation has no steps to go back through; give --dt for its samples")
+    m = system.input_width
+    inputs = np.random.default_rng(asked.seed).standard_normal((LENGTH, m)) if m else LENGTH
+    found = gradient_flow(system, inputs)
+    over = " of normally distributed inputs (mean 0, deviation 1)" if m else ""
+    text = (
+        f"Over {LENGTH} steps{over}: {found.verdict}. The leading Lyapunov exponent along this run is"
+        f" {found.exponents[0]:.4g} a step."
+    )
+    return Section(text, found.verdict, draw_gradient_flows({asked.name: found}))
+
+
+PARTS: dict[str, Callable[[Question], Section]] = {
+    "Fixed points": points,
+    "Phase plane": plane,
+    "Lyapunov exponents": exponents,
+    "Bifurcations": diagram,
+    "Gradient flow": gradients,
+}
+FILES = dict(zip(PARTS, ("fixed_points", "phase_plane", "lyapunov", "bifurcation", "gradient_flow"), strict=True))
 
 
 def analyze_saved(
@@ -59,119 +189,117 @@ def analyze_saved(
     out: Path,
     *,
     length: int | None = None,
+    over: str = "",
     seed: int = 0,
     on_part: Callable[[str], object] = lambda title: None,
 ) -> list[Section]:
     """Write report.md and its pictures into ``out``; what fails is told in its section, and the rest goes on.
 
     Args:
-        saved: the network.
+        saved: the network or system.
         out: a folder.
-        length: of the exponents: steps of a map (2000), time of an equation (500).
+        length: of the exponents: steps of a System (2000), time of a Flow (500).
+        over: the parameter of the bifurcation diagram, see :func:`parameter`.
         seed: of all starts.
         on_part: told the title of each part that is done.
+
+    Raises:
+        ValueError: no system, a length below 1, no such parameter.
+        OwnCodeError: an exception from the user's own file.
     """
     if length is not None:
         check_count("length", length)
-    system, x = saved.system, saved.x
-    system = as_subject(system)
-    rule, flow = at_rest(system), not system.discrete
-    found: dict[str, FixedPoints] = {}
-
-    def points() -> Section:
-        from ode2rnn.plotting import new_axes, plot_fixed_points
-
-        count = MANY if rule.size <= WIDE else FEW
-        found["all"] = result = fixed_points(system, x, starts=count, seed=seed)
-        picture = ""
-        if len(result):
-            figure, ax = new_axes(8, 5.5)
-            plot_fixed_points(ax, result)
-            picture = _save(figure, out, "fixed_points")
-        if not result.complete:
-            raise KeyboardInterrupt
-        what = "multipliers, per step" if result.discrete else "characteristic roots, per unit of time"
-        lines = (
-            [_code(result.table()), f"Leading {what}:", _code(_roots(result))] if len(result) else [_code(str(result))]
-        )
-        stable = sum(point.stable for point in result.points)
-        return Section("", "\n\n".join(lines), picture, brief=f"{len(result)} found, {stable} of them stable")
-
-    def plane() -> Section:
-        from ode2rnn.plotting import new_axes, plot_phase_plane
-
-        axes: Any = "principal" if rule.size > 2 else (0, 1)
-        result = phase_plane(system, x, seed=seed, axes=axes)
-        figure, ax = new_axes(9, 6)
-        plot_phase_plane(ax, result)
-        text = f"Drawn in a plane; {result.held}." if result.held else "All of the state is shown."
-        return Section("", text, _save(figure, out, "phase_plane"), brief=result.held or "all of the state")
-
-    def exponents() -> Section:
-        from ode2rnn.plotting import new_axes, plot_lyapunov
-
-        over: dict[str, Any] = {"T": float(length or TIME)} if flow else {"steps": length or STEPS}
-        count = min(rule.size, 3 if flow and system.delays else EXPONENTS)
-        result = lyapunov(system, x, count=count, seed=seed, **over)
-        figure, ax = new_axes(8, 5)
-        plot_lyapunov(ax, result)
-        first, error = float(result.exponents[0]), float(result.errors[0])
-        sure = 3 * error if np.isfinite(error) else 0.0
-        word = (
-            "die out" if first < -sure else "grow: chaos" if first > sure else "stay: periodic motion, or a bifurcation"
-        )
-        text = f"Deviations {word}. The largest exponent is {first:.6g} +- {error:.2g} per unit of time."
-        text += "" if result.complete else " The run was interrupted."
-        return Section("", f"{text}\n\n{_code(str(result))}", _save(figure, out, "lyapunov"), brief=text)
-
-    def diagram() -> Section:
-        from ode2rnn.plotting import new_axes, plot_bifurcation
-
-        branches = rule.size <= BRANCHED
-        search = Equilibria(16, seed=seed) if branches else False
-        result = bifurcation(
-            system,
-            "gain",
-            GAINS,
-            x=x,
-            attractors=Attractors(4, seed=seed),
-            equilibria=search,
-        )
-        figure, ax = new_axes(9, 5.5)
-        plot_bifurcation(ax, result)
-        text = f"The feedback is multiplied by a gain from {GAINS[0]:g} to {GAINS[-1]:g}; the network itself is at 1."
-        text += "" if branches else f" Its {rule.size} states are more than {BRANCHED}: attractors only, no equilibria."
-        brief = f"points of the gain from {GAINS[0]:g} to {GAINS[-1]:g}: {len(result.points)}" if branches else text
-        return Section("", f"{text}\n\n{_code(str(result))}", _save(figure, out, "bifurcation"), brief=brief)
-
-    def gradients() -> Section:
-        from ode2rnn.plotting import draw_gradient_flows
-
-        cell, why = _one_recursion(system)
-        if cell is None:
-            return Section("", f"Not applied: {why}.", brief="not applied")
-        m = int(cell.input_width)
-        inputs = np.random.default_rng(seed).standard_normal((LENGTH, m)) if m else LENGTH
-        result = gradient_flow(cell, inputs)
-        text = (
-            f"Over {LENGTH} steps of normally distributed inputs (mean 0, deviation 1): {result.verdict}. The leading"
-            f" Lyapunov exponent along this run is {result.exponents[0]:.4g} a step."
-        )
-        picture = _save(draw_gradient_flows({type(cell).__name__: result}), out, "gradient_flow")
-        return Section("", text, picture, brief=result.verdict)
-
+    asked = Question(as_subject(saved.system), type(saved.system).__name__, saved.x, length, over, seed)
+    if over:
+        parameter(asked.system, over)  # what does not fit is told before any work
     sections = []
-    for title, part in zip(PARTS, (points, plane, exponents, diagram, gradients), strict=True):
-        try:
-            done = part()
-            sections.append(Section(title, done.text, done.picture, False, done.brief))
-        except SimulationError as error:
-            sections.append(Section(title, f"Not found: {error}.", "", True, f"not found: {error}"))
-        except KeyboardInterrupt:
-            sections.append(Section(title, "Interrupted.", "", True, "interrupted"))
+    for title, part in PARTS.items():
+        sections.append(_done(title, partial(_run, part, asked, saved.own), out))
         on_part(title)
     write_whole(out / "report.md", lambda path: _write(path, report(saved, sections)))
     return sections
+
+
+def parameter(system: Subject, over: str = "") -> tuple[str, np.ndarray, str]:
+    """The name of a number of the system, the values of it to look at, and this in words.
+
+    Args:
+        system: the system.
+        over: NAME=LOW,HIGH; NAME alone of a gain, an input or one of the system's ``parameters``, for a range about
+            its own value. By default the gain of the feedback, else the first of the parameters, else the first input.
+
+    Raises:
+        ValueError: no such number, no range where it needs one, or nothing to vary.
+
+    Example:
+        >>> from ode2rnn import Map
+        >>> name, values, _ = parameter(Map(lambda s, *, r: r * s * (1 - s), 1, parameters={"r": 3.0}))
+        >>> name, float(values[0]), float(values[-1])
+        ('r', 1.5, 4.5)
+    """
+    name, equals, text = over.partition("=")
+    name = name.strip() or _usual(system)
+    if not INPUT.fullmatch(name):
+        _known(system, name)
+    if equals:
+        try:
+            low, high = (float(word) for word in text.split(","))
+        except ValueError:
+            raise ValueError(f"over: expected NAME=LOW,HIGH, got {over!r}") from None
+        if not low < high < np.inf:
+            raise ValueError(f"over: expected a range that rises, got {over!r}")
+        return name, np.linspace(low, high, len(SHARES)), f"{name} goes from {low:g} to {high:g}."
+    if name == "gain":
+        word = f"The feedback is multiplied by a gain from {SHARES[0]:g} to {SHARES[-1]:g}; the network itself is at 1."
+        return name, SHARES, word
+    if name not in system.parameters and not INPUT.fullmatch(name):
+        raise ValueError(f"over: expected a range, as in {name}=LOW,HIGH, got {over!r}")
+    own = float(system.parameters.get(name, 0.0))
+    values = np.sort(own * SHARES) if own else np.linspace(-1.0, 1.0, len(SHARES))
+    return name, values, f"{name} goes from {values[0]:g} to {values[-1]:g}; the system itself is at {own:g}."
+
+
+def _usual(system: Subject) -> str:
+    """The parameter that is varied where none is said."""
+    try:
+        system.parameter("gain")
+    except ValueError:
+        pass
+    else:
+        return "gain"
+    if system.parameters:
+        return next(iter(system.parameters))
+    if system.input_width:
+        return "x[0]"
+    raise ValueError(f"over: expected a system with a number to vary, got {brief(system)}")
+
+
+def _known(system: Subject, name: str) -> None:
+    try:
+        system.parameter(name)
+    except ValueError as error:
+        raise ValueError(f"over: {str(error).removeprefix('name: ')}") from None
+
+
+def _run(part: Callable[[Question], Section], asked: Question, own: Path | None) -> Section:
+    with running(own):
+        return part(asked)
+
+
+def _done(title: str, part: Callable[[], Section], out: Path) -> Section:
+    """A part with its title and its picture saved, or why there is none."""
+    try:
+        found = part()
+    except OwnCodeError:
+        raise
+    except SimulationError as error:
+        return Section(f"Not found: {error}.", f"not found: {error}", title=title, failed=True)
+    except KeyboardInterrupt:
+        return Section("Interrupted.", "interrupted", title=title, failed=True)
+    except ValueError as error:  # a question that this system has no answer to, in words
+        return Section(f"Not applied: {error}.", f"not applied: {error}", title=title)
+    picture = "" if found.figure is None else save_figure(found.figure, out / f"{FILES[title]}.png").name
+    return replace(found, title=title, picture=picture, figure=None)
 
 
 def report(saved: Saved, sections: list[Section]) -> str:
@@ -184,22 +312,6 @@ def report(saved: Saved, sections: list[Section]) -> str:
     return "\n".join([*lines, "Written by `ode2rnn analyze`.", ""])
 
 
-def _one_recursion(system: Any) -> tuple[Any, str]:
-    """The cell whose gradients are looked at; or none, and why."""
-    if isinstance(system, AdditiveModel):
-        return None, "an equation has no steps to go back through; give --dt for its samples"
-    if not hasattr(system, "num_layers"):
-        return system, ""  # samples of a model
-    if system.num_layers > 1:
-        return None, "it goes through one recursion, and this is a stack"
-    if hasattr(system, "places"):
-        return system.cell(), ""
-    from ode2rnn import nn
-
-    own: dict[str, Any] = {"RNN": nn.StandardRNN, "LSTM": nn.VanillaLSTM, "GRU": nn.GRU}
-    return own[type(system).__name__].from_torch(system).cell(), ""
-
-
 def _roots(found: FixedPoints) -> str:
     lines = []
     for k, point in enumerate(found.points[:12]):
@@ -210,12 +322,6 @@ def _roots(found: FixedPoints) -> str:
 
 def _code(text: str) -> str:
     return f"```text\n{text}\n```"
-
-
-def _save(figure: Any, out: Path, name: str) -> str:
-    from ode2rnn.plotting import save_figure
-
-    return save_figure(figure, out / f"{name}.png").name
 
 
 def _write(path: Path, text: str) -> None:

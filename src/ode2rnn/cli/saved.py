@@ -1,25 +1,27 @@
-"""Networks in files: a TOML config, a layer of ode2rnn.nn, or the weights of a torch network.
+"""Networks and systems in files: a TOML config, weights, or a Python file of the user's own.
 
 Uses: C7, C9.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ode2rnn.cli.config import load_config, named
-from ode2rnn.core.arrays import check_choice
+from ode2rnn.analysis.subject import Subject
+from ode2rnn.cli.config import load_config
+from ode2rnn.cli.errors import named
+from ode2rnn.cli.own_file import load_own, split_place
+from ode2rnn.core.flow import Flow
 from ode2rnn.discrete.schemes import discretize
 
-KINDS = {"rnn": ("RNN", 1), "rnn-relu": ("RNN", 1), "gru": ("GRU", 3), "lstm": ("LSTM", 4)}
-ENDINGS = (".toml", ".safetensors", ".pt", ".pth", ".bin")
-WEIGHT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d+)(_reverse)?)?")
+if TYPE_CHECKING:
+    import torch
+
+ENDINGS = (".toml", ".safetensors", ".pt", ".pth", ".bin", ".py", ".py:NAME")
 MIDPOINTS = 4096
 
 
@@ -28,155 +30,87 @@ class Saved:
     """What a file holds.
 
     Attributes:
-        system: an AdditiveModel or a torch module.
+        system: a System, a Flow or a torch module.
         what: it, in a line.
         x: the constant input (m,) that it is looked at under, or None for zero.
+        own: the Python file that it comes from, or None.
     """
 
-    system: Any
+    system: Subject | torch.nn.Module
     what: str
     x: np.ndarray | None = None
+    own: Path | None = None
 
 
 def load_saved(
-    path: Path,
+    file: str | Path,
     kind: str = "",
     prefix: str | None = None,
     dt: float | None = None,
     scheme: str = "backward_euler",
 ) -> Saved:
-    """The network in a file.
+    """The network or system in a file.
 
     Args:
-        path: .toml, as `ode2rnn simulate` reads (without input its [model] is enough); .safetensors, a layer that its
+        file: .toml, as `ode2rnn simulate` reads (without input its [model] is enough); .safetensors, a layer that its
             save() wrote or a state_dict; .pt, .pth or .bin, a state_dict that torch.save wrote (read without running
-            code from it).
+            code from it); FILE.py or FILE.py:NAME, a Python file, whose code is run.
         kind: of a state_dict: "rnn", "rnn-relu", "gru", "lstm"; by default from the shapes.
         prefix: which network, of a state_dict that holds several: what its names begin with.
-        dt, scheme: of a config, take its samples in place of its equation.
+        dt, scheme: of an equation, take its samples in its place.
 
     Raises:
         ValueError: no such file, a damaged one, no network in it, or several.
     """
-    if kind:
-        check_choice("--kind", kind, KINDS)
-    if path.suffix not in ENDINGS:
+    place = split_place(str(file))
+    path = Path(file) if place is None else place[0]
+    if place is None and path.suffix not in ENDINGS:
         raise ValueError(f"FILE: expected a name that ends in {', '.join(ENDINGS)}, got {str(path)!r}")
     if not path.is_file():
         raise ValueError(f"FILE: expected a file, got {str(path)!r}, which is none")
-    if path.suffix == ".toml":
+    if place is not None or path.suffix == ".toml":
         if kind or prefix is not None:
-            raise ValueError("--kind: expected none, nor --prefix, for a TOML file, which says what it holds")
-        return _config(path, dt, scheme)
+            raise ValueError(f"--kind: expected none, nor --prefix, for {path.name!r}, which says what it holds")
+        return _own(*place, dt, scheme) if place is not None else _config(path, dt, scheme)
     if dt is not None:
         raise ValueError("--dt: expected none for a network that has steps of its own")
-    if path.suffix == ".safetensors":
-        return _safetensors(path, kind, prefix)
-    import torch
+    from ode2rnn.cli.weights import load_weights
 
-    try:
-        found = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch raises whatever its reader meets in a damaged file
-        why = str(error).split(".")[0][:150]
-        raise ValueError(f"FILE: expected weights that torch.save wrote, got {str(path)!r}: {why}") from None
-    for key in ("state_dict", "model_state_dict", "model"):
-        if isinstance(found, Mapping) and isinstance(found.get(key), Mapping):
-            found = found[key]
-    if not isinstance(found, Mapping):
-        raise ValueError(f"FILE: expected a state_dict, got {type(found).__name__} in {str(path)!r}")
-    return from_state_dict(found, kind, prefix)
+    return Saved(*load_weights(path, kind, prefix))
+
+
+def _own(path: Path, name: str, dt: float | None, scheme: str) -> Saved:
+    system, name = load_own("FILE", path, name)
+    return _sampled(Saved(system, f"{path.name}:{name}, {described(system)}", own=path), dt, scheme)
 
 
 def _config(path: Path, dt: float | None, scheme: str) -> Saved:
     given = load_config(path, at_rest=True)
-    model, x = given.model, None
-    delays = ", ".join(f"{d:g}" for d in model.delays) or "none"
-    text = f"{type(model).__name__} with {model.width} states, delays: {delays}"
+    x, text = None, described(given.model)
     if given.x is not None:
         t0, t1 = given.span
         x = np.asarray(given.x(t0 + (t1 - t0) * (np.arange(MIDPOINTS) + 0.5) / MIDPOINTS)).mean(axis=0)
         text += f", under the mean of its input, {np.array2string(x, precision=4)}"
+    return _sampled(Saved(given.model, text, x, given.own), dt, scheme)
+
+
+def _sampled(saved: Saved, dt: float | None, scheme: str) -> Saved:
+    """The samples of an equation in its place, where a dt is given."""
     if dt is None:
-        return Saved(model, text, x)
+        return saved
+    if not isinstance(saved.system, Flow):
+        raise ValueError("--dt: expected none for a system that has steps of its own")
     with named("", {"dt": "--dt", "scheme": "--scheme", "alpha": "--scheme"}):
-        return Saved(discretize(model, dt, scheme), f"samples of {text}, dT = {dt:g}, {scheme}", x)
+        samples = discretize(saved.system, dt, scheme)
+    return Saved(samples, f"samples of {saved.what}, dT = {dt:g}, {scheme}", saved.x, saved.own)
 
 
-def _safetensors(path: Path, kind: str, prefix: str | None) -> Saved:
-    from safetensors import SafetensorError, safe_open
-
-    from ode2rnn.nn.saving import KEY
-
-    try:
-        with safe_open(path, framework="pt") as file:
-            own = KEY in (file.metadata() or {})
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError) as error:
-        raise ValueError(f"FILE: expected safetensors, got {str(path)!r}, which does not read ({error})") from None
-    if not own:
-        return from_state_dict(tensors, kind, prefix)
-    if kind or prefix is not None:
-        raise ValueError("--kind: expected none, nor --prefix, for a layer of ode2rnn.nn, which says what it is")
-    from ode2rnn.nn import load
-
-    layer = load(path).double()
-    size = f"{layer.input_size} inputs, {layer.hidden_size} units, {layer.num_layers} layers"
-    return Saved(layer, f"ode2rnn.nn.{type(layer).__name__}: {size}".replace(" 1 layers", " 1 layer"))
-
-
-def from_state_dict(tensors: Mapping[str, Any], kind: str = "", prefix: str | None = None) -> Saved:
-    """The RNN, LSTM or GRU of torch whose weights are among ``tensors``, its sizes from their shapes.
-
-    Raises:
-        ValueError: none, or several; a layer missing; shapes that do not fit; one that also runs backwards.
-    """
-    import torch
-
-    groups: dict[str, dict[str, Any]] = {}
-    for name, value in tensors.items():
-        match = WEIGHT.fullmatch(name) if isinstance(name, str) else None
-        if match and isinstance(value, torch.Tensor):
-            layer = f"{match[2]}_l{match[3] or 0}{match[4] or ''}"
-            groups.setdefault(match[1] or "", {})[layer] = value
-    if not groups:
-        some = ", ".join(list(map(str, tensors))[:4]) or "nothing"
-        raise ValueError(f"FILE: expected weights of torch's RNN, LSTM or GRU (weight_ih_l0, ...), got {some}")
-    if prefix is None and len(groups) > 1:
-        raise ValueError(f"--prefix: expected one of {', '.join(map(repr, groups))}, since there are several networks")
-    chosen = next(iter(groups)) if prefix is None else prefix.rstrip(".")
-    weights = groups[check_choice("--prefix", chosen, groups)]
-    if any(name.endswith("_reverse") for name in weights):
-        raise ValueError("FILE: expected a network in one direction; one that also runs backwards is no map")
-    if any(name.startswith("weight_hr") for name in weights):
-        raise ValueError("FILE: expected an LSTM without projection, got weight_hr")
-    for name in ("weight_ih_l0", "weight_hh_l0"):
-        if name not in weights or weights[name].ndim != 2:
-            raise ValueError(
-                f"FILE: expected a matrix {name}, got {'none' if name not in weights else 'another shape'}"
-            )
-    rows, d = weights["weight_hh_l0"].shape
-    by_shape = [name for name, (_, gates) in KINDS.items() if rows == gates * d]
-    if not by_shape:
-        raise ValueError(f"FILE: weight_hh_l0: expected shape (g d, d) with g = 1, 3 or 4, got {(rows, d)}")
-    if kind and kind not in by_shape:
-        raise ValueError(f"--kind: expected {' or '.join(by_shape)}, by the shape {(rows, d)}, got {kind!r}")
-    name = kind or by_shape[0]
-    letter, inputs = KINDS[name][0], weights["weight_ih_l0"].shape[1]
-    layers = sum(key.startswith("weight_ih") for key in weights)
-    options: dict[str, Any] = {"num_layers": layers, "bias": "bias_ih_l0" in weights, "dtype": torch.float64}
-    if letter == "RNN":
-        options["nonlinearity"] = "relu" if name == "rnn-relu" else "tanh"
-    module = getattr(torch.nn, letter)(inputs, d, **options)
-    own = module.state_dict()
-    for key in sorted(own.keys() | weights.keys()):
-        want, got = (tuple(held[key].shape) if key in held else "none" for held in (own, weights))
-        if want != got:
-            raise ValueError(f"FILE: {key}: expected shape {want} in a {letter} of {d} units, got {got}")
-        if not torch.isfinite(weights[key]).all():
-            raise ValueError(f"FILE: {key}: expected finite numbers, got NaN or infinity")
-    module.load_state_dict({key: value.double() for key, value in weights.items()})
-    text = f"torch.nn.{letter}: {inputs} inputs, {d} units, {layers} layer{'s' * (layers > 1)}"
-    if letter == "RNN":
-        guess = "" if kind else ", taken to be so; --kind rnn-relu for the other"
-        text += f", {options['nonlinearity']}{guess}"
-    return Saved(module, text)
+def described(system: Subject) -> str:
+    """A system in a line: its type, its sizes, its delays, its parameters."""
+    text = f"{type(system).__name__} with {system.width} states"
+    if isinstance(system, Flow):
+        text += ", delays: " + (", ".join(f"{d:g}" for d in system.delays) or "none")
+    else:
+        text += f", a step every {system.dt:g}"
+    numbers = ", ".join(f"{name} = {float(value):g}" for name, value in system.parameters.items())
+    return f"{text}, {numbers}" if numbers else text

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -44,6 +45,7 @@ class System(Generic[S]):
         discrete: True; of a Flow False.
         depth: how many ticks the vector of :meth:`flatten` remembers, the latest first, each alike.
         window: how many inputs before and after its own a tick sees.
+        parameters: numbers by name, of a Map or of samples of a Flow; other cells name entries of their arrays.
 
     Example:
         >>> from typing import NamedTuple
@@ -61,6 +63,7 @@ class System(Generic[S]):
     width: int
     input_width: int = 0
     discrete: ClassVar[bool] = True
+    parameters: Mapping[str, float] = MappingProxyType({})
 
     # -- the forward pass
 

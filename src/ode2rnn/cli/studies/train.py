@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.core.arrays import check_choice, check_count
 from ode2rnn.training import TASKS, Comparison, Task, compare
@@ -114,8 +116,6 @@ def train_study(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Networks this small are slower on several threads, and on a busy machine far slower."""
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
