@@ -1,9 +1,9 @@
 """The neuron of FitzHugh and Nagumo as a Flow of your own: a spike, and the recovery that ends it.
 
-    dv/dt = v - v^3/3 - w + I + x(t)
+    dv/dt = v - v^3 / 3 - w + current + x(t)
     dw/dt = eps (v + a - b w)
 
-Below I = 0.33 it rests, above it fires without end. Run: python demos/fhn.py
+Below a current of 0.33 it rests, above it fires without end. Run: python demos/fhn.py
 
 `ode2rnn analyze demos/fhn.py:model` looks at its dynamics, `ode2rnn simulate demos/fhn.toml` shows it a current.
 """
@@ -13,12 +13,12 @@ import numpy as np
 from ode2rnn import Flow, integrate
 
 
-def rate(t, s, x, *, I, a, b, eps):
+def rate(t, s, x, *, current, a, b, eps):
     v, w = s[..., 0], s[..., 1]
-    return np.stack([v - v**3 / 3 - w + I + x[..., 0], eps * (v + a - b * w)], axis=-1)
+    return np.stack([v - v**3 / 3 - w + current + x[..., 0], eps * (v + a - b * w)], axis=-1)
 
 
-model = Flow(rate, width=2, input_width=1, parameters={"I": 0.5, "a": 0.7, "b": 0.8, "eps": 0.08})
+model = Flow(rate, width=2, input_width=1, parameters={"current": 0.5, "a": 0.7, "b": 0.8, "eps": 0.08})
 
 if __name__ == "__main__":
     solution = integrate(model, t=(0, 200), history=[0.0, 0.0])

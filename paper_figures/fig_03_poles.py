@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
+from ode2rnn.analysis.spectra.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
 from ode2rnn.derivation.claim import Experiment, Finding, sunspots
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.plotting import add_legend, new_axes, plot_plane

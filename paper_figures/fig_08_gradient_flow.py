@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.gradient_flow import gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.derivation.claim import Experiment, Finding, sunspots
 from ode2rnn.derivation.discretization import DT, canonical
 from ode2rnn.derivation.gradients import PRINTED, chaotic_flow, rotating

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from figure_training import fit_on_one_thread
-from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.derivation.claim import Experiment, Finding
 from ode2rnn.plotting import draw_gradient_flows
 from ode2rnn.training import adding

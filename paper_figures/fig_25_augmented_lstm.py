@@ -3,7 +3,7 @@
 from typing import Any
 
 from figure_cells import augmented_cell, same_letters
-from ode2rnn.analysis.cell_graph import CellGraph, cell_graph
+from ode2rnn.analysis.cells.graph import CellGraph, cell_graph
 from ode2rnn.derivation.claim import Finding
 from ode2rnn.plotting.diagram import add_title, diagram_figure, draw_cell
 from ode2rnn.plotting.layouts import augmented

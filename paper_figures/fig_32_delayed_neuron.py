@@ -8,7 +8,7 @@ import numpy as np
 
 from ode2rnn import discretize, integrate, run
 from ode2rnn.analysis import characteristic_roots, discrete_roots
-from ode2rnn.analysis.radius import spectral_radius
+from ode2rnn.analysis.spectra.radius import spectral_radius
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.derivation.claim import Finding
 from ode2rnn.plotting import COLOURS, add_legend, new_axes

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from figure_cells import random_weights
-from ode2rnn.analysis.gradient_flow import gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.derivation.claim import Finding
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated.gru import GRU

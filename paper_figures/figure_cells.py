@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.cell_graph import CellGraph
+from ode2rnn.analysis.cells.graph import CellGraph
 from ode2rnn.core.system import System
 from ode2rnn.derivation.claim import Finding
 from ode2rnn.discrete.canonical import CanonicalRNN

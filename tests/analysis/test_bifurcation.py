@@ -221,7 +221,7 @@ def test_gates_that_are_shut_make_no_branches():
 
 
 def test_an_interrupt_returns_what_is_done(monkeypatch):
-    from ode2rnn.analysis.attractors import Runs
+    from ode2rnn.analysis.bifurcations.attractors import Runs
 
     real, calls = Runs._map, []
 
@@ -282,5 +282,5 @@ def test_branches_of_branches_are_limited_too(monkeypatch):
     units = ContinuousRNN(A=-np.eye(3), B=np.diag([1.0, 1.3, 1.7]), C=None, phi=None)  # each has a pitchfork of its own
     values = np.linspace(0.5, 1.5, 11)
     assert len(bifurcation(units, "gain", values, attractors=False).branches) > 4
-    monkeypatch.setattr(import_module("ode2rnn.analysis.branches"), "MOST", 4)
+    monkeypatch.setattr(import_module("ode2rnn.analysis.bifurcations.branches"), "MOST", 4)
     assert len(bifurcation(units, "gain", values, attractors=False).branches) == 4

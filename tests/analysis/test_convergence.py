@@ -21,7 +21,7 @@ from ode2rnn import (
     signals,
 )
 from ode2rnn.analysis import convergence
-from ode2rnn.analysis.recursions import Runs
+from ode2rnn.analysis.step_size.recursions import Runs
 
 FIXED_STEP = sorted(m.name for m in METHODS.values() if not m.adaptive)
 HALVINGS = 0.5 ** np.arange(4, 9)

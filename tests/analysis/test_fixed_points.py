@@ -16,9 +16,10 @@ from ode2rnn import (
     nn,
     run,
 )
-from ode2rnn.analysis import characteristic_roots, discrete_roots, equilibria, fixed_points
-from ode2rnn.analysis.equilibria import classify
-from ode2rnn.analysis.newton_starts import newton_starts
+from ode2rnn.analysis import characteristic_roots, discrete_roots, fixed_points
+from ode2rnn.analysis.equilibria import fixed_points as search
+from ode2rnn.analysis.equilibria.fixed_points import classify
+from ode2rnn.analysis.equilibria.newton_starts import newton_starts
 from ode2rnn.analysis.subject import as_subject, at_rest
 from ode2rnn.core.flat import Flat
 
@@ -97,8 +98,8 @@ def test_an_interrupt_keeps_what_was_found(monkeypatch):
             raise KeyboardInterrupt
         return newton_starts(*args)
 
-    monkeypatch.setattr(equilibria, "newton_starts", first_block_only)
-    monkeypatch.setattr(equilibria, "BLOCK", 16)
+    monkeypatch.setattr(search, "newton_starts", first_block_only)
+    monkeypatch.setattr(search, "BLOCK", 16)
     part = fixed_points(model, starts=64)
     assert (whole.complete, part.complete) == (True, False)
     assert len(part) >= 1

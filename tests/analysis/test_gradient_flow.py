@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
-from ode2rnn.analysis.gradient_flow import gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.discrete.algebra import STEEPEST
 from ode2rnn.training.bptt import bptt

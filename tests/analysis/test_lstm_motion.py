@@ -17,8 +17,8 @@ from ode2rnn.analysis import (
     phase_plane,
     stability_chart,
 )
-from ode2rnn.analysis.linear import flow_roots
-from ode2rnn.analysis.motions import DelaySteps, FlowSteps, MapSteps, resolved_steps
+from ode2rnn.analysis.motion.variational import DelaySteps, FlowSteps, MapSteps, resolved_steps
+from ode2rnn.analysis.spectra.linear import flow_roots
 from ode2rnn.analysis.subject import at_rest
 from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant

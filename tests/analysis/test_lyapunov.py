@@ -18,7 +18,7 @@ from ode2rnn import (
     nn,
 )
 from ode2rnn.analysis import characteristic_roots, gradient_flow, lyapunov
-from ode2rnn.analysis.motions import DelaySteps
+from ode2rnn.analysis.motion.variational import DelaySteps
 
 NOTHING = np.zeros(0)
 W = np.array([[0.5, -2.0], [2.0, 0.5]])

@@ -6,7 +6,7 @@ from tests.analysis.networks import CUBE, KINDS
 
 from ode2rnn import ContinuousRNN, signals
 from ode2rnn.analysis import convergence
-from ode2rnn.analysis.order import fit_order
+from ode2rnn.analysis.step_size.order import fit_order
 
 
 def test_points_at_round_off_are_dropped():

@@ -6,7 +6,7 @@ from tests.analysis.networks import KINDS, SINES, SPAN, network, past
 
 from ode2rnn import ContinuousRNN, signals
 from ode2rnn.analysis import convergence
-from ode2rnn.analysis.recursion import sample
+from ode2rnn.analysis.step_size.recursion import sample
 
 
 @pytest.mark.parametrize(

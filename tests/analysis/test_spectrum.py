@@ -9,9 +9,9 @@ from scipy.optimize import brentq
 from scipy.special import lambertw
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, Sampled, SimulationError, discretize, run
-from ode2rnn.analysis.delay_roots import count_right_of, delta
-from ode2rnn.analysis.linear import Held, linearized
-from ode2rnn.analysis.spectrum import (
+from ode2rnn.analysis.spectra.delay_roots import count_right_of, delta
+from ode2rnn.analysis.spectra.linear import Held, linearized
+from ode2rnn.analysis.spectra.spectrum import (
     characteristic_roots,
     discrete_roots,
     equilibrium,

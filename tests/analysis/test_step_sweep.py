@@ -9,7 +9,7 @@ import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, discretize, run, signals
 from ode2rnn.analysis import Sampling, StepSweep, sweep_steps
-from ode2rnn.analysis import shared_basis as fast
+from ode2rnn.analysis.step_size import shared_basis as fast
 from ode2rnn.discrete.eigenbasis import eigenbasis, phi
 from ode2rnn.kernels import plain
 
@@ -53,7 +53,7 @@ def all_together(monkeypatch: pytest.MonkeyPatch) -> None:
         assert done.all() or not fast.compiled()
         return done
 
-    monkeypatch.setattr("ode2rnn.analysis.step_sweep.run_together", checked)
+    monkeypatch.setattr("ode2rnn.analysis.step_size.step_sweep.run_together", checked)
 
 
 @pytest.mark.usefixtures("all_together")

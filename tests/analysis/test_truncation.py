@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ode2rnn import CanonicalRNN, ContinuousRNN, TappedRNN, discretize, run, signals
-from ode2rnn.analysis.truncation import KINDS, squared_error, truncation
+from ode2rnn.analysis.memory.truncation import KINDS, squared_error, truncation
 from ode2rnn.discrete.unroll import impulse_response, segments, unroll
 from ode2rnn.training.bptt import bptt
 from ode2rnn.training.clipping import parameters

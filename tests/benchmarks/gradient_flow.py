@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from ode2rnn import CanonicalRNN, run
-from ode2rnn.analysis.gradient_flow import gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 
 
 def network(width: int) -> CanonicalRNN:

@@ -30,7 +30,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("ContinuousRNN", "integrate"),
         "continuous/test_additive solvers/test_every_method",
     ),
-    "analysis/spectrum": (
+    "analysis/spectra/spectrum": (
         "stability: characteristic roots, and where sampling takes them",
         ("analysis.characteristic_roots", "analysis.pole_image", "analysis.stability_chart", "analysis.bifurcation"),
         "analysis/test_spectrum analysis/test_stability analysis/test_bifurcation",
@@ -42,7 +42,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "discrete/canonical": ("the canonical RNN, the standard RNN", ("CanonicalRNN", "run"), "discrete/test_canonical"),
     "discrete/limits": ("the limit of long steps", ("quasi_static",), "discrete/test_sampled"),
-    "analysis/convergence": (
+    "analysis/step_size/convergence": (
         "the RNN converges to the equation",
         ("analysis.convergence",),
         "analysis/test_convergence",
@@ -53,7 +53,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("unroll", "impulse_response", "fir"),
         "discrete/test_unroll",
     ),
-    "analysis/truncation": (
+    "analysis/memory/truncation": (
         "how long a segment must be, and when none is long enough",
         ("analysis.truncation",),
         "analysis/test_truncation",
@@ -63,7 +63,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
         ("bptt", "clip"),
         "training/test_bptt training/test_clipping",
     ),
-    "analysis/gradient_flow": (
+    "analysis/memory/gradient_flow": (
         "gradients that vanish and explode",
         ("analysis.gradient_flow", "analysis.lyapunov"),
         "analysis/test_gradient_flow analysis/test_lyapunov",
@@ -84,7 +84,7 @@ STEPS: dict[str, tuple[str, tuple[str, ...], str]] = {
     ),
     "gated/continuous": ("the LSTM as a delay equation (our own)", ("ContinuousLSTM",), "gated/test_flow"),
     "gated/sampled": ("that equation sampled at any step (our own)", ("SampledLSTM",), "gated/test_sampled_lstm"),
-    "analysis/feedback_convergence": (
+    "analysis/step_size/feedback_convergence": (
         "the LSTM converges to it (our own)",
         ("analysis.convergence", "analysis.retiming"),
         "analysis/test_lstm_convergence analysis/test_retiming",

@@ -18,7 +18,7 @@ import torch
 from tests.problems import Case
 
 from ode2rnn import AdditiveModel, discretize, integrate, kernels, run
-from ode2rnn.analysis.step_sweep import sweep_steps
+from ode2rnn.analysis.step_size.step_sweep import sweep_steps
 from ode2rnn.core.signals import as_signal
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers import taylor

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, discretize, integrate, run, signals
 from ode2rnn.analysis.sampling import Sampling
-from ode2rnn.analysis.step_sweep import sweep_steps
+from ode2rnn.analysis.step_size.step_sweep import sweep_steps
 from ode2rnn.discrete.schemes import SCHEMES
 from ode2rnn.kernels import plain
 from ode2rnn.kernels.elementwise.codes import CODES

@@ -12,7 +12,7 @@ from matplotlib.transforms import Bbox
 from tests.paper_figures.scripts import quick_data, script, shared
 
 from ode2rnn import run
-from ode2rnn.analysis.cell_graph import CellGraph, Edge, cell_graph
+from ode2rnn.analysis.cells.graph import CellGraph, Edge, cell_graph
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import LSTMState
 from ode2rnn.gated.vanilla import LETTERS

@@ -437,8 +437,27 @@ def test_a_flow_that_is_a_class_is_solved_and_shows_its_readout(method: Method) 
     np.testing.assert_array_equal(found.r, found.s[:, :1] ** 2)
 
 
-def test_a_feedback_beside_s_needs_a_solver_of_its_own() -> None:
-    flow = Oscillator(1.0)
-    flow.feedback_width = 2
-    with pytest.raises(ValueError, match="model: expected a flow that feeds back s alone"):
-        integrate(flow, t=T, history=[1.0, 0.0])
+class Echo(Flow):
+    """s' = v(t - 1), v(t) = v(t - 1) / 2 + s(t): later times see v beside s, and the rate is no relaxation."""
+
+    width, input_width, delays, parameters, feedback_width = 1, 0, (1.0,), {}, 1
+
+    def __init__(self) -> None:
+        self._on_time = False
+
+    def rate(self, t: Any, s: Any, past: Any = (), x: Any = None) -> Any:
+        return past[0][..., 1:] + 0 * s
+
+    def feedback(self, t: Any, s: Any, past: Any, x: Any) -> Any:
+        return 0.5 * past[0][..., 1:] + s
+
+
+@pytest.mark.parametrize("method", ["auto", "tsit5", "DOP853", "Radau"])
+def test_a_flow_of_ones_own_may_feed_back_a_readout_beside_s(method: str) -> None:
+    found = integrate(Echo(), t=(0.0, 3.0), history=([0.0], [1.0]), method=method, rtol=1e-10, atol=1e-12)
+    # on (0, 1]: s = t, v = 1/2 + t; on (1, 2]: s' = v(t - 1), so s = 1 + (t - 1) / 2 + (t - 1)^2 / 2
+    np.testing.assert_allclose(found([0.5, 1.0, 2.0])[:, 0], [0.5, 1.0, 2.0], atol=1e-9)
+    np.testing.assert_allclose(found.readout([0.5, 1.0, 2.0])[:, 0], [1.0, 1.5, 0.75 + 2.0], atol=1e-9)
+    np.testing.assert_allclose(found.readout(1.5), 0.5 * 1.0 + 1 + 0.25 + 0.125, atol=1e-9)
+    with pytest.raises(ValueError, match="method: 'spectral' needs tau > 0, where the equation is linear"):
+        integrate(Echo(), t=(0.0, 3.0), history=[0.0], method="spectral")

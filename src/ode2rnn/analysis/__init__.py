@@ -1,22 +1,22 @@
 """What can be asked of a model and of its samples: how accurate and how stable they are, and where gradients go."""
 
-from ode2rnn.analysis.attractors import Attractors
-from ode2rnn.analysis.bifurcation import Bifurcation, bifurcation
-from ode2rnn.analysis.branches import Branch, Equilibria
-from ode2rnn.analysis.convergence import Convergence, convergence
-from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
-from ode2rnn.analysis.exponents import Lyapunov, lyapunov
-from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
-from ode2rnn.analysis.planes import PhasePlane, phase_plane
-from ode2rnn.analysis.points import BifurcationPoint
-from ode2rnn.analysis.radius import spectral_radius
-from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
+from ode2rnn.analysis.bifurcations.attractors import Attractors
+from ode2rnn.analysis.bifurcations.branches import Branch, Equilibria
+from ode2rnn.analysis.bifurcations.diagram import Bifurcation, bifurcation
+from ode2rnn.analysis.bifurcations.points import BifurcationPoint
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoint, FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.phase_plane import PhasePlane, phase_plane
+from ode2rnn.analysis.memory.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.memory.truncation import Truncation, squared_error, truncation
+from ode2rnn.analysis.motion.lyapunov import Lyapunov, lyapunov
 from ode2rnn.analysis.sampling import Sampling
-from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
-from ode2rnn.analysis.stability import StabilityChart, stability_chart
-from ode2rnn.analysis.step_sweep import StepSweep, sweep_steps
-from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
-from ode2rnn.analysis.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
+from ode2rnn.analysis.spectra.radius import spectral_radius
+from ode2rnn.analysis.spectra.spectrum import characteristic_roots, discrete_roots, equilibrium, pole_image
+from ode2rnn.analysis.spectra.stability import StabilityChart, stability_chart
+from ode2rnn.analysis.step_size.convergence import Convergence, convergence
+from ode2rnn.analysis.step_size.retiming import Retiming, as_signal_of, retiming
+from ode2rnn.analysis.step_size.step_sweep import StepSweep, sweep_steps
+from ode2rnn.analysis.step_size.work_precision import WorkPrecision, WorkPrecisionRow, work_precision
 
 __all__ = [
     "convergence",

@@ -5,15 +5,17 @@ Uses: C2, D5.
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from ode2rnn.core.arrays import brief, check_array, to_numpy
+from ode2rnn.core.arrays import brief, check_array, is_module, to_numpy
 from ode2rnn.core.flat import Flat
 from ode2rnn.core.flow import Flow, is_subject
 from ode2rnn.core.system import System
+
+if TYPE_CHECKING:
+    import torch
 
 Subject = System | Flow
 
@@ -23,19 +25,18 @@ WHAT = (
 )
 
 
-def as_subject(system: object, name: str = "system") -> Any:
+def as_subject(system: object, name: str = "system") -> Subject:
     """The system itself; of a torch module the System that it is.
 
     Raises:
         ValueError: neither; a function of the user's own says which it is by Flow or Map.
     """
     if is_subject(system):
-        return system
-    torch = sys.modules.get("torch")
-    if torch is not None and isinstance(system, torch.nn.Module):
+        return cast(Subject, system)
+    if is_module(system):
         from ode2rnn.nn.systems import system_of
 
-        return system_of(system)
+        return system_of(cast("torch.nn.Module", system))
     if callable(system) and not isinstance(system, type):
         raise ValueError(
             f"{name}: expected {WHAT}; got a function: say Flow(f, width) or Map(f, width), ds/dt = f(t, s) or"

@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from ode2rnn.analysis.attractors import Attractors
-from ode2rnn.analysis.bifurcation import bifurcation
-from ode2rnn.analysis.branches import Equilibria
-from ode2rnn.analysis.equilibria import FixedPoints, fixed_points
-from ode2rnn.analysis.exponents import lyapunov
-from ode2rnn.analysis.gradient_flow import gradient_flow
-from ode2rnn.analysis.planes import phase_plane
+from ode2rnn.analysis.bifurcations.attractors import Attractors
+from ode2rnn.analysis.bifurcations.branches import Equilibria
+from ode2rnn.analysis.bifurcations.diagram import bifurcation
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.phase_plane import phase_plane
+from ode2rnn.analysis.memory.gradient_flow import gradient_flow
+from ode2rnn.analysis.motion.lyapunov import lyapunov
 from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.cli.own_file import OwnCodeError, running
 from ode2rnn.cli.saved import Saved
@@ -72,7 +72,7 @@ class Question:
 
     Attributes:
         system: a System or a Flow.
-        name: of its kind, for pictures.
+        name: in pictures.
         x: the constant input (m,), or None for zero.
         length: of the exponents, steps of a System, time of a Flow; None for the usual one.
         over: the parameter of the bifurcation diagram, NAME or NAME=LOW,HIGH; "" for the usual one.
@@ -163,9 +163,13 @@ def gradients(asked: Question) -> Section:
     system = asked.system
     if isinstance(system, Flow):
         raise ValueError("an equation has no steps to go back through; give --dt for its samples")
-    m = system.input_width
+    m, start = system.input_width, None
     inputs = np.random.default_rng(asked.seed).standard_normal((LENGTH, m)) if m else LENGTH
-    found = gradient_flow(system, inputs)
+    if not m:
+        # nothing drives it away from a rest at 0, stable or not: begin where the motion goes
+        end = lyapunov(system, steps=STEPS, count=1, seed=asked.seed).s
+        start = end if len(end) == system.width else None
+    found = gradient_flow(system, inputs, start)
     over = " of normally distributed inputs (mean 0, deviation 1)" if m else ""
     text = (
         f"Over {LENGTH} steps{over}: {found.verdict}. The leading Lyapunov exponent along this run is"
@@ -209,7 +213,8 @@ def analyze_saved(
     """
     if length is not None:
         check_count("length", length)
-    asked = Question(as_subject(saved.system), type(saved.system).__name__, saved.x, length, over, seed)
+    name = saved.name or type(saved.system).__name__
+    asked = Question(as_subject(saved.system), name, saved.x, length, over, seed)
     if over:
         parameter(asked.system, over)  # what does not fit is told before any work
     sections = []

@@ -240,7 +240,7 @@ def analyze(
     \b
     Example:
       ode2rnn analyze lstm.pt
-      ode2rnn analyze demos/fhn.py:model --over I=0,1.5
+      ode2rnn analyze demos/fhn.py:model --over current=0,1.5
     """
     with clean_errors():
         check_folder("--out", out)

@@ -34,12 +34,14 @@ class Saved:
         what: it, in a line.
         x: the constant input (m,) that it is looked at under, or None for zero.
         own: the Python file that it comes from, or None.
+        name: in pictures.
     """
 
     system: Subject | torch.nn.Module
     what: str
     x: np.ndarray | None = None
     own: Path | None = None
+    name: str = ""
 
 
 def load_saved(
@@ -81,7 +83,7 @@ def load_saved(
 
 def _own(path: Path, name: str, dt: float | None, scheme: str) -> Saved:
     system, name = load_own("FILE", path, name)
-    return _sampled(Saved(system, f"{path.name}:{name}, {described(system)}", own=path), dt, scheme)
+    return _sampled(Saved(system, f"{path.name}:{name}, {described(system)}", own=path, name=name), dt, scheme)
 
 
 def _config(path: Path, dt: float | None, scheme: str) -> Saved:
@@ -102,7 +104,7 @@ def _sampled(saved: Saved, dt: float | None, scheme: str) -> Saved:
         raise ValueError("--dt: expected none for a system that has steps of its own")
     with named("", {"dt": "--dt", "scheme": "--scheme", "alpha": "--scheme"}):
         samples = discretize(saved.system, dt, scheme)
-    return Saved(samples, f"samples of {saved.what}, dT = {dt:g}, {scheme}", saved.x, saved.own)
+    return Saved(samples, f"samples of {saved.what}, dT = {dt:g}, {scheme}", saved.x, saved.own, saved.name)
 
 
 def described(system: Subject) -> str:

@@ -273,3 +273,14 @@ class AdditiveModel(Flow):
     def value_of(self, name: str) -> float:
         """The number ``name`` as it is, named as for :meth:`parameter`; for "gain" 1."""
         return parameters.value_of(self, name)
+
+
+def as_additive(name: str, model: object) -> AdditiveModel:
+    """``model`` if it is an AdditiveModel.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(model, AdditiveModel):
+        raise ValueError(f"{name}: expected an AdditiveModel or ContinuousRNN, got {type(model).__name__}")
+    return model

@@ -31,6 +31,12 @@ def is_torch(value: object) -> bool:
     return torch is not None and isinstance(value, torch.Tensor)
 
 
+def is_module(value: object) -> bool:
+    """Whether ``value`` is a torch module."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
 def as_like(value: object, like: Array) -> Array:
     """``value`` as an array of the kind, dtype and device of ``like``."""
     if is_torch(like):

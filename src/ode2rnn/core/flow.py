@@ -184,6 +184,15 @@ class Flow:
         """The same flow for arrays of the kind of ``array``; a function of the user's own takes either."""
         return self
 
+    def plain(self) -> Flow:
+        """The same flow in NumPy."""
+        return self.like(np.zeros(1))
+
+    @property
+    def taps(self) -> None:
+        """None: a flow is no recursion."""
+        return None
+
     def tensors(self) -> tuple[Array, ...]:
         """The torch tensors that the rate depends on, as far as they are known."""
         found = [value for value in self.parameters.values() if is_torch(value)]
@@ -319,6 +328,28 @@ def _cat(parts: Sequence[Array]) -> Array:
     import torch
 
     return torch.cat(list(parts), dim=-1)
+
+
+def as_flow(name: str, subject: System | Flow, hint: str = "") -> Flow:
+    """``subject`` if it is a Flow.
+
+    Raises:
+        ValueError: it is a System; ``hint`` says what a System has instead.
+    """
+    if isinstance(subject, Flow):
+        return subject
+    raise ValueError(f"{name}: expected a Flow, got {brief(subject)}{hint and '; ' + hint}")
+
+
+def as_ticking(name: str, subject: System | Flow, hint: str = "a flow has ticks by discretize or Sampled") -> System:
+    """``subject`` if it is a System.
+
+    Raises:
+        ValueError: it is a Flow; ``hint`` says what to do.
+    """
+    if isinstance(subject, System):
+        return subject
+    raise ValueError(f"{name}: expected a System, got {brief(subject)}; {hint}")
 
 
 def is_subject(value: object) -> bool:

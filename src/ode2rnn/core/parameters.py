@@ -52,6 +52,15 @@ def changed_weights(system: Weighted, name: str) -> Callable[[float], Any]:
     return changed
 
 
+def value_of(system: Weighted, name: str) -> float:
+    """The number ``name`` of the system as it is; for "gain" 1."""
+    if name == "gain":
+        return 1.0
+    held = {key: to_numpy(value) for key, value in system.plain().weights().items()}
+    key, place = entry(name, held)
+    return float(held[key][place])
+
+
 def feeds_back(key: str) -> bool:
     """Whether the weight of this name takes the readout back in: W_r, W_v? of the gates, and those of a part."""
     last = key.rpartition(".")[2]

@@ -16,7 +16,7 @@ import numpy as np
 
 from ode2rnn.core import states
 from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
-from ode2rnn.core.parameters import changed_weights
+from ode2rnn.core.parameters import changed_weights, value_of
 from ode2rnn.core.tangents import pulled, pushed
 
 Parts = tuple[tuple[str, int], ...]
@@ -275,6 +275,14 @@ class System(Generic[S]):
             ValueError: no such number.
         """
         return changed_weights(self, name)
+
+    def value_of(self, name: str) -> float:
+        """The number ``name`` as it is, named as for :meth:`parameter`; for "gain" 1.
+
+        Raises:
+            ValueError: no such number.
+        """
+        return value_of(self, name)
 
     # -- as a map on vectors
 

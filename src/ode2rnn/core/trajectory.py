@@ -75,7 +75,8 @@ class Trajectory:
         status: 0 if the end was reached, -1 if the run stopped early (then this is the valid part).
         message: what happened, in words.
         dense: the dense output, times (T,) -> (T, ..., d); None for a trajectory loaded from a file.
-        shown: the dense output of the readout, as ``readout(t)`` gives it; None where it is not known.
+        shown: the dense output of an LSTM's readout v, as ``readout(t)`` gives it; None of others, whose readout is a
+            function of s.
         knots: breaking points of the solution, for a run that takes this one as its history.
 
     Calling the trajectory, ``traj(t)``, gives s at any time in the range.
@@ -156,7 +157,9 @@ class Trajectory:
             ValueError: a time outside the range, or a trajectory whose readout between the samples is not known.
         """
         if self.shown is None:
-            raise ValueError("t: the readout of this trajectory is known at its times alone; use .t and .r")
+            raise ValueError(
+                "t: no readout of its own between the samples is kept: of a network it is model.readout(traj(t))"
+            )
         return replace(self, dense=self.shown)(t)
 
     def failed(self, message: str) -> Trajectory:

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ode2rnn.analysis.spectrum import characteristic_roots
+from ode2rnn.analysis.spectra.spectrum import characteristic_roots
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN

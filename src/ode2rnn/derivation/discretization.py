@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ode2rnn.analysis.convergence import Convergence, convergence
-from ode2rnn.analysis.spectrum import equilibrium, pole_image
+from ode2rnn.analysis.spectra.spectrum import equilibrium, pole_image
+from ode2rnn.analysis.step_size.convergence import Convergence, convergence
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.run import run
 from ode2rnn.core.trajectory import Trajectory

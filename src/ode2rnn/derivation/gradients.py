@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.gradient_flow import GradientFlow, gradient_flow
+from ode2rnn.analysis.memory.gradient_flow import GradientFlow, gradient_flow
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.run import run

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.convergence import Convergence, convergence
-from ode2rnn.analysis.retiming import Retiming, as_signal_of, retiming
+from ode2rnn.analysis.step_size.convergence import Convergence, convergence
+from ode2rnn.analysis.step_size.retiming import Retiming, as_signal_of, retiming
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Linear
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within

@@ -7,7 +7,7 @@ from functools import partial
 
 import numpy as np
 
-from ode2rnn.analysis.truncation import Truncation, squared_error, truncation
+from ode2rnn.analysis.memory.truncation import Truncation, squared_error, truncation
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.run import run
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, close, within

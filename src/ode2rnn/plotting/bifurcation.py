@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ode2rnn.analysis.attractors import extremes, motion
-from ode2rnn.analysis.bifurcation import Bifurcation, bifurcation
-from ode2rnn.analysis.stability import STEP
+from ode2rnn.analysis.bifurcations.attractors import extremes, motion
+from ode2rnn.analysis.bifurcations.diagram import Bifurcation, bifurcation
+from ode2rnn.analysis.spectra.stability import STEP
 from ode2rnn.plotting.axes import COLOURS, add_legend
 
 SWEEPS = (
@@ -84,7 +84,7 @@ def plot_bifurcation(ax: Axes, found: Bifurcation | Any, *args: Any, **kwargs: A
     if found.name == STEP and gaps[-1] > GROWING * gaps[0]:
         ax.set_xscale("log")
     ax.set_xlabel(found.name)
-    ax.set_ylabel(f"$s_{{{found.observe}}}$")
+    ax.set_ylabel(f"$s_{{{found.observe + 1}}}$")
     ax.set_title(
         ("map" if found.discrete else "equation") + (f"; {found.handling}" if found.handling else ""), fontsize=10
     )

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Circle, FancyBboxPatch, PathPatch, Polygon
 from matplotlib.path import Path
 
-from ode2rnn.analysis.cell_graph import CellGraph, Edge
+from ode2rnn.analysis.cells.graph import CellGraph, Edge
 from ode2rnn.plotting.axes import COLOURS
 
 Point = tuple[float, float]

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import NullFormatter
 
-from ode2rnn.analysis.equilibria import FixedPoint, FixedPoints, fixed_points
-from ode2rnn.analysis.exponents import Lyapunov, lyapunov
-from ode2rnn.analysis.planes import PhasePlane, phase_plane
+from ode2rnn.analysis.equilibria.fixed_points import FixedPoint, FixedPoints, fixed_points
+from ode2rnn.analysis.equilibria.phase_plane import PhasePlane, phase_plane
+from ode2rnn.analysis.motion.lyapunov import Lyapunov, lyapunov
 from ode2rnn.plotting.axes import COLOURS, add_legend, plot_plane
 
 NULLCLINES = ("#D55E00", "#0072B2")

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from ode2rnn.analysis.gradient_flow import GradientFlow
+from ode2rnn.analysis.memory.gradient_flow import GradientFlow
 from ode2rnn.plotting.axes import COLOURS, MARKS, add_legend, new_axes
 
 DECADES = 30  # curves are drawn down to so many below the highest

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
-from ode2rnn.analysis.spectrum import characteristic_roots, discrete_roots, resting
-from ode2rnn.analysis.stability import StabilityChart, stability_chart
+from ode2rnn.analysis.spectra.spectrum import characteristic_roots, discrete_roots, resting
+from ode2rnn.analysis.spectra.stability import StabilityChart, stability_chart
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.plotting.axes import COLOURS, MARKS, add_legend, new_axes, plot_plane

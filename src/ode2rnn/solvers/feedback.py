@@ -23,6 +23,7 @@ from ode2rnn.solvers.solution import Solution
 Function = Callable[[np.ndarray], Array]
 # the fastest rate, over that of the whole range, that methods which step s meet: a lag below their tolerances
 FASTEST = 1e12
+THETA = np.array([0.0, 1.0])
 
 
 class Solved(Signal):
@@ -155,13 +156,13 @@ class FeedbackSegment:
         """The relaxation at the times that were looked at, from the past and the input alone."""
         zero = as_like(np.zeros((len(seen.t), *self._shape)), self._problem.s0)
         found = self._flow.relaxation(zero, seen.past, seen.x)
-        assert found is not None
+        assert found is not None  # the method "spectral" is for these alone
         return Relaxation(*(broadcast_to(part, tuple(zero.shape)) for part in found))
 
     def forcing(self, t: np.ndarray, panel: tuple[float, float] | None = None) -> Array | Times:
         """What is known at the times t (T,); with delays the numbers of the relaxation, (T, ..., 2 d)."""
         seen = self.look(t - self.a)
-        if self._past is None:
+        if self._past is None or not self._problem.facts.get("relaxes", True):
             return Times(seen)
         kappa_s, drive = self._numbers(self.relaxation(seen))
         return concatenate([kappa_s, drive], axis=-1)
@@ -169,8 +170,9 @@ class FeedbackSegment:
     def rate(self, forcing: Array | Known, s: Array) -> Array:
         """ds/dt at states (..., d) for the forcing there."""
         if isinstance(forcing, Known):
-            found = self._flow.relaxation(s, (), forcing.x)
-            assert found is not None
+            found = self._flow.relaxation(s, forcing.past, forcing.x)
+            if found is None:
+                return self._flow.rate(forcing.t, s, forcing.past, forcing.x)
             kappa_s, drive = self._numbers(found)
             return drive - kappa_s * s
         d = s.shape[-1]
@@ -196,6 +198,16 @@ class FeedbackSegment:
 
 
 FeedbackSolution.segments = FeedbackSegment
+
+
+def relaxes(problem: Problem) -> bool:
+    """Whether the rate is a relaxation of its units, found out once."""
+    if "relaxes" not in problem.facts:
+        first = next(problem.segments(longest=problem.shortest_delay))
+        start = FeedbackSegment(problem, FeedbackSolution(problem.span[0], THETA), *first)
+        seen = start.look(np.zeros(1))
+        problem.facts["relaxes"] = problem.model.relaxation(problem.s0[None], seen.past, seen.x) is not None
+    return bool(problem.facts["relaxes"])
 
 
 def _since(a: float, function: Function) -> Function:

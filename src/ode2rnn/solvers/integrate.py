@@ -247,8 +247,6 @@ def _with_readout(problem: Problem, times: np.ndarray, states: Array, stats: Any
     knots: Any = partial(_knots, problem)
     warp = problem.model.readout
     readouts: Any = partial(warp, states) if _saturates(problem) else warp(states)
-    dense = rest.get("dense")
-    rest["shown"] = None if dense is None else lambda t: warp(dense(t))
     return Trajectory(times_like(times, states), states, readouts, inputs, stats, knots=knots, **rest)
 
 

@@ -23,7 +23,7 @@ from ode2rnn.solvers import (
     tsit5,
 )
 from ode2rnn.solvers.collocation import radau_nodes
-from ode2rnn.solvers.feedback import FeedbackSolution
+from ode2rnn.solvers.feedback import FeedbackSolution, relaxes
 from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution
@@ -148,13 +148,16 @@ def check_feedback_method(name: str, problem: Problem) -> None:
         raise ValueError(
             f"method: {name!r} does not solve a ContinuousLSTM; expected one of {', '.join(FEEDBACK_METHODS)}"
         )
-    if name == "spectral" and not problem.model.delays:
+    fits = relaxes(problem) and bool(problem.model.delays)
+    if name == "spectral" and not fits:
         raise ValueError("method: 'spectral' needs tau > 0, where the equation is linear within a delay; use 'LSODA'")
 
 
 def _of_flow(problem: Problem) -> str:
     if problem.model.feedback_width:
-        return "spectral" if problem.model.delays else "tsit5" if is_torch(problem.s0) else "LSODA"
+        if problem.model.delays and relaxes(problem):
+            return "spectral"
+        return "tsit5" if is_torch(problem.s0) else "LSODA"
     if is_torch(problem.s0):
         return "spectral" if problem.model.delays and problem.model.width <= newton_panels.WIDEST else "tsit5"
     if problem.model.delays:

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.radius import SMALL, spectral_radius
-from ode2rnn.analysis.spectrum import discrete_roots
+from ode2rnn.analysis.spectra.radius import SMALL, spectral_radius
+from ode2rnn.analysis.spectra.spectrum import discrete_roots
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.schemes import discretize

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.convergence import Convergence, check_steps, convergence
-from ode2rnn.analysis.radius import spectral_radius
-from ode2rnn.analysis.spectrum import characteristic_roots, equilibrium
+from ode2rnn.analysis.spectra.radius import spectral_radius
+from ode2rnn.analysis.spectra.spectrum import characteristic_roots, equilibrium
+from ode2rnn.analysis.step_size.convergence import Convergence, check_steps, convergence
 from ode2rnn.cli.studies.step_stability import StepStability, step_stability
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number

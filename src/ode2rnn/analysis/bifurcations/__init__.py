@@ -1,0 +1,1 @@
+"""What becomes of a system as one of its numbers changes."""

@@ -1,0 +1,1 @@
+"""A tick of a cell as a graph of operations."""

@@ -1,0 +1,1 @@
+"""Where a system rests, of what type, and its motion in a plane."""

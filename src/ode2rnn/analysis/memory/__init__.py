@@ -1,0 +1,1 @@
+"""How far back a system remembers: gradients on their way back, truncation."""

@@ -1,0 +1,1 @@
+"""How deviations grow along a motion."""

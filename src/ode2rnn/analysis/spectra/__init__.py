@@ -1,0 +1,1 @@
+"""Characteristic roots and multipliers, and where they make a system stable."""

@@ -1,0 +1,1 @@
+"""What the sampling step does: convergence, order, cost, retiming."""
