@@ -67,7 +67,6 @@ LONG_SIGNATURES = {
     "analysis.motion.lyapunov.lyapunov": 10,
     "analysis.equilibria.phase_plane.phase_plane": 10,
     "cli.commands.train": 9,
-    "cli.studies.lengths.length_study": 10,
     "core.trajectory.Trajectory.__init__": 11,
     "nn.layer.RecurrentLayer.__init__": 10,
     "nn.lstm.LSTMLayer.__init__": 10,

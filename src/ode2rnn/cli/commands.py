@@ -16,7 +16,7 @@ from ode2rnn.cli.arguments import configured, numbers_in
 from ode2rnn.cli.config import load_config
 from ode2rnn.cli.errors import clean_errors, fail, named
 from ode2rnn.cli.files import check_files, check_folder
-from ode2rnn.cli.studies.steps import SCHEMES, default_steps, step_study
+from ode2rnn.cli.studies.steps import default_steps, step_study, usual_schemes
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
@@ -135,7 +135,6 @@ def simulate(
     """
     with clean_errors():
         simulation = load_config(config)
-        _tell(simulation.own)
         names = {f"output.{kind}": name for kind, name in simulation.output.items()}
         files = check_files(names, out, simulation.sources)
         failure = None
@@ -201,7 +200,8 @@ def steps(
         from ode2rnn.cli.figures import draw_steps, save_figure
 
         arguments, unit = configured(config) if config is not None else _derivation(series or "sunspots")
-        chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
+        usual = usual_schemes(arguments["model"])
+        chosen = [name.strip() for name in schemes.split(",")] if schemes else list(usual)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
         with bar, named("solver", others | {"x": "input", "count": "--count"}):
@@ -250,7 +250,6 @@ def analyze(
         from ode2rnn.cli.saved import load_saved
 
         saved = load_saved(file, kind, prefix, dt, scheme)
-        _tell(saved.own)
         bar = tqdm(total=len(PARTS), desc="analyze", unit="part", file=sys.stderr, disable=None)
         with bar, named("", {"length": "--length", "over": "--over"}):
             sections = analyze_saved(saved, out, length=length, over=over, on_part=lambda title: bar.update())
@@ -296,7 +295,7 @@ def train(
     with clean_errors():
         check_folder("--out", out)
         from ode2rnn.cli.studies.lengths import MEMORIES, LengthStudy, length_study
-        from ode2rnn.cli.studies.train import SETUPS, train_study
+        from ode2rnn.cli.studies.train import SETUPS, Choice, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
         steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
@@ -305,15 +304,15 @@ def train(
         chosen = [name.strip() for name in networks.split(",")] if networks else None
         name = f"{task}-lengths" if lengths else task
         kept = out / f"{name}-unfinished"
-        given: dict = {"hidden": units, "epochs": epochs, "networks": chosen, "weights": weights, "checkpoint": kept}
+        choice = Choice(chosen, weights, units, epochs)
         options = {key: f"--{key}" for key in ("seeds", "epochs", "networks", "weights", "lengths", "jobs")}
         with named("", options | {"hidden": "--units", "checkpoint": f"--out: {kept}"}):
             try:
                 study: Comparison | LengthStudy
                 if steps is not None:
-                    study = length_study(task, steps, 3 if seeds is None else seeds, jobs=jobs, **given)
+                    study = length_study(task, steps, 3 if seeds is None else seeds, choice, jobs=jobs, checkpoint=kept)
                 else:
-                    study = train_study(task, 5 if seeds is None else seeds, **given)
+                    study = train_study(task, 5 if seeds is None else seeds, choice, checkpoint=kept)
             except KeyboardInterrupt:
                 typer.echo("interrupted: the same command goes on from here", err=True)
                 raise
@@ -333,9 +332,3 @@ def _derivation(spec: str) -> tuple[dict, str]:
     with named("--series", {"spec": "--series", "x": "--series"}):
         e = Experiment(load_series(spec))
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
-
-
-def _tell(own: Path | None) -> None:
-    """Say that code of the user's own has run, and which."""
-    if own is not None:
-        typer.echo(f"runs the code of {own}", err=True)

@@ -137,7 +137,7 @@ def _model(section: dict[str, Any]) -> AdditiveModel:
         return ContinuousRNN(**{"C": None, "phi": None, **values})
 
 
-def _terms(where: str, terms: Any) -> list[tuple[Any, float]]:
+def _terms(where: str, terms: object) -> list[tuple[Any, float]]:
     if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
         raise ValueError(f"{where}: expected a list of {{matrix = [[...]], delay = 0.0}}, got {brief(terms)}")
     pairs = []
@@ -250,7 +250,7 @@ def _check_keys(name: str, section: Mapping[str, Any], known: Sequence[str]) -> 
             check_choice(f"{name}.{key[:80]}", key, known)
 
 
-def _numbers(where: str, value: Any) -> Any:
+def _numbers(where: str, value: object) -> Any:
     """``value`` if it is a number or nested lists of numbers, and no text, date or truth value."""
     items = [value]
     while items:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
 
+import typer
+
 from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.core.arrays import check_choice
 
@@ -78,7 +80,8 @@ def running(path: Path | None) -> Iterator[None]:
 
 
 def _run(where: str, path: Path) -> Mapping[str, object]:
-    """What stands at module level once the file has run, as if it had been imported."""
+    """What stands at module level once the file has run, as if it had been imported; told on stderr."""
+    typer.echo(f"runs the code of {path}", err=True)
     module = ModuleType(f"_own_{path.stem}")
     module.__file__ = str(path)
     folder = str(path.parent.resolve())
