@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ode2rnn.analysis.bifurcations.attractors import Attractors
 from ode2rnn.analysis.bifurcations.branches import Equilibria
@@ -37,6 +36,7 @@ from ode2rnn.plotting import (
     plot_phase_plane,
     save_figure,
 )
+from ode2rnn.plotting.axes import Figure
 
 WIDE, FEW, MANY = 64, 16, 64  # a state beyond the first is searched from fewer starts
 EXPONENTS, STEPS, TIME = 6, 2000, 500.0

@@ -1,7 +1,7 @@
 """The command line: ode2rnn reproduce | figures | simulate | steps | analyze | train.  Parsing, messages, exit codes.
 
-Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws or
-takes long to import is imported by the command that needs it, so that help comes at once.
+Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws
+or needs torch is imported by the command that needs it, so that help comes at once.
 """
 
 from __future__ import annotations
@@ -16,10 +16,13 @@ from ode2rnn.cli.arguments import configured, numbers_in
 from ode2rnn.cli.config import load_config
 from ode2rnn.cli.errors import clean_errors, fail, named
 from ode2rnn.cli.files import check_files, check_folder
+from ode2rnn.cli.saved import load_saved
+from ode2rnn.cli.studies.length_scores import LengthStudy
 from ode2rnn.cli.studies.steps import default_steps, step_study, usual_schemes
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.derivation import Experiment, figure_scripts, paper, report
 from ode2rnn.training import Comparison
 
 app = typer.Typer(
@@ -57,10 +60,7 @@ def reproduce(
 
         from tqdm import tqdm
 
-        from ode2rnn.derivation import report
-        from ode2rnn.derivation.figure_scripts import paper_folder, report_figures
-
-        drawn = report_figures(paper_folder())
+        drawn = figure_scripts.report_figures(figure_scripts.paper_folder())
         with tqdm(total=len(report.CLAIMS) + len(drawn), desc="reproduce", unit="check", file=sys.stderr) as bar:
             rows = report.reproduce(values, out, drawn, lambda what: bar.update())
     typer.echo(f"{report.summary(values)}\n\n{report.table(rows)}")
@@ -98,16 +98,13 @@ def figures(
     with clean_errors():
         from tqdm import tqdm
 
-        from ode2rnn.derivation.figure_scripts import find_scripts, folders
-        from ode2rnn.derivation.paper import check_figure, make_figure, write_table
-
-        source, place = folders(folder, out, quick, check)
-        scripts = find_scripts(source, only or [])
+        source, place = figure_scripts.folders(folder, out, quick, check)
+        scripts = figure_scripts.find_scripts(source, only or [])
         check_folder("--out", place)
-        work = check_figure if check else make_figure
+        work = paper.check_figure if check else paper.make_figure
         with tqdm(scripts, desc="check" if check else "figures", unit="figure", file=sys.stderr) as bar:
             outcomes = [work(script, place, quick) for script in bar]
-        written = None if check else write_table(find_scripts(source), place)
+        written = None if check else paper.write_table(figure_scripts.find_scripts(source), place)
     for one in outcomes:
         verdict = "holds" if one.holds else "FAILS"
         typer.echo(f"{one.name}: " + (one.error or f"{verdict}: {one.measured} (expected {one.expected})"))
@@ -247,7 +244,6 @@ def analyze(
         from tqdm import tqdm
 
         from ode2rnn.cli.analyze import PARTS, analyze_saved
-        from ode2rnn.cli.saved import load_saved
 
         saved = load_saved(file, kind, prefix, dt, scheme)
         bar = tqdm(total=len(PARTS), desc="analyze", unit="part", file=sys.stderr, disable=None)
@@ -294,7 +290,7 @@ def train(
     """
     with clean_errors():
         check_folder("--out", out)
-        from ode2rnn.cli.studies.lengths import MEMORIES, LengthStudy, length_study
+        from ode2rnn.cli.studies.lengths import MEMORIES, length_study
         from ode2rnn.cli.studies.train import SETUPS, Choice, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
@@ -327,8 +323,6 @@ def train(
 
 def _derivation(spec: str) -> tuple[dict, str]:
     """The arguments of step_study for the network of the derivation, driven by a series, and the unit of time."""
-    from ode2rnn.derivation import Experiment
-
     with named("--series", {"spec": "--series", "x": "--series"}):
         e = Experiment(load_series(spec))
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time

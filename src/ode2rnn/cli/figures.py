@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from ode2rnn.cli.simulation import Simulation
 from ode2rnn.cli.studies.length_scores import LengthStudy
@@ -23,6 +22,7 @@ from ode2rnn.plotting import (
     plot_states,
     save_figure,
 )
+from ode2rnn.plotting.axes import Figure
 from ode2rnn.training.compare import Comparison
 from ode2rnn.training.scores import SCORES
 
