@@ -113,7 +113,9 @@ def _place(section: dict[str, Any]) -> tuple[Path, str] | None:
     """The file and the name of [model] file = "FILE.py:NAME"; None where the model is in the config itself."""
     if "file" not in section:
         return None
-    _check_keys("model", section, ("file",))
+    for key in section:
+        if key != "file":
+            raise ValueError(f"model.{key[:80]}: expected none beside file, which says what the model is")
     place = split_place(section["file"]) if isinstance(section["file"], str) else None
     if place is None:
         raise ValueError(f"model.file: expected 'FILE.py:NAME', or 'FILE.py', got {brief(section['file'])}")

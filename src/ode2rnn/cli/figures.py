@@ -30,13 +30,15 @@ __all__ = ["draw_lengths", "draw_simulation", "draw_steps", "draw_training", "sa
 
 POINTS = 2000
 HUGE = 1e4  # states beyond this are drawn on a logarithmic axis
+FEW = 200  # ticks up to which each is marked
 MOST_NAMES = 7  # more lines than this have no names in a legend
 
 
 def draw_simulation(simulation: Simulation, solution: Trajectory) -> Figure:
     """The input above, the states below, over time."""
     t, s = to_numpy(solution.t), to_numpy(solution.s)
-    if solution.dense is not None:  # what happens between the nodes belongs to the picture
+    ticks = simulation.model.discrete
+    if solution.dense is not None and not ticks:  # what happens between the nodes belongs to the picture
         t = np.union1d(np.linspace(solution.start, solution.end, POINTS), t)
         s = to_numpy(solution(t))
     driven = simulation.x is not None
@@ -47,6 +49,8 @@ def draw_simulation(simulation: Simulation, solution: Trajectory) -> Figure:
     for ax, (name, values) in zip(rows, (curves | {"s": s}).items(), strict=True):
         width = values.shape[-1]
         plot_states(ax, t, values, [f"${name}_{{{k + 1}}}$" for k in range(width)])
+        for line in ax.lines if ticks and len(t) <= FEW else ():  # between its ticks a system has no state
+            line.set(marker="o", markersize=3.5)
         word = {"x": "input", "s": "state"}[name]
         ax.set_ylabel(f"{word} ${name}$" if width == 1 else word if width <= MOST_NAMES else f"{width} {word}s")
         if 1 < width <= MOST_NAMES:

@@ -54,13 +54,14 @@ def load_own(where: str, path: Path, name: str = "") -> tuple[Subject, str]:
     systems = _systems(held)
     if not name:
         if len(systems) == 1:
-            return next((system, key) for key, system in systems.items())
+            ((key, system),) = systems.items()
+            return _whole(where, system), key
         got = f"{path.name}:{', '.join(systems)}" if systems else "none"
         raise ValueError(f"{where}: expected one Flow, System or layer in {str(path)!r}, or FILE.py:NAME, got {got}")
     if name not in held:
         public = [key for key in held if not key.startswith("_")]
         check_choice(f"{where}: {path.name}", name, list(systems) or public[:12])
-    return systems[name] if name in systems else as_subject(held[name], where), name
+    return _whole(where, systems[name] if name in systems else as_subject(held[name], where)), name
 
 
 @contextmanager
@@ -74,6 +75,8 @@ def running(path: Path | None) -> Iterator[None]:
         yield
     except Exception as error:
         told = None if path is None or isinstance(error, OwnCodeError) else _told(error, path)
+        if told is None and path is not None and isinstance(error, NotImplementedError):
+            told = f"{path}: {error}"  # a member that the class there does not say
         if told is None:
             raise
         raise OwnCodeError(told) from error
@@ -110,6 +113,14 @@ def _systems(held: Mapping[str, object]) -> dict[str, Subject]:
             continue
         seen.add(id(value))
     return found
+
+
+def _whole(where: str, system: Subject) -> Subject:
+    """A system that says its sizes."""
+    for member in ("dt", "width") if system.discrete else ("width",):
+        if not hasattr(system, member):
+            raise ValueError(f"{where}: expected a system that says `{member}`, got {type(system).__name__}")
+    return system
 
 
 def _told(error: BaseException, path: Path) -> str | None:
