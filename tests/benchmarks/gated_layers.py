@@ -28,9 +28,9 @@ from typing import NamedTuple
 import torch
 
 from ode2rnn import nn, run
-from ode2rnn.nn import gated_plain
-from ode2rnn.nn.gated_weights import LETTERS
-from ode2rnn.nn.packed import seen
+from ode2rnn.gated.augmented import LETTERS
+from ode2rnn.nn.layer.packed import seen
+from ode2rnn.nn.passes.plain import gated as gated_plain
 
 Size = tuple[int, int, int, int]  # ticks, batch, inputs, states
 SIZES: list[Size] = [(100, 32, 32, 64), (100, 32, 64, 256), (784, 64, 1, 128), (1000, 1, 8, 32)]
@@ -78,9 +78,7 @@ def loop(name: str, module: torch.nn.Module, x: torch.Tensor) -> torch.Tensor:
     if name == "cell":
         return run(module.cell(), x).r
     s, v = x.new_zeros(x.shape[1], module.hidden_size), x.new_zeros(x.shape[1], module.proj_size)
-    return gated_plain.forward(
-        seen(x, module.window), s, v, {letter: getattr(module, letter) for letter in LETTERS}, True
-    )[0]
+    return gated_plain.forward(seen(x, module.window), s, v, {letter: getattr(module, letter) for letter in LETTERS})[0]
 
 
 def step(name: str, size: Size, dtype: torch.dtype) -> Callable[[], None]:

@@ -8,7 +8,7 @@ import torch
 from numba import njit
 
 from ode2rnn.kernels.products.tile import CHUNK, add_outer, add_product, panel_width, start_of
-from ode2rnn.nn.compiled import pack
+from ode2rnn.nn.passes.compiled.simple import pack
 
 KINDS = ("float32", "float64")
 

@@ -7,7 +7,8 @@ import torch
 
 from ode2rnn import ACTIVATIONS, Activation
 from ode2rnn.kernels import plain
-from ode2rnn.nn import CanonicalRNN, StandardRNN, compiled
+from ode2rnn.nn import CanonicalRNN, StandardRNN
+from ode2rnn.nn.passes.compiled import simple as compiled
 
 LAYERS = (StandardRNN, CanonicalRNN)
 SIZES = [(40, 1, 8, 32), (20, 9, 32, 64), (7, 3, 33, 48), (30, 17, 16, 35), (5, 2, 64, 1), (150, 4, 1, 16)]

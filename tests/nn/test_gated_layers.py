@@ -231,14 +231,10 @@ def test_frozen_weights_get_no_gradient_and_the_others_do(name: str) -> None:
         assert not layer(numbers(T, B, M))[0].requires_grad
 
 
-def test_a_second_derivative_is_refused_by_an_lstm_and_there_for_a_gru() -> None:
-    x = numbers(T, B, M).requires_grad_()
-    (first,) = torch.autograd.grad(make("full")(x)[0].sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="first derivatives only"):
-        first.square().sum().backward()
-    (first,) = torch.autograd.grad(make("GRU")(x)[0].sum(), x, create_graph=True)
-    first.square().sum().backward()
-    assert x.grad.any()
+@pytest.mark.parametrize("name", KINDS)
+def test_second_derivatives_are_those_of_finite_differences(name: str, engine: None) -> None:
+    layer = make(name)
+    assert torch.autograd.gradgradcheck(lambda x: layer(x)[0], numbers(3, 2, M).requires_grad_())
 
 
 @pytest.mark.gpu

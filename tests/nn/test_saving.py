@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 from tests.nn.gated import M, T, numbers
 
 from ode2rnn import ACTIVATIONS, Activation, nn
-from ode2rnn.nn import GRU, AugmentedLSTM, CanonicalRNN, StandardRNN, VanillaLSTM, saving
+from ode2rnn.nn import GRU, AugmentedLSTM, CanonicalRNN, StandardRNN, VanillaLSTM
+from ode2rnn.nn.portable import saving
 
 LAYERS: list[tuple[type, dict[str, Any]]] = [
     (StandardRNN, {"nonlinearity": ACTIVATIONS["sigmoid"]}),

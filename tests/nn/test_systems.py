@@ -10,8 +10,8 @@ import torch
 
 from ode2rnn import VanillaLSTM, bptt, nn, run
 from ode2rnn.core.flat import Flat
-from ode2rnn.nn.stack import Stack
 from ode2rnn.nn.systems import system_of
+from ode2rnn.nn.systems.stack import Stack
 
 LAYERS: dict[str, Callable[[], torch.nn.Module]] = {
     "RNN": lambda: torch.nn.RNN(3, 4, num_layers=2),

@@ -15,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.nn import load
-from ode2rnn.nn.saving import KEY
+from ode2rnn.nn.portable.saving import KEY
 
 KINDS = {"rnn": ("RNN", 1), "rnn-relu": ("RNN", 1), "gru": ("GRU", 3), "lstm": ("LSTM", 4)}
 WEIGHT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d+)(_reverse)?)?")

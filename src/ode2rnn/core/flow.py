@@ -14,7 +14,6 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
 from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
-from ode2rnn.core.system import System
 from ode2rnn.core.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
@@ -328,30 +327,3 @@ def _cat(parts: Sequence[Array]) -> Array:
     import torch
 
     return torch.cat(list(parts), dim=-1)
-
-
-def as_flow(name: str, subject: System | Flow, hint: str = "") -> Flow:
-    """``subject`` if it is a Flow.
-
-    Raises:
-        ValueError: it is a System; ``hint`` says what a System has instead.
-    """
-    if isinstance(subject, Flow):
-        return subject
-    raise ValueError(f"{name}: expected a Flow, got {brief(subject)}{hint and '; ' + hint}")
-
-
-def as_ticking(name: str, subject: System | Flow, hint: str = "a flow has ticks by discretize or Sampled") -> System:
-    """``subject`` if it is a System.
-
-    Raises:
-        ValueError: it is a Flow; ``hint`` says what to do.
-    """
-    if isinstance(subject, System):
-        return subject
-    raise ValueError(f"{name}: expected a System, got {brief(subject)}; {hint}")
-
-
-def is_subject(value: object) -> bool:
-    """Whether ``value`` is a System or a Flow, which can be asked for its tangents."""
-    return isinstance(value, System | Flow)

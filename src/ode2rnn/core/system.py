@@ -245,6 +245,27 @@ class System(Generic[S]):
         # the last axis but one of what moved says along which number of s0
         return sum((along * own[..., None, :]).sum(-1) for along, own in zip(moved, bars, strict=True))
 
+    def init_sums(self, s0: Array, bar: S) -> dict[str, Array]:
+        """dE by the weights that the state of ``init`` depends on, by name, from the cotangent of that state.
+
+        Raises:
+            ValueError: a cell of NumPy whose init depends on its weights and does not run on tensors.
+        """
+        weights = self.weights()
+        moved = self.with_weights({name: 1.01 * value + 0.01 for name, value in weights.items()})
+        both = zip(states.arrays_of(self.init(s0)), states.arrays_of(moved.init(s0)), strict=True)
+        if all(bool((a == b).all()) for a, b in both):
+            return {}
+        own, start = self if is_torch(self.like) else self._with_tensors(), states.as_tensor(s0)
+        names, values = list(weights), [own.weights()[name] for name in weights]
+
+        def begun(*given: Array) -> list[Array]:
+            return states.arrays_of(own.with_weights(dict(zip(names, given, strict=True))).init(start))
+
+        found = pulled(begun, values, [states.as_tensor(a) for a in states.arrays_of(bar)])
+        found = found if is_torch(self.like) else [to_numpy(value) for value in found]
+        return dict(zip(names, found, strict=True))
+
     def prepared_vjp(self, bar: Array) -> Array:
         """The cotangent of the inputs x (N, ..., m) from that of what ``prepare`` makes of them."""
         return bar

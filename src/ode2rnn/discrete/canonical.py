@@ -148,8 +148,13 @@ class TappedRNN(MemoryCell):
     def _name(self, kind: str, lag: int) -> str:
         return f"W_{kind}[{lag}]"
 
-    def settled(self) -> CanonicalRNN:
-        """The canonical RNN whose matrices are the sums over the lags: it rests where this one does."""
+    def settled(self) -> CanonicalRNN | TappedRNN:
+        """The canonical RNN whose matrices are the sums over the lags, which rests where this cell does.
+
+        A cell that remembers one state alone, with an undelayed readout, is itself.
+        """
+        if self.depth == 1 and not any(self.W_x):
+            return self
         zero = as_like(np.zeros((self.width, self.width)), self.theta_s)
         W_s, W_r = (sum(by_lag.values(), zero) for by_lag in (self.W_s, self.W_r))
         W_x: Any = sum(self.W_x.values()) if self.W_x else None

@@ -267,27 +267,19 @@ class MemoryCell(System[Memory]):
     def unflatten(
         self, vector: Array, direction: Array | None, x: Array | None
     ) -> tuple[Memory, Memory | None, Array | None]:
-        """The memory of a vector (..., L d), with r = G(s), and x[n] of a row x[n], x[n-1], .. of ``driven``.
-
-        Readouts that no tick reads before they are dropped are None.
-        """
+        """The memory of a vector (..., L d), with r = G(s), and x[n] of a row x[n], x[n-1], .. of ``driven``."""
         L, readouts, inputs = self._depth
-        G, read = as_activation(self.activation), self._read
+        G = as_activation(self.activation)
         d = vector.shape[-1] // L
         s = tuple(vector[..., k * d : (k + 1) * d] for k in range(L)) if L > 1 else (vector,)
-        r = tuple(G.value(s[k]) if k in read else None for k in range(readouts))
+        r = tuple(G.value(s[k]) for k in range(readouts))
         past = () if not inputs else (None,) * inputs if x is None else tuple(x[1:])
         state, seen = Memory(s, r, past), None if x is None else x[0]
         if direction is None:
             return state, None, seen
         ds = tuple(direction[..., k * d : (k + 1) * d] for k in range(L)) if L > 1 else (direction,)
-        dr = tuple(G.slope(s[k]) * ds[k] if k in read else None for k in range(readouts))
+        dr = tuple(G.slope(s[k]) * ds[k] for k in range(readouts))
         return state, Memory(ds, dr, (None,) * inputs), seen
-
-    @cached_property
-    def _read(self) -> frozenset[int]:
-        """The readouts that a tick reads or shows, counted from the latest, 0."""
-        return frozenset({0, *(lag - 1 for lag in self.taps.r if lag > 0)})
 
     def driven(self, x: Array) -> Array:
         """The rows x[n], x[n-1], .. as far back as W_x reaches, (N, lags + 1, m), zero before the first."""

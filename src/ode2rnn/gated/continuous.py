@@ -73,9 +73,32 @@ class ContinuousLSTM(Flow):
             raise ValueError(f"cell: expected a VanillaLSTM, got {brief_cell(self.cell)}")
         tau = self.cell.dt if self.tau is None else check_nonnegative("tau", self.tau)
         check_choice("rule", self.rule, RULES)
-        d, m = self.cell.width, self.cell.input_width
-        own = {"tau": tau, "delays": (tau,) if tau else (), "width": d, "input_width": m, "feedback_width": d}
-        self.__dict__.update(own, parameters={})
+        object.__setattr__(self, "tau", tau)
+
+    @property
+    def width(self) -> int:  # type: ignore[override]
+        """Number of states d."""
+        return self.cell.width
+
+    @property
+    def input_width(self) -> int:  # type: ignore[override]
+        """Number of inputs m."""
+        return self.cell.input_width
+
+    @property
+    def feedback_width(self) -> int:  # type: ignore[override]
+        """Number of readouts v, d."""
+        return self.cell.width
+
+    @property
+    def delays(self) -> tuple[float, ...]:  # type: ignore[override]
+        """tau, where it is not 0."""
+        return (self.delay,) if self.delay else ()
+
+    @property
+    def parameters(self) -> dict[str, float]:  # type: ignore[override]
+        """None: its numbers are entries of arrays, see :meth:`parameter`."""
+        return {}
 
     @property
     def delay(self) -> float:

@@ -14,9 +14,9 @@ from torch import Tensor
 from ode2rnn.core.arrays import check_flag
 from ode2rnn.gated import gru
 from ode2rnn.gated.cell import refuse_other_warpings
-from ode2rnn.nn.exchange import fuse
-from ode2rnn.nn.packed import Pass, State
-from ode2rnn.nn.portable import PortableLayer
+from ode2rnn.nn.layer.packed import Pass, State
+from ode2rnn.nn.layer.weights import fuse
+from ode2rnn.nn.portable.layer import PortableLayer
 
 
 class GRU(PortableLayer):

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from ode2rnn.core.arrays import brief, check_divides, check_positive
 from ode2rnn.discrete.schemes import retime, retimed
-from ode2rnn.nn.arguments import check_input, check_start
-from ode2rnn.nn.layer import RecurrentLayer
+from ode2rnn.nn.layer.packed import State
+from ode2rnn.nn.layer.recurrent import RecurrentLayer
 
 
 class RetimedLayer(torch.nn.Module):
@@ -53,10 +53,12 @@ class RetimedLayer(torch.nn.Module):
         """
         if not isinstance(input, Tensor):
             raise ValueError(f"input: expected a tensor, got {brief(input)}")
-        x = check_input(self.layer, input)
-        batched = x.ndim == 3
-        x = x[:, None] if not batched else x.transpose(0, 1) if self.batch_first else x
-        start, lasts = check_start(self.layer, hx, x.shape[1], batched), []
+        R, last = self.layer._over_batch(self._stack, input, hx)
+        return R, last[0] if len(last) == 1 else last
+
+    def _stack(self, x: Tensor, start: State) -> tuple[Tensor, State]:
+        """The recursions one above the other, over a batch."""
+        lasts = []
         for k, cell in enumerate(self._cells()):
             if k and self.layer.dropout:
                 x = torch.nn.functional.dropout(x, self.layer.dropout, self.training)
@@ -67,12 +69,7 @@ class RetimedLayer(torch.nn.Module):
             s, r = cell.readout(state)
             x = torch.stack(outputs)
             lasts.append((r, s) if len(start) == 2 else (s,))
-        last = tuple(torch.stack(values) for values in zip(*lasts, strict=True))
-        if not batched:
-            x, last = x[:, 0], tuple(value[:, 0] for value in last)
-        elif self.batch_first:
-            x = x.transpose(0, 1)
-        return x, last[0] if len(last) == 1 else last
+        return x, tuple(torch.stack(values) for values in zip(*lasts, strict=True))
 
     def extra_repr(self) -> str:
         """The step and the lag."""

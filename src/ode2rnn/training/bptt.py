@@ -96,6 +96,9 @@ def bptt(
             bar, x_bars[n], record = whole.step_vjp(before, seen, bar)
             for name, value in record.weights().items():
                 sums[name] = sums[name] + value if name in sums else value
+        if forward.start is not None:
+            for name, value in whole.init_sums(forward.start, bar).items():
+                sums[name] = sums[name] + value
         s0_bar = _start_bar(whole, s0, given, forward.start, bar)
         x_bar = None if forward.trajectory.x is None else _input_bar(whole, forward.trajectory.x, x_bars)
     check_growth(psi, (*sums.values(), x_bar))

@@ -18,7 +18,8 @@ from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
 from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow, as_flow
+from ode2rnn.core.flow import Flow
+from ode2rnn.core.kinds import as_flow
 from ode2rnn.core.parameters import INPUT
 
 Build = Callable[[float], Subject]

@@ -23,7 +23,7 @@ from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
 from ode2rnn.core.arrays import check_array, check_count, is_torch, to_numpy
 from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import as_ticking
+from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import Remembered, remembered
 from ode2rnn.core.system import System
 from ode2rnn.training.bptt import bptt

@@ -23,8 +23,8 @@ from ode2rnn.analysis.memory.taps import norms_by_lag, plain_taps, warping
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, to_numpy
-from ode2rnn.core.flow import as_ticking
+from ode2rnn.core.arrays import as_like, check_array, check_choice, check_count, check_positive, to_numpy
+from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.system import System, Taps
 from ode2rnn.training.bptt import bptt
@@ -131,7 +131,7 @@ def truncation(
     """
     own = as_ticking("cell", as_subject(cell, "cell")).plain()
     forward = run(own, x)
-    s, inputs, count = forward.s, forward.x, len(forward.s)
+    s, inputs, count = to_numpy(forward.s), forward.x, len(forward.s)
     most = min(200, max(1, count // 2)) if most is None else check_count("most", most)
     if most > count:
         raise ValueError(f"most: expected at most the {count} samples of x, got {most}")
@@ -189,7 +189,7 @@ def _window_errors(cell: System, s: np.ndarray, x: np.ndarray | None, most: int)
     s_K[n] is one step, with x[n], from s_{K-1}[n-1]: every window is a member of a batch over n.
     """
     errors, ends = np.zeros(most), [np.zeros_like(s)]
-    memory = cell.init(np.zeros_like(s))
+    memory = cell.init(as_like(np.zeros(s.shape), cell.like))
     for K in range(1, most + 1):
         if K > 1:  # the window that ended at n - 1
             memory = states.mapped(lambda a: a[:-1], memory)

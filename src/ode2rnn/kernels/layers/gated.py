@@ -1,6 +1,6 @@
 """The two passes of an LSTM over a whole sequence, each with its loop over time in one function.
 
-Uses: L1 to L11, X1 to X7.  The twin is nn/gated_plain.py.
+Uses: L1 to L11, X1 to X7.  The twin is nn/passes/plain/gated.py.
 
 Everything is given by addresses. x (N + window - 1, batch, m) begins with the first input that the window of v[0] sees,
 so that W_x?[j] acts at the tick n on x[n+j] (X1). A row of gates G is du, cu, cs, cr, each d numbers, or du, cu, cs,

@@ -1,6 +1,6 @@
 """The two passes of a recursion over a whole sequence, each with its loop over time in one function.
 
-Uses: D5, D8, B1, B2.  Rows are the sequences of a batch. The twin is nn/plain.py.
+Uses: D5, D8, B1, B2.  Rows are the sequences of a batch. The twin is nn/passes/plain/simple.py.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""The LSTM layers, Vanilla and Augmented."""

@@ -1,0 +1,1 @@
+"""One recursion over one sequence, and its backward pass: in plain torch, and compiled."""

@@ -1,0 +1,1 @@
+"""What brings layers from elsewhere and takes them there: torch, Keras, cells, files."""

@@ -1,0 +1,1 @@
+"""The layers without gates: the standard and the canonical RNN."""
