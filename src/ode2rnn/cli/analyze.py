@@ -230,11 +230,11 @@ def parameter(system: Subject, over: str = "") -> tuple[str, np.ndarray, str]:
 
     Args:
         system: the system.
-        over: NAME=LOW,HIGH; NAME alone of a gain, an input or one of the system's ``parameters``, for a range about
-            its own value. By default the gain of the feedback, else the first of the parameters, else the first input.
+        over: NAME=LOW,HIGH; NAME alone for a range about its own value, from -1 to 1 about 0. By default the gain of
+            the feedback, else the first of the system's ``parameters``, else the first input.
 
     Raises:
-        ValueError: no such number, no range where it needs one, or nothing to vary.
+        ValueError: no such number, no range, or nothing to vary.
 
     Example:
         >>> from ode2rnn import Map
@@ -244,7 +244,8 @@ def parameter(system: Subject, over: str = "") -> tuple[str, np.ndarray, str]:
     """
     name, equals, text = over.partition("=")
     name = name.strip() or _usual(system)
-    if not INPUT.fullmatch(name):
+    held = INPUT.fullmatch(name)  # a constant input is known to the diagram, not to the system
+    if not held:
         _known(system, name)
     if equals:
         try:
@@ -257,9 +258,7 @@ def parameter(system: Subject, over: str = "") -> tuple[str, np.ndarray, str]:
     if name == "gain":
         word = f"The feedback is multiplied by a gain from {SHARES[0]:g} to {SHARES[-1]:g}; the network itself is at 1."
         return name, SHARES, word
-    if name not in system.parameters and not INPUT.fullmatch(name):
-        raise ValueError(f"over: expected a range, as in {name}=LOW,HIGH, got {over!r}")
-    own = float(system.parameters.get(name, 0.0))
+    own = float(system.parameters[name] if name in system.parameters else 0.0 if held else system.value_of(name))
     values = np.sort(own * SHARES) if own else np.linspace(-1.0, 1.0, len(SHARES))
     return name, values, f"{name} goes from {values[0]:g} to {values[-1]:g}; the system itself is at {own:g}."
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import is_dataclass
-from types import MappingProxyType
 from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
@@ -34,9 +33,8 @@ class Taps(NamedTuple):
 class System(Generic[S]):
     """What :func:`run` steps, ``bptt`` goes back through and every analysis asks; a base class for cells.
 
-    A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default. The tangents of a
-    cell that writes none are those of torch where the cell holds tensors, else central differences; its cotangents are
-    those of torch.
+    A subclass says ``dt``, ``width``, ``init``, ``step`` and ``readout``; all else has a default: tangents by torch
+    where the cell holds tensors, else by central differences, cotangents by torch.
 
     Attributes:
         dt: length of a tick, in the unit of time of the model.
@@ -45,7 +43,6 @@ class System(Generic[S]):
         discrete: True; of a Flow False.
         depth: how many ticks the vector of :meth:`flatten` remembers, the latest first, each alike.
         window: how many inputs before and after its own a tick sees.
-        parameters: numbers by name, of a Map or of samples of a Flow; other cells name entries of their arrays.
 
     Example:
         >>> from typing import NamedTuple
@@ -63,7 +60,7 @@ class System(Generic[S]):
     width: int
     input_width: int = 0
     discrete: ClassVar[bool] = True
-    parameters: Mapping[str, float] = MappingProxyType({})
+    parameters: Mapping[str, float] = {}  # numbers by name, of a Map and of samples of a Flow
 
     # -- the forward pass
 
