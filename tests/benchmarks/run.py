@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import activations, dde, ensembles, limits, ode, report, scaling, sweeps
+from tests.benchmarks import activations, dde, ensembles, flows, limits, ode, report, scaling, sweeps
 from tests.benchmarks.harness import Job, Row, compare, rows
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
 from tqdm import tqdm
@@ -17,6 +17,7 @@ from ode2rnn.plotting import save_figure
 
 FAMILIES: dict[str, Callable[[bool], dict[str, Callable[[], Job]]]] = {
     "ode": ode.jobs,
+    "flows": flows.jobs,
     "dde": dde.jobs,
     "ensembles": ensembles.jobs,
     "sweeps": sweeps.jobs,

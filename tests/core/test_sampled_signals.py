@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,17 @@ def test_a_series_held_from_the_previous_sample_is_that_sample_from_its_time_on(
     for ulp, value in ((-np.inf, [X[0], *X[:-1]]), (np.inf, X)):
         np.testing.assert_array_equal(held(np.nextafter(T, ulp)).ravel(), value)
     assert (held.start, held.end) == (0.0, np.inf)
+
+
+@each
+@pytest.mark.parametrize("columns", [1, 3])
+def test_a_piece_at_one_time_is_the_piece(make: Callable[[Any, Any], Signal], columns: int) -> None:
+    signal = make(T, X[:, None] * np.arange(1.0, columns + 1))
+    for a, b in pairwise(T.tolist()):
+        piece, one = signal.piece(a, b), signal.piece_at_one_time(a, b)
+        for t in (a, 0.7 * a + 0.3 * b, b, np.nextafter(b, np.inf)):
+            np.testing.assert_allclose(one(t), piece(np.array([t]))[0], rtol=0, atol=1e-13)
+            assert one(t).shape == (columns,)
 
 
 def test_one_sample_is_held_for_ever_on_its_side() -> None:

@@ -48,6 +48,25 @@ def test_a_sine_is_its_formula() -> None:
     np.testing.assert_array_equal(Sine()(T)[:, 0], np.sin(T))
 
 
+SMOOTH = {
+    "constant": Constant([1.0, 2.0]),
+    "sine": Sine(2.0, 3.0, 0.5),
+    "two sines": Sine([1.0, 2.0], [3.0, 4.0]),
+    "sum": Sine(2.0, 3.0) + 0.5 + Sine([1.0, 2.0]),
+    "function": Analytic(np.sin),
+    "function of numbers": Analytic(math.sin),
+    "knots": Analytic(lambda t: 1.0 * (t >= 0.5), knots=[0.5]),
+}
+
+
+@pytest.mark.parametrize("name", SMOOTH)
+def test_a_piece_at_one_time_is_the_piece(name: str) -> None:
+    for a, b in ((0.0, 0.5), (0.5, 2.0)):
+        piece, one = SMOOTH[name].piece(a, b), SMOOTH[name].piece_at_one_time(a, b)
+        for t in (a, 0.3 * a + 0.7 * b, b):
+            np.testing.assert_allclose(one(t), piece(np.array([t]))[0], rtol=0, atol=1e-15, strict=True)
+
+
 @pytest.mark.parametrize("shape", [(2,), (4, 2), (3, 1, 2)])
 def test_a_sine_broadcasts_its_batch_axes(shape: tuple[int, ...]) -> None:
     amplitude = np.arange(1.0, 1.0 + math.prod(shape)).reshape(shape)

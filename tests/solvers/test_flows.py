@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
 
 import numpy as np
@@ -285,6 +286,41 @@ def test_lsoda_in_one_call_is_lsoda_step_by_step(t: Any) -> None:
     between = np.linspace(0, 3, 500)
     np.testing.assert_allclose(found(between), exact(between), rtol=0, atol=1e-7)
     np.testing.assert_array_equal(found(found.t), found.s)
+
+
+def test_a_time_has_one_state_whenever_it_is_asked_for() -> None:
+    flow, given, exact = CASES["turning"]
+    found = integrate(flow, t=(0.0, 3.0), **given, rtol=1e-6, atol=1e-6)
+    first, later = np.linspace(0, 3, 101), np.linspace(0.01, 2.99, 57)
+    one = found(1.2345)  # before many times are asked for, and after
+    many = found(first)
+    np.testing.assert_allclose(found(first[::-1]), many[::-1], rtol=1e-14)
+    np.testing.assert_allclose(found(first[17]), many[17], rtol=1e-14)
+    np.testing.assert_allclose(found(1.2345), one, rtol=1e-14)
+    np.testing.assert_array_equal(found(found.t), found.s)
+    np.testing.assert_allclose(found(later), exact(later), rtol=0, atol=1e-4)
+    again = integrate(flow, t=(0.0, 3.0), **given, rtol=1e-6, atol=1e-6)
+    many = again(first)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(again))(first), many)
+    np.testing.assert_allclose(again(later), exact(later), rtol=0, atol=1e-4)
+    np.testing.assert_array_equal(again(first), many)
+    np.testing.assert_array_equal(again(again.t), again.s)
+
+
+def test_an_input_is_seen_by_lsoda_as_by_a_function_of_time() -> None:
+    t = np.linspace(0.0, 3.0, 61)
+    inputs = {
+        "sine": (signals.Sine(2.0, 3.0), lambda t: 2 * np.sin(3 * t)),
+        "function": (np.cos, np.cos),
+        "none": (None, lambda t: 0.0),
+        "line": (signals.Linear([0.0, 3.0], [1.0, 4.0]), lambda t: 1.0 + t),
+    }
+    pair = Flow(lambda t, s, x: np.array([s[1] + x[0], -s[0]]), 2, input_width=1)
+    for x, function in inputs.values():
+        alone = Flow(lambda t, s, function=function: np.array([s[1] + function(t), -s[0]]), 2)
+        found = integrate(pair, x, t=t, history=[1.0, 0.0], method="LSODA", rtol=1e-10, atol=1e-12)
+        other = integrate(alone, t=t, history=[1.0, 0.0], method="DOP853", rtol=1e-10, atol=1e-12)
+        np.testing.assert_allclose(found.s, other.s, rtol=0, atol=1e-8)
 
 
 def test_a_spike_between_equal_parts_has_times_of_its_own() -> None:

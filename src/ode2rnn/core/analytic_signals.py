@@ -75,6 +75,12 @@ class Sine(Signal):
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values
 
+    def piece_at_one_time(self, a: float, b: float) -> Callable[[float], Array]:
+        if self.single is None or not all(math.isfinite(self.single[1] * t + self.single[2]) for t in (a, b)):
+            return super().piece_at_one_time(a, b)
+        amplitude, omega, phase = self.single
+        return lambda t: np.array([amplitude * math.sin(omega * t + phase)])
+
     def parameters(self) -> tuple[Array, ...]:
         return (self.amplitude, self.omega, self.phase) if is_torch(self.omega) else ()
 

@@ -221,11 +221,13 @@ class Flow:
             return float(self.parameters[name])
         return self.delays[int(name[4:-1]) if name != "tau" else 0]
 
-    def direct(self) -> Callable[[float, np.ndarray], Any]:
-        """f(t, s) of a flow without input and delays for one state (d,) in NumPy, unchecked: the fastest call."""
+    def direct(self) -> Callable[..., Any]:
+        """f(t, s), or f(t, s, x) with an input, of a flow without delays for one state (d,) in NumPy, unchecked: the
+        fastest call.
+        """
         own: UserFunction | None = getattr(self, "_f", None)
         if own is None or own.dtype is not None or type(self).rate is not Flow.rate:
-            return self.rate
+            return (lambda t, s, x: self.rate(t, s, (), x)) if self.input_width else self.rate
         return partial(own.function, **own.parameters) if own.parameters else own.function
 
     def settled(self) -> Flow:

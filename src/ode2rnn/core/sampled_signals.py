@@ -73,6 +73,21 @@ class SampledSeries(Signal):
         j = self._piece_of(np.array([0.5 * (a + b)]), self._at_knots)
         return lambda t: self._polynomial(t, np.repeat(j, len(t)))
 
+    def piece_at_one_time(self, a: float, b: float) -> Callable[[float], Array]:
+        j = self._piece_of(np.array([0.5 * (a + b)]), self._at_knots)
+        *lower, highest = (c[0] for c in self._coefficients(j))
+        if not lower:
+            return lambda t: highest
+        origin = float(self._origin(j)[0])
+
+        def polynomial(t: float) -> Array:
+            value = highest
+            for c in reversed(lower):
+                value = value * (t - origin) + c
+            return value
+
+        return polynomial
+
     def on_pieces(self, inside: np.ndarray, t: np.ndarray) -> Array:
         j = np.repeat(self._piece_of(inside, self._at_knots), t.shape[1])
         values = self._polynomial(t.ravel(), j)

@@ -74,6 +74,11 @@ class Signal:
         """
         raise NotImplementedError
 
+    def piece_at_one_time(self, a: float, b: float) -> Callable[[float], Array]:
+        """The same piece as a function of one time, t -> (..., m), for a method that asks for them one by one."""
+        piece = self.piece(a, b)
+        return lambda t: piece(np.array([t]))[0]
+
     def on_pieces(self, inside: np.ndarray, t: np.ndarray) -> Array:
         """The smooth pieces that hold at the times ``inside`` (P,), increasing, at the times ``t`` (P, K) of each:
         (P, K, ..., m).
@@ -155,6 +160,10 @@ class Constant(Signal):
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         return self._values
 
+    def piece_at_one_time(self, a: float, b: float) -> Callable[[float], Array]:
+        value = self._values(np.zeros(1))[0]
+        return lambda t: value
+
     def parameters(self) -> tuple[Array, ...]:
         return (self.value,) if is_torch(self.value) else ()
 
@@ -198,6 +207,12 @@ class Sum(Signal):
     def piece(self, a: float, b: float) -> Callable[[np.ndarray], Array]:
         first, second = self.first.piece(a, b), self.second.piece(a, b)
         return lambda t: _plus(first(t), second(t))
+
+    def piece_at_one_time(self, a: float, b: float) -> Callable[[float], Array]:
+        first, second = self.first.piece_at_one_time(a, b), self.second.piece_at_one_time(a, b)
+        if is_torch(first(a)) != is_torch(second(a)):
+            return super().piece_at_one_time(a, b)
+        return lambda t: first(t) + second(t)
 
     def parameters(self) -> tuple[Array, ...]:
         return (*self.first.parameters(), *self.second.parameters())

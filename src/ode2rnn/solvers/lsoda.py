@@ -1,8 +1,9 @@
 """scipy's LSODA for one trajectory of an ordinary equation: Adams, or BDF where the equation turns out to be stiff.
 
 The whole run is one call of `scipy.integrate.odeint`, which returns to Python for the right-hand side alone. Without
-samples its states are kept on a fine grid, by a second call where many steps lie between the times of the first. The
-dense output is computed, step by step, when it is first asked for; so is the valid part of a run that fails.
+samples its states are kept on a fine grid, by a second call where many steps lie between the times of the first. Many
+times between are first had from one more such call; after it, and for a few times, the dense output is computed step by
+step, and kept. So is the valid part of a run that fails. All begin with one first step, and so take the same steps.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ode2rnn.solvers.solution import HUGE, Solution, StepError
 MOST_STEPS = 20_000  # between two times; a run that needs more is taken step by step
 LEAST, PARTS = 8, 512  # parts of a stretch between breaking points, and of the whole range
 MOST_IN_PART, MOST_UNSEEN = 8, 64  # steps in a part, and beyond it in all parts: a run starts with many short ones
+MANY = 8  # times at once for which the run is taken again
 SMALLEST_RTOL = 100 * float(np.finfo(float).eps)
 
 Rate = Callable[[float, np.ndarray], Any]
@@ -55,7 +57,27 @@ class Steps:
 
 @dataclass(eq=False)
 class Kept(SampledSteps):
-    """The states of a run at some times, and elsewhere what is computed when it is first asked for."""
+    """The states of a run at some times, and elsewhere what is computed when it is first asked for.
+
+    ``run_again`` gives the states at other increasing times (T,), None where it cannot; it is called once at most, and
+    its times are kept too, so that a time has one state whenever it is asked for.
+    """
+
+    run_again: Callable[[np.ndarray], np.ndarray | None] | None = None
+
+    def __call__(self, t: np.ndarray) -> np.ndarray:
+        """s at the times ``t`` (T,), as (T, d)."""
+        run_again = self.run_again if self._elsewhere is None and len(t) >= MANY else None
+        if run_again is not None and not np.isin(t, self.samples).all():
+            self.run_again = None
+            times = np.union1d(self.samples, t)
+            states = run_again(times)
+            if states is not None:
+                self.samples, self.states = times, states
+        return super().__call__(t)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**super().__getstate__(), "run_again": None}
 
     def nodes(self) -> np.ndarray:
         """Those times."""
@@ -91,7 +113,13 @@ def solve(problem: Problem, solution: Solution) -> None:
         return whole.whole
 
     states, steps = found[0], int(found[1].sum())
-    solution.adopt(Kept(times, states, resolve, end=problem.span[1], steps=steps), problem.span[1], steps)
+
+    def run_again(asked: np.ndarray) -> np.ndarray | None:
+        again = _states_at(problem, Solution(problem.span[0], solution.theta), asked)
+        return None if again is None else again[0]
+
+    end = problem.span[1]
+    solution.adopt(Kept(times, states, resolve, end=end, steps=steps, run_again=run_again), end, steps)
 
 
 def _grid(problem: Problem) -> np.ndarray:
@@ -109,10 +137,24 @@ def _refined(grid: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return np.append(np.repeat(grid[:-1], counts) + place * np.repeat(np.diff(grid) / counts, counts), grid[-1])
 
 
-def _rate(problem: Problem, solution: Solution, a: float, b: float) -> Rate:
-    if problem.x is None and not problem.model.input_width:
-        return problem.model.direct()
-    return problem.segment(solution, a, b).rate_at
+def _rate(problem: Problem, a: float, b: float) -> Rate:
+    f = problem.model.direct()
+    if not problem.model.input_width:
+        return f
+    if problem.x is None:
+        zero = np.zeros(problem.model.input_width)
+        return lambda t, s: f(t, s, zero)
+    x = problem.x.piece_at_one_time(a, b)
+    return lambda t, s: f(t, s, x(min(max(t, a), b)))  # rounding takes no function out of its range
+
+
+def _first_step(problem: Problem, rate: Rate, a: float, b: float, s: np.ndarray) -> float:
+    """LSODA's own first step from a, as if the first time asked for were b; 0 where the rate is not finite."""
+    tolerance = min(max(problem.rtol, SMALLEST_RTOL), 1e-3)
+    slope = np.asarray(rate(a, s), dtype=float) / (max(problem.rtol, SMALLEST_RTOL) * np.abs(s) + problem.atol)
+    # 1 / h^2 = 1 / (tol w^2) + tol |f|^2 with the largest time w, and |f| in tolerances, root mean square
+    size = 1 / (tolerance * max(abs(a), b - a) ** 2) + tolerance * float(np.mean(slope**2))
+    return min(size**-0.5, b - a) if np.isfinite(size) else 0.0
 
 
 def _states_at(problem: Problem, solution: Solution, times: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
@@ -129,8 +171,9 @@ def _states_at(problem: Problem, solution: Solution, times: np.ndarray) -> tuple
             inside = times[kept : int(times.searchsorted(b, side="right"))]
             last = len(inside) > 0 and inside[-1] == b
             asked = np.concatenate([[a], inside] if last else [[a], inside, [b]])
-            rate = _rate(problem, solution, a, b)
-            found, told = odeint(rate, s, asked, tfirst=True, tcrit=[b], full_output=True, **options)
+            rate = _rate(problem, a, b)
+            h0 = _first_step(problem, rate, a, b, s)
+            found, told = odeint(rate, s, asked, tfirst=True, tcrit=[b], full_output=True, h0=h0, **options)
             if told["message"] != "Integration successful." or not np.isfinite(found).all():
                 return None
             states[kept : kept + len(inside)] = found[1 : len(inside) + 1]
@@ -147,8 +190,10 @@ def _by_steps(problem: Problem, solution: Solution) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for a, b in problem.segments():
-            rate = _rate(problem, solution, a, b)
-            solver = _solver()(rate, a, states[-1], b, rtol=max(problem.rtol, SMALLEST_RTOL), atol=problem.atol)
+            rate = _rate(problem, a, b)
+            options = {"rtol": max(problem.rtol, SMALLEST_RTOL), "atol": problem.atol}
+            h0 = _first_step(problem, rate, a, b, states[-1])
+            solver = _solver()(rate, a, states[-1], b, first_step=h0 or None, **options)
             while solver.status == "running" and not stopped:
                 last, message = solver.t, solver.step()
                 # where no step is small enough it goes on with steps that do not move the time
