@@ -9,8 +9,9 @@ from tests.benchmarks import dde, limits, networks, ode, report, run, scaling, t
 from tests.benchmarks.harness import OURS, Contender, Job, Row, compare, rows, tune
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
 
-from ode2rnn.sweep import LengthStudy, length_study
-from ode2rnn.sweep.length_scores import LengthScore
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.lengths import length_study
+from ode2rnn.cli.studies.train import Choice
 
 
 def test_the_tolerance_found_is_just_under_the_target():
@@ -129,9 +130,9 @@ def test_an_unknown_job_is_refused(capsys):
 
 
 def test_the_tables_of_what_gating_buys_are_written_from_the_saved_scores(tmp_path, monkeypatch):
-    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 60)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 60)
     (tmp_path / "README.md").write_text(f"before\n{training.BEGIN}\nold\n{training.END}\nafter\n")
-    small = {"seeds": 2, "networks": ["rnn", "feed-forward"], "weights": 60, "epochs": 1, "progress": False}
+    small = {"seeds": 2, "choice": Choice(["rnn", "feed-forward"], weights=60, epochs=1), "progress": False}
     monkeypatch.setattr(training, "length_study", partial(length_study, lengths=[12, 14], jobs=1))
     training.main(["adding", "copy", "sunspots"], tmp_path, tmp_path / "README.md", **small)
     text = (tmp_path / "README.md").read_text()

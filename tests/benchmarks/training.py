@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from tests.benchmarks.report import machine, write_text
 
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.lengths import length_study
+from ode2rnn.cli.studies.train import train_study
 from ode2rnn.plotting import add_legend, new_axes, plot_lengths, save_figure
-from ode2rnn.sweep import LengthStudy, length_study, train_study
-from ode2rnn.sweep.length_scores import LengthScore
 from ode2rnn.training.scores import SCORES
 
 RESULTS = Path(__file__).parent / "results"

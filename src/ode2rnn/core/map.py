@@ -13,6 +13,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
 from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.parameters import entry
 from ode2rnn.core.system import System
 from ode2rnn.core.tangents import pushed
 
@@ -195,8 +196,6 @@ class Map(System[MapState]):
         if self.module is None:
             known = ", ".join(self.parameters) or "no parameter"
             raise ValueError(f"name: expected one of {known} or 'x[k]', got {name!r}")
-        from ode2rnn.core.parameters import entry
-
         held = {key: to_numpy(value) for key, value in self.weights().items()}
         key, place = entry(name, held)
 

@@ -60,6 +60,7 @@ class System(Generic[S]):
     width: int
     input_width: int = 0
     discrete: ClassVar[bool] = True
+    parameters: Mapping[str, float] = {}  # numbers by name, of a Map and of samples of a Flow
 
     # -- the forward pass
 

@@ -110,6 +110,11 @@ class Sampled(System[Past]):
         return self.model.input_width
 
     @property
+    def parameters(self) -> Mapping[str, float]:  # type: ignore[override]
+        """Those of the model."""
+        return self.model.parameters
+
+    @property
     def like(self) -> Array:
         """An array of the model's kind."""
         return as_like(np.zeros(self.width), next(iter(self.weights().values()), np.zeros(0)))

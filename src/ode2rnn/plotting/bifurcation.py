@@ -84,7 +84,7 @@ def plot_bifurcation(ax: Axes, found: Bifurcation | Any, *args: Any, **kwargs: A
     if found.name == STEP and gaps[-1] > GROWING * gaps[0]:
         ax.set_xscale("log")
     ax.set_xlabel(found.name)
-    ax.set_ylabel(f"$s_{{{found.observe}}}$")
+    ax.set_ylabel(f"$s_{{{found.observe + 1}}}$")
     ax.set_title(
         ("map" if found.discrete else "equation") + (f"; {found.handling}" if found.handling else ""), fontsize=10
     )

@@ -129,7 +129,8 @@ def phase_plane(
     orbits = tuple((path - centre) @ directions.T for path in paths)
     places = (points.states - centre) @ directions.T
     off = np.linalg.norm(points.states - centre - places @ directions, axis=1)
-    spans = _spans(span, [*orbits, places], len(directions))
+    longest = max(len(orbit) for orbit in orbits)  # what leaves would take the picture along
+    spans = _spans(span, [*(orbit for orbit in orbits if len(orbit) == longest), places], len(directions))
     a, *others = (np.linspace(low, high, check_count("grid", grid, 2)) for low, high in spans)
     b = others[0] if others else np.zeros(0)
     mesh = np.stack(np.meshgrid(a, b), axis=-1) if others else a[:, None]

@@ -11,16 +11,15 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 from threading import RLock
-from typing import Any
 
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
+from ode2rnn.cli.studies.train import USUAL, Choice, Setup, one_thread
 from ode2rnn.core.arrays import check_choice, check_count
-from ode2rnn.sweep.length_scores import LengthScore, LengthStudy
-from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
-from ode2rnn.sweep.train import Setup, one_thread
 from ode2rnn.training import Task, adding, copy_memory
 from ode2rnn.training.compare import forget, place_of, train_one
 
@@ -103,11 +102,8 @@ def length_study(
     task: str,
     lengths: Sequence[int] | None = None,
     seeds: int = 3,
+    choice: Choice = USUAL,
     *,
-    networks: Sequence[str] | None = None,
-    weights: int | None = None,
-    hidden: int | None = None,
-    epochs: int | None = None,
     jobs: int | None = None,
     checkpoint: str | Path | None = None,
     progress: bool = True,
@@ -121,10 +117,7 @@ def length_study(
         task: "adding" or "copy".
         lengths: steps in a sequence; by default those of ``MEMORIES``.
         seeds: how many, from 0 on.
-        networks: names among ``KINDS``; by default all.
-        weights: how many each network has, as nearly as whole units allow.
-        hidden: units of every network, in place of equal weights.
-        epochs: passes over the data, at most.
+        choice: the networks, and what differs from the setting of ``MEMORIES``.
         jobs: trainings at once, each in a process of its own; by default one for each core. 1: in this process.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show a bar where stderr is a terminal.
@@ -138,21 +131,16 @@ def length_study(
     """
     name = check_choice("task", task, MEMORIES)
     memory = MEMORIES[name]
-    chosen = check_networks(networks)
+    chosen, setup = check_networks(choice.networks), choice.setup(memory.setup)
     steps = _check_lengths(memory.lengths if lengths is None else lengths, memory.least)
     count = check_count("seeds", seeds)
     at_once = _cores() if jobs is None else check_count("jobs", jobs)
-    changes = {"weights": weights, "epochs": epochs}
-    given: dict[str, Any] = {key: check_count(key, value) for key, value in changes.items() if value is not None}
-    if hidden is not None and weights is not None:
-        raise ValueError("weights: expected none where the units are given")
-    setup = replace(memory.setup, **given)
 
     tasks = {length: memory.task(length) for length in steps}
     planned = []
     for length in steps:
         for network in chosen:
-            units = units_for(network, shape_of(tasks[length]), hidden, setup.weights)
+            units = units_for(network, shape_of(tasks[length]), choice.hidden, setup.weights)
             for seed in range(count):
                 place = place_of(checkpoint, f"{network} {length}", seed)
                 planned.append(Job(name, length, network, units, seed, setup, place))

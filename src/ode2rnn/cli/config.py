@@ -1,27 +1,29 @@
 """A simulation described by a TOML file: model, input, solver and output, every value checked.
 
+The model is a network by its matrices, or an object of a Python file of the user's own, which is then run.
+
 Uses: C7, C9.
 """
 
 from __future__ import annotations
 
-import re
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ode2rnn.analysis.subject import Subject
+from ode2rnn.cli.errors import named
+from ode2rnn.cli.files import check_name
+from ode2rnn.cli.own_file import load_own, split_place
+from ode2rnn.cli.simulation import Simulation
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_shape
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant, Cubic, Held, Linear, Series, Signal, Sine, load_series
-from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.solvers.integrate import integrate
-from ode2rnn.sweep.files import check_name
 
 MODELS = {
     "continuous_rnn": ("A", "B", "C", "phi", "tau", "activation"),
@@ -35,48 +37,11 @@ INPUTS = {
 }
 HOLDS = {"held": Held, "linear": Linear, "cubic": Cubic}
 SOLVER = ("t", "samples", "history", "s0", "method", "rtol", "atol", "dt")
+TICKS = ("t", "history", "s0")  # all that a system with ticks of its own takes
 OUTPUTS = {"csv": (".csv",), "npz": (".npz",), "plot": (".png", ".pdf", ".svg")}
 SECTIONS = ("model", "input", "solver", "output")
 # More steps or samples than this are taken for a slip of the pen.
 MOST_STEPS = 10_000_000
-
-
-@dataclass(frozen=True, eq=False)
-class Simulation:
-    """What a config asks for.
-
-    Attributes:
-        model: the equation.
-        x: its input, or None.
-        t: (t0, t1), or the times to keep, in the model's unit of time (for a series, the unit of its own times).
-        options: history, s0, method, rtol, atol, dt, as `integrate` takes them.
-        output: file names by kind ("csv", "npz", "plot"), as the config gives them.
-        series: the series behind the input, or None.
-        sources: the files that were read, and that no output may overwrite.
-    """
-
-    model: AdditiveModel
-    x: Signal | None
-    t: tuple[float, float] | np.ndarray
-    options: Mapping[str, Any]
-    output: Mapping[str, Path]
-    series: Series | None = None
-    sources: tuple[Path, ...] = ()
-
-    @property
-    def span(self) -> tuple[float, float]:
-        """(t0, t1)."""
-        return float(self.t[0]), float(self.t[-1])
-
-    def run(self, progress: bool = False) -> Trajectory:
-        """Integrate.
-
-        Raises:
-            ValueError: values that do not fit together; the message names ``section.key``.
-            SimulationError: the solution diverges; the error carries the valid part.
-        """
-        with named("solver", {"x": "input", "model": "model"}):
-            return integrate(self.model, self.x, t=self.t, progress=progress, **self.options)
 
 
 def load_config(path: Path, at_rest: bool = False) -> Simulation:
@@ -123,12 +88,15 @@ def parse_config(config: Mapping[str, Any], folder: Path = Path(), sources: tupl
     for name in ("model", "solver"):
         if name not in config:
             raise ValueError(f"[{name}]: expected this section, got a config without it")
-    model = _model(config["model"])
+    section = config["model"]
+    place = _place(section)
+    own = None if place is None else folder / place[0]
+    model = _model(section) if place is None else load_own("model.file", folder / place[0], place[1])[0]
     given = config.get("input", {"kind": "zero"})
     series = _series(given, folder)
     x = _input(given, series)
-    if x is not None and not model.input:
-        missing = "C" if isinstance(model, ContinuousRNN) else "input terms"
+    if x is not None and not model.input_width:
+        missing = {"continuous_rnn": "C", "additive": "input terms"}.get(section.get("kind", ""), "input")
         raise ValueError(f"input.kind: expected 'zero', since the model has no {missing}, got {given['kind']!r}")
     t, options = _solver(config["solver"], series, model)
     output = config.get("output", {})
@@ -136,22 +104,22 @@ def parse_config(config: Mapping[str, Any], folder: Path = Path(), sources: tupl
     names = {kind: check_name(f"output.{kind}", name, OUTPUTS[kind]) for kind, name in output.items()}
     if series is not None and given["series"] != "sunspots":
         sources += (folder / given["series"].rpartition(":")[0],)
-    return Simulation(model, x, t, options, names, series, sources)
+    if own is not None:
+        sources += (own,)
+    return Simulation(model, x, t, options, names, series, sources, own)
 
 
-@contextmanager
-def named(section: str, others: Mapping[str, str] | None = None) -> Iterator[None]:
-    """Rename the arguments that a ValueError names to ``section.key``; ``others`` says what is not in the section."""
-    try:
-        yield
-    except ValueError as error:
-        names, colon, rest = str(error).partition(": ")
-        words = [re.sub(r"^(.*\]) delay$", r"\1.delay", word) for word in names.split(", ")]
-        if not colon or any(not re.fullmatch(r"[\w.\[\]]+", word) for word in words):
-            raise ValueError(f"{section}: {error}") from None
-        found = others or {}
-        keys = ", ".join(found.get(word, f"{section}.{word}" if section else word) for word in words)
-        raise ValueError(f"{keys}: {rest}") from None
+def _place(section: dict[str, Any]) -> tuple[Path, str] | None:
+    """The file and the name of [model] file = "FILE.py:NAME"; None where the model is in the config itself."""
+    if "file" not in section:
+        return None
+    for key in section:
+        if key != "file":
+            raise ValueError(f"model.{key[:80]}: expected none beside file, which says what the model is")
+    place = split_place(section["file"]) if isinstance(section["file"], str) else None
+    if place is None:
+        raise ValueError(f"model.file: expected 'FILE.py:NAME', or 'FILE.py', got {brief(section['file'])}")
+    return place
 
 
 def _model(section: dict[str, Any]) -> AdditiveModel:
@@ -171,7 +139,7 @@ def _model(section: dict[str, Any]) -> AdditiveModel:
         return ContinuousRNN(**{"C": None, "phi": None, **values})
 
 
-def _terms(where: str, terms: Any) -> list[tuple[Any, float]]:
+def _terms(where: str, terms: object) -> list[tuple[Any, float]]:
     if not isinstance(terms, list) or not all(isinstance(term, dict) for term in terms):
         raise ValueError(f"{where}: expected a list of {{matrix = [[...]], delay = 0.0}}, got {brief(terms)}")
     pairs = []
@@ -218,16 +186,26 @@ def _input(section: dict[str, Any], series: Series | None) -> Signal | None:
 
 
 def _solver(
-    section: dict[str, Any], series: Series | None, model: AdditiveModel
+    section: dict[str, Any], series: Series | None, model: Subject
 ) -> tuple[tuple[float, float] | np.ndarray, dict[str, Any]]:
     _check_keys("solver", section, SOLVER)
+    for key in () if isinstance(model, Flow) else section:
+        if key not in TICKS:
+            raise ValueError(f"solver.{key}: expected none, since the model has ticks of its own, got {section[key]}")
     t = _times(section, series)
     length = float(t[-1]) - float(t[0])
     options = {key: section[key] for key in SOLVER if key in section and key not in ("t", "samples")}
     for key, value in options.items():
         if key != "method":
             _numbers(f"solver.{key}", value)
-    for key, step in (("solver.dt", options.get("dt")), ("model: the smallest delay", min(model.delays, default=None))):
+    steps_of = {"solver.dt": options.get("dt")}
+    if isinstance(model, Flow):
+        steps_of["model: the smallest delay"] = min(model.delays, default=None)
+    else:
+        steps_of["model: its tick"] = model.dt
+        if len(t) > 2 or length < model.dt:
+            raise ValueError(f"solver.t: expected [t0, t1] of at least a tick, {model.dt:g}, got {t[0]:g} to {t[-1]:g}")
+    for key, step in steps_of.items():
         if isinstance(step, int | float) and 0 < step < length / MOST_STEPS:
             steps = f"{length / MOST_STEPS:g}, so that t1 - t0 = {length:g} takes at most {MOST_STEPS} steps"
             raise ValueError(f"{key}: expected at least {steps}, got {step:g}")
@@ -274,7 +252,7 @@ def _check_keys(name: str, section: Mapping[str, Any], known: Sequence[str]) -> 
             check_choice(f"{name}.{key[:80]}", key, known)
 
 
-def _numbers(where: str, value: Any) -> Any:
+def _numbers(where: str, value: object) -> Any:
     """``value`` if it is a number or nested lists of numbers, and no text, date or truth value."""
     items = [value]
     while items:

@@ -1,27 +1,29 @@
 """The command line: ode2rnn reproduce | figures | simulate | steps | analyze | train.  Parsing, messages, exit codes.
 
-Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws or
-takes long to import is imported by the command that needs it, so that help comes at once.
+Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws
+or needs torch is imported by the command that needs it, so that help comes at once.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
+from ode2rnn.cli.arguments import configured, numbers_in
+from ode2rnn.cli.config import load_config
+from ode2rnn.cli.errors import clean_errors, fail, named
+from ode2rnn.cli.files import check_files, check_folder
+from ode2rnn.cli.saved import load_saved
+from ode2rnn.cli.studies.length_scores import LengthStudy
+from ode2rnn.cli.studies.steps import default_steps, step_study, usual_schemes
 from ode2rnn.core.arrays import check_choice
 from ode2rnn.core.series import load_series
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.sweep.arguments import configured, numbers_in
-from ode2rnn.sweep.config import load_config, named
-from ode2rnn.sweep.files import check_files, check_folder
-from ode2rnn.sweep.steps import SCHEMES, default_steps, step_study
-from ode2rnn.training import Comparison, TrainingError
+from ode2rnn.derivation import Experiment, figure_scripts, paper, report
+from ode2rnn.training import Comparison
 
 app = typer.Typer(
     help="Recurrent networks as delay differential equations: integrated, sampled, checked.",
@@ -50,7 +52,7 @@ def reproduce(
     Example:
       ode2rnn reproduce --series data.csv:temperature --out report
     """
-    with _clean_errors():
+    with clean_errors():
         check_folder("--out", out)
         with named("--series", {"spec": "--series", "x": "--series"}):
             values = load_series(series)
@@ -58,17 +60,14 @@ def reproduce(
 
         from tqdm import tqdm
 
-        from ode2rnn.derivation import report
-        from ode2rnn.derivation.figure_scripts import paper_folder, report_figures
-
-        drawn = report_figures(paper_folder())
+        drawn = figure_scripts.report_figures(figure_scripts.paper_folder())
         with tqdm(total=len(report.CLAIMS) + len(drawn), desc="reproduce", unit="check", file=sys.stderr) as bar:
             rows = report.reproduce(values, out, drawn, lambda what: bar.update())
     typer.echo(f"{report.summary(values)}\n\n{report.table(rows)}")
     typer.echo(f"\nwrote {out / 'report.md'} and its figures")
     failed = sum(not row.finding.holds for row in rows)
     if failed:
-        _fail(f"{failed} of {len(rows)} claims FAIL", 1)
+        fail(f"{failed} of {len(rows)} claims FAIL", 1)
 
 
 @app.command()
@@ -96,19 +95,16 @@ def figures(
     Example:
       ode2rnn figures --only 23 --out pictures
     """
-    with _clean_errors():
+    with clean_errors():
         from tqdm import tqdm
 
-        from ode2rnn.derivation.figure_scripts import find_scripts, folders
-        from ode2rnn.derivation.paper import check_figure, make_figure, write_table
-
-        source, place = folders(folder, out, quick, check)
-        scripts = find_scripts(source, only or [])
+        source, place = figure_scripts.folders(folder, out, quick, check)
+        scripts = figure_scripts.find_scripts(source, only or [])
         check_folder("--out", place)
-        work = check_figure if check else make_figure
+        work = paper.check_figure if check else paper.make_figure
         with tqdm(scripts, desc="check" if check else "figures", unit="figure", file=sys.stderr) as bar:
             outcomes = [work(script, place, quick) for script in bar]
-        written = None if check else write_table(find_scripts(source), place)
+        written = None if check else paper.write_table(figure_scripts.find_scripts(source), place)
     for one in outcomes:
         verdict = "holds" if one.holds else "FAILS"
         typer.echo(f"{one.name}: " + (one.error or f"{verdict}: {one.measured} (expected {one.expected})"))
@@ -116,7 +112,7 @@ def figures(
         typer.echo(f"\nwrote PDF, PNG and NPZ files, manifest.json and README.md into {place}")
     failed = sum(bool(one.error) or not one.holds for one in outcomes)
     if failed:
-        _fail(f"{failed} of {len(outcomes)} figures {'differ or fail' if check else 'FAIL'}", 1)
+        fail(f"{failed} of {len(outcomes)} figures {'differ or fail' if check else 'FAIL'}", 1)
 
 
 @app.command()
@@ -126,14 +122,15 @@ def simulate(
 ) -> None:
     """Integrate a network from a TOML file.
 
-    CSV files that the config reads are looked for beside the config; files that it writes go into --out (the
-    current folder). A simulation that diverges writes the part before that and ends with 1.
+    With [model] file = "FILE.py:NAME" the model is an object in a Python file of your own, whose code is run. That file
+    and CSV files are looked for beside the config; files that it writes go into --out (the current folder). A
+    simulation that diverges writes the part before that and ends with 1.
 
     \b
     Example:
       ode2rnn simulate demos/simulate.toml --out results
     """
-    with _clean_errors():
+    with clean_errors():
         simulation = load_config(config)
         names = {f"output.{kind}": name for kind, name in simulation.output.items()}
         files = check_files(names, out, simulation.sources)
@@ -146,8 +143,7 @@ def simulate(
             solution, failure = error.trajectory, str(error)
         for key, path in files.items():
             if key == "output.plot":
-                from ode2rnn.plotting import save_figure
-                from ode2rnn.sweep.figures import draw_simulation
+                from ode2rnn.cli.figures import draw_simulation, save_figure
 
                 save_figure(draw_simulation(simulation, solution), path)
             else:
@@ -160,7 +156,7 @@ def simulate(
             typer.echo(f"wrote {path}")
     if failure is not None:
         kept = "the files hold the valid part" if files else "no file was asked for"
-        _fail(f"stopped at t = {solution.end:g}: {failure} ({kept})", 1)
+        fail(f"stopped at t = {solution.end:g}: {failure} ({kept})", 1)
 
 
 @app.command()
@@ -188,7 +184,7 @@ def steps(
     Example:
       ode2rnn steps --dts 1,0.5,0.25,0.125 --schemes backward_euler,tustin
     """
-    with _clean_errors():
+    with clean_errors():
         check_folder("--out", out)
         numbers = numbers_in("--dts", dts) if dts else None
         if count and numbers:
@@ -198,11 +194,11 @@ def steps(
 
         from tqdm import tqdm
 
-        from ode2rnn.plotting import save_figure
-        from ode2rnn.sweep.figures import draw_steps
+        from ode2rnn.cli.figures import draw_steps, save_figure
 
         arguments, unit = configured(config) if config is not None else _derivation(series or "sunspots")
-        chosen = [name.strip() for name in schemes.split(",")] if schemes else list(SCHEMES)
+        usual = usual_schemes(arguments["model"])
+        chosen = [name.strip() for name in schemes.split(",")] if schemes else list(usual)
         others = {"dt": "--dts", "dts": "--dts", "scheme": "--schemes", "schemes": "--schemes", "alpha": "--schemes"}
         bar = tqdm(total=len(chosen), desc="steps", unit="scheme", file=sys.stderr, disable=None)
         with bar, named("solver", others | {"x": "input", "count": "--count"}):
@@ -218,36 +214,46 @@ def steps(
 
 @app.command()
 def analyze(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Config (.toml), layer (.safetensors), or state_dict.")],
+    file: Annotated[
+        str, typer.Argument(metavar="FILE", help="Config (.toml), layer (.safetensors), state_dict, or FILE.py:NAME.")
+    ],
     kind: Annotated[str, typer.Option(help="rnn, rnn-relu, gru, lstm; by default by the shapes.")] = "",
     prefix: Annotated[str | None, typer.Option(help="Which network of a state_dict: its names begin so.")] = None,
-    dt: Annotated[float | None, typer.Option(help="Of a config: its samples with this step, not its equation.")] = None,
+    dt: Annotated[float | None, typer.Option(help="Of an equation: its samples with this step.")] = None,
     scheme: Annotated[str, typer.Option(help="Of these samples.")] = "backward_euler",
+    over: Annotated[
+        str, typer.Option(metavar="NAME=LOW,HIGH", help="The parameter of the diagram; by default the gain.")
+    ] = "",
     length: Annotated[int | None, typer.Option(help="Steps, or time, that Lyapunov exponents are taken over.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for report.md and its pictures.")] = Path("analyze"),
 ) -> None:
-    """Analyze the dynamics of a saved network.
+    """Analyze the dynamics of a saved network, or of a system of your own.
 
     Fixed points with their roots or multipliers, a phase plane, exponents, bifurcations, gradient flow. A state_dict
-    (.safetensors, or .pt, .pth, .bin from torch.save) is one of torch's RNN, LSTM or GRU, or holds one. Ends with 1 if
-    the motion diverges or a part was interrupted; the report has the rest. Example: ode2rnn analyze lstm.pt
+    (.safetensors, or .pt, .pth, .bin from torch.save) is one of torch's RNN, LSTM or GRU, or holds one. FILE.py:NAME is
+    a Flow, a Map, another System or a layer in a Python file, whose code is run; FILE.py alone has one of them. Ends
+    with 1 if the motion diverges or a part was interrupted; the report has the rest.
+
+    \b
+    Example:
+      ode2rnn analyze lstm.pt
+      ode2rnn analyze demos/fhn.py:model --over current=0,1.5
     """
-    with _clean_errors():
+    with clean_errors():
         check_folder("--out", out)
         from tqdm import tqdm
 
-        from ode2rnn.sweep.analyze import PARTS, analyze_saved
-        from ode2rnn.sweep.saved import load_saved
+        from ode2rnn.cli.analyze import PARTS, analyze_saved
 
         saved = load_saved(file, kind, prefix, dt, scheme)
         bar = tqdm(total=len(PARTS), desc="analyze", unit="part", file=sys.stderr, disable=None)
-        with bar, named("", {"length": "--length"}):
-            sections = analyze_saved(saved, out, length=length, on_part=lambda title: bar.update())
+        with bar, named("", {"length": "--length", "over": "--over"}):
+            sections = analyze_saved(saved, out, length=length, over=over, on_part=lambda title: bar.update())
     for section in sections:
         typer.echo(f"{section.title}: {section.brief}")
     typer.echo(f"\nwrote {out / 'report.md'} and its pictures")
     if failed := [section.title for section in sections if section.failed]:
-        _fail(f"no result for: {', '.join(failed)}", 1)
+        fail(f"no result for: {', '.join(failed)}", 1)
 
 
 @app.command()
@@ -282,10 +288,10 @@ def train(
       ode2rnn train sunspots --seeds 3
       ode2rnn train adding --lengths 25,50,100,200
     """
-    with _clean_errors():
+    with clean_errors():
         check_folder("--out", out)
-        from ode2rnn.sweep.lengths import MEMORIES, LengthStudy, length_study
-        from ode2rnn.sweep.train import SETUPS, train_study
+        from ode2rnn.cli.studies.lengths import MEMORIES, length_study
+        from ode2rnn.cli.studies.train import SETUPS, Choice, train_study
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
         steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
@@ -294,21 +300,20 @@ def train(
         chosen = [name.strip() for name in networks.split(",")] if networks else None
         name = f"{task}-lengths" if lengths else task
         kept = out / f"{name}-unfinished"
-        given: dict = {"hidden": units, "epochs": epochs, "networks": chosen, "weights": weights, "checkpoint": kept}
+        choice = Choice(chosen, weights, units, epochs)
         options = {key: f"--{key}" for key in ("seeds", "epochs", "networks", "weights", "lengths", "jobs")}
         with named("", options | {"hidden": "--units", "checkpoint": f"--out: {kept}"}):
             try:
                 study: Comparison | LengthStudy
                 if steps is not None:
-                    study = length_study(task, steps, 3 if seeds is None else seeds, jobs=jobs, **given)
+                    study = length_study(task, steps, 3 if seeds is None else seeds, choice, jobs=jobs, checkpoint=kept)
                 else:
-                    study = train_study(task, 5 if seeds is None else seeds, **given)
+                    study = train_study(task, 5 if seeds is None else seeds, choice, checkpoint=kept)
             except KeyboardInterrupt:
                 typer.echo("interrupted: the same command goes on from here", err=True)
                 raise
 
-        from ode2rnn.plotting import save_figure
-        from ode2rnn.sweep.figures import draw_lengths, draw_training
+        from ode2rnn.cli.figures import draw_lengths, draw_training, save_figure
 
         figure = draw_training(study) if isinstance(study, Comparison) else draw_lengths(study)
         files = [study.save(out / f"{name}.csv"), save_figure(figure, out / f"{name}.png")]
@@ -318,32 +323,6 @@ def train(
 
 def _derivation(spec: str) -> tuple[dict, str]:
     """The arguments of step_study for the network of the derivation, driven by a series, and the unit of time."""
-    from ode2rnn.derivation import Experiment
-
     with named("--series", {"spec": "--series", "x": "--series"}):
         e = Experiment(load_series(spec))
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
-
-
-@contextmanager
-def _clean_errors() -> Iterator[None]:
-    """Tell bad input and failed runs in one line, with their exit codes."""
-    try:
-        yield
-    except BrokenPipeError:
-        raise  # whoever read our output has gone, as head does
-    except (ValueError, OSError, ModuleNotFoundError) as error:
-        _fail(str(error), 2)
-    except (SimulationError, TrainingError) as error:
-        _fail(str(error), 1)
-    except MemoryError:
-        _fail("not enough memory; ask for fewer steps or samples", 1)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo("error: " + " ".join(message.split()), err=True)
-    raise typer.Exit(code)
-
-
-if __name__ == "__main__":
-    app()

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ode2rnn.sweep.config import load_config
+from ode2rnn.cli.config import load_config
+from ode2rnn.core.kinds import as_flow
 
 
 def configured(path: Path) -> tuple[dict, str]:
     """The arguments of step_study that a config gives, and the unit of time."""
     given = load_config(path)
-    arguments = {"model": given.model, "x": given.x, "t": given.span, "history": given.options["history"]}
+    model = as_flow("model.file", given.model, "which has ticks of its own; a step dT is one of an equation")
+    arguments = {"model": model, "x": given.x, "t": given.span, "history": given.options["history"]}
     unit = given.series.unit_of_time if given.series is not None else ""
     return arguments | {"s0": given.options.get("s0")}, unit
 

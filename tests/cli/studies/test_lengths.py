@@ -6,26 +6,27 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from ode2rnn.sweep import LengthStudy, length_study, lengths
-from ode2rnn.sweep.figures import draw_lengths
-from ode2rnn.sweep.length_scores import LengthScore
-from ode2rnn.sweep.lengths import MEMORIES, SYMBOLS, Job
-from ode2rnn.sweep.networks import KINDS, Shape, shape_of
+from ode2rnn.cli.figures import draw_lengths
+from ode2rnn.cli.studies import lengths
+from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
+from ode2rnn.cli.studies.lengths import MEMORIES, SYMBOLS, Job, length_study
+from ode2rnn.cli.studies.networks import KINDS, Shape, shape_of
+from ode2rnn.cli.studies.train import Choice
 from ode2rnn.training import TrainingError, adding, fit, predict
 from ode2rnn.training.networks import seeded
 
-OPTIONS = {"weights": 150, "epochs": 1, "networks": ["rnn", "feed-forward"], "progress": False}
+CHOICE = Choice(["rnn", "feed-forward"], weights=150, epochs=1)
 ADDING = Shape(25, 2, 1, False)
 
 
 @pytest.fixture(autouse=True)
 def few(monkeypatch):
-    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 100)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 100)
 
 
 @pytest.fixture
 def study():
-    return length_study("adding", [6, 3], seeds=2, jobs=1, **OPTIONS)
+    return length_study("adding", [6, 3], 2, CHOICE, jobs=1, progress=False)
 
 
 def test_a_score_is_that_of_the_network_trained_from_its_seed(study):
@@ -46,8 +47,8 @@ def test_a_score_is_that_of_the_network_trained_from_its_seed(study):
 
 def test_two_processes_give_the_scores_of_one(monkeypatch):
     monkeypatch.undo()  # the others would not see it
-    options = OPTIONS | {"networks": ["feed-forward"]}
-    one, two = (length_study("copy", [12, 11], seeds=1, jobs=jobs, **options) for jobs in (1, 2))
+    choice = replace(CHOICE, networks=["feed-forward"])
+    one, two = (length_study("copy", [12, 11], 1, choice, jobs=jobs, progress=False) for jobs in (1, 2))
     assert one.scores == two.scores
     assert len({score.score for score in one.scores}) == 2
 
@@ -167,11 +168,11 @@ def test_the_picture_shows_the_means_and_every_seed(known):
         ({"lengths": [5, 5]}, "lengths: expected different lengths"),
         ({"seeds": 0}, "seeds: expected a whole number >= 1"),
         ({"jobs": 0}, "jobs: expected a whole number >= 1"),
-        ({"hidden": 3}, "weights: expected none where the units are given"),
-        ({"networks": ["lstn"]}, "networks: expected one of .*; did you mean 'lstm'"),
+        ({"choice": Choice(hidden=3, weights=150)}, "weights: expected none where the units are given"),
+        ({"choice": Choice(["lstn"])}, "networks: expected one of .*; did you mean 'lstm'"),
     ],
     ids=str,
 )
 def test_bad_arguments_are_refused(arguments, message):
     with pytest.raises(ValueError, match=message):
-        length_study(**({"task": "adding", "lengths": [3]} | OPTIONS | arguments))
+        length_study(**({"task": "adding", "lengths": [3]} | arguments))

@@ -11,8 +11,9 @@ from typer.testing import CliRunner, Result
 from ode2rnn import nn
 from ode2rnn.analysis import bifurcation, fixed_points
 from ode2rnn.cli import app
-from ode2rnn.sweep.analyze import GAINS
-from ode2rnn.sweep.saved import from_state_dict, load_saved
+from ode2rnn.cli.analyze import SHARES
+from ode2rnn.cli.saved import load_saved
+from ode2rnn.cli.weights import from_state_dict
 
 CONFIG = """
 [model]
@@ -78,7 +79,7 @@ def test_an_equation_and_its_samples_from_a_config(folder):
     text = Path("flow/report.md").read_text()
     assert "saddle-focus" in text  # past the Hopf at tau = 1.2092 one pair of roots leads away
     assert "Not applied: an equation has no steps" in text
-    diagram = bifurcation(load_saved(Path("loop.toml")).system, "gain", GAINS, attractors=False)
+    diagram = bifurcation(load_saved(Path("loop.toml")).system, "gain", SHARES, attractors=False)
     (hopf,) = diagram.points
     assert hopf.kind == "Hopf"
     assert f"{hopf.value:.6g}" in text
@@ -133,12 +134,12 @@ def test_kind_and_sizes_come_from_names_and_shapes(folder, kind, letter, layers,
 
 def test_relu_is_told_by_kind_and_cells_are_layers(folder):
     network = torch.nn.RNNCell(1, 2, nonlinearity="relu")
-    loaded = from_state_dict(network.state_dict(), "rnn-relu").system
+    loaded = from_state_dict(network.state_dict(), "rnn-relu")[0]
     h = torch.tensor([0.3, 0.5])
     x = torch.tensor([1.0])
     expected = network(x, h).double()
     assert torch.allclose(loaded(x.double()[None], h.double()[None])[0][0], expected, atol=1e-6)
-    assert "taken to be so" in from_state_dict(network.state_dict()).what
+    assert "taken to be so" in from_state_dict(network.state_dict())[1]
 
 
 def test_a_motion_that_diverges_ends_with_one_and_the_rest_is_written(folder):
@@ -209,7 +210,7 @@ def test_an_interrupt_leaves_the_other_parts(folder, monkeypatch):
     def stopped(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("ode2rnn.sweep.analyze.phase_plane", stopped)
+    monkeypatch.setattr("ode2rnn.cli.analyze.phase_plane", stopped)
     save_file(lstm(units=2).state_dict(), "net.safetensors")
     refused(analyze("net.safetensors", "--out", "report"), "no result for: Phase plane", code=1)
     text = Path("report/report.md").read_text()

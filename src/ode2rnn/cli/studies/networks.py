@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
+
+import torch
 
 from ode2rnn.core.arrays import check_choice, check_count
+from ode2rnn.nn import GRU, AugmentedLSTM, StandardRNN, VanillaLSTM
 from ode2rnn.training import Task
-
-if TYPE_CHECKING:
-    import torch
+from ode2rnn.training.networks import FeedForward, Recurrent, seeded
 
 CONTEXT = 2  # samples of the input that the AugmentedLSTM sees at once
 
@@ -42,8 +43,6 @@ class Kind:
 
     def build(self, shape: Shape, hidden: int, open: float = 1.0) -> torch.nn.Module:
         """A new network with ``hidden`` units; ``open`` is the bias that the gates which keep the state start with."""
-        from ode2rnn.training.networks import FeedForward, Recurrent
-
         length, inputs, outputs, each_step = shape
         if self.layer is None:
             return FeedForward(length, inputs, hidden, outputs, each_step)
@@ -51,8 +50,6 @@ class Kind:
 
     def weights(self, shape: Shape, hidden: int) -> int:
         """How many weights that network has."""
-        from ode2rnn.training.networks import seeded
-
         return sum(p.numel() for p in seeded(lambda: self.build(shape, hidden), 0).parameters())
 
     def units(self, shape: Shape, weights: int) -> int:
@@ -68,36 +65,24 @@ class Kind:
 
 
 def _standard(inputs: int, hidden: int, open: float) -> torch.nn.Module:
-    from ode2rnn.nn import StandardRNN
-
     return StandardRNN(inputs, hidden)
 
 
 def _gru(inputs: int, hidden: int, open: float) -> torch.nn.Module:
-    import torch
-
-    from ode2rnn.nn import GRU
-
     layer = GRU(inputs, hidden)
     torch.nn.init.constant_(layer.get_parameter("b_z_l0"), open)
     return layer
 
 
 def _vanilla(inputs: int, hidden: int, open: float) -> torch.nn.Module:
-    from ode2rnn.nn import VanillaLSTM
-
     return VanillaLSTM(inputs, hidden, forget_bias=open)
 
 
 def _no_peepholes(inputs: int, hidden: int, open: float) -> torch.nn.Module:
-    from ode2rnn.nn import VanillaLSTM
-
     return VanillaLSTM(inputs, hidden, peephole=None, forget_bias=open)
 
 
 def _augmented(inputs: int, hidden: int, open: float) -> torch.nn.Module:
-    from ode2rnn.nn import AugmentedLSTM
-
     return AugmentedLSTM(inputs, hidden, context=CONTEXT, proj_size=(hidden + 1) // 2, forget_bias=open)
 
 

@@ -1,79 +1,36 @@
-"""Networks in files: a TOML config, a layer of ode2rnn.nn, or the weights of a torch network.
+"""Networks in files of weights: a layer of ode2rnn.nn, or torch's RNN, LSTM or GRU by their shapes.
 
-Uses: C7, C9.
+Uses: D8, L6.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
 
 from ode2rnn.core.arrays import check_choice
-from ode2rnn.discrete.schemes import discretize
-from ode2rnn.sweep.config import load_config, named
+from ode2rnn.nn import load
+from ode2rnn.nn.portable.saving import KEY
 
 KINDS = {"rnn": ("RNN", 1), "rnn-relu": ("RNN", 1), "gru": ("GRU", 3), "lstm": ("LSTM", 4)}
-ENDINGS = (".toml", ".safetensors", ".pt", ".pth", ".bin")
 WEIGHT = re.compile(r"(?:(.*)\.)?(weight_ih|weight_hh|bias_ih|bias_hh|weight_hr)(?:_l(\d+)(_reverse)?)?")
-MIDPOINTS = 4096
 
 
-@dataclass(frozen=True, eq=False)
-class Saved:
-    """What a file holds.
-
-    Attributes:
-        system: an AdditiveModel or a torch module.
-        what: it, in a line.
-        x: the constant input (m,) that it is looked at under, or None for zero.
-    """
-
-    system: Any
-    what: str
-    x: np.ndarray | None = None
-
-
-def load_saved(
-    path: Path,
-    kind: str = "",
-    prefix: str | None = None,
-    dt: float | None = None,
-    scheme: str = "backward_euler",
-) -> Saved:
-    """The network in a file.
-
-    Args:
-        path: .toml, as `ode2rnn simulate` reads (without input its [model] is enough); .safetensors, a layer that its
-            save() wrote or a state_dict; .pt, .pth or .bin, a state_dict that torch.save wrote (read without running
-            code from it).
-        kind: of a state_dict: "rnn", "rnn-relu", "gru", "lstm"; by default from the shapes.
-        prefix: which network, of a state_dict that holds several: what its names begin with.
-        dt, scheme: of a config, take its samples in place of its equation.
+def load_weights(path: Path, kind: str = "", prefix: str | None = None) -> tuple[torch.nn.Module, str]:
+    """The network in a .safetensors, .pt, .pth or .bin file, and what it is in a line.
 
     Raises:
-        ValueError: no such file, a damaged one, no network in it, or several.
+        ValueError: a damaged file, no network in it, or several.
     """
     if kind:
         check_choice("--kind", kind, KINDS)
-    if path.suffix not in ENDINGS:
-        raise ValueError(f"FILE: expected a name that ends in {', '.join(ENDINGS)}, got {str(path)!r}")
-    if not path.is_file():
-        raise ValueError(f"FILE: expected a file, got {str(path)!r}, which is none")
-    if path.suffix == ".toml":
-        if kind or prefix is not None:
-            raise ValueError("--kind: expected none, nor --prefix, for a TOML file, which says what it holds")
-        return _config(path, dt, scheme)
-    if dt is not None:
-        raise ValueError("--dt: expected none for a network that has steps of its own")
     if path.suffix == ".safetensors":
         return _safetensors(path, kind, prefix)
-    import torch
-
     try:
         found = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises whatever its reader meets in a damaged file
@@ -87,26 +44,7 @@ def load_saved(
     return from_state_dict(found, kind, prefix)
 
 
-def _config(path: Path, dt: float | None, scheme: str) -> Saved:
-    given = load_config(path, at_rest=True)
-    model, x = given.model, None
-    delays = ", ".join(f"{d:g}" for d in model.delays) or "none"
-    text = f"{type(model).__name__} with {model.width} states, delays: {delays}"
-    if given.x is not None:
-        t0, t1 = given.span
-        x = np.asarray(given.x(t0 + (t1 - t0) * (np.arange(MIDPOINTS) + 0.5) / MIDPOINTS)).mean(axis=0)
-        text += f", under the mean of its input, {np.array2string(x, precision=4)}"
-    if dt is None:
-        return Saved(model, text, x)
-    with named("", {"dt": "--dt", "scheme": "--scheme", "alpha": "--scheme"}):
-        return Saved(discretize(model, dt, scheme), f"samples of {text}, dT = {dt:g}, {scheme}", x)
-
-
-def _safetensors(path: Path, kind: str, prefix: str | None) -> Saved:
-    from safetensors import SafetensorError, safe_open
-
-    from ode2rnn.nn.portable.saving import KEY
-
+def _safetensors(path: Path, kind: str, prefix: str | None) -> tuple[torch.nn.Module, str]:
     try:
         with safe_open(path, framework="pt") as file:
             own = KEY in (file.metadata() or {})
@@ -117,21 +55,19 @@ def _safetensors(path: Path, kind: str, prefix: str | None) -> Saved:
         return from_state_dict(tensors, kind, prefix)
     if kind or prefix is not None:
         raise ValueError("--kind: expected none, nor --prefix, for a layer of ode2rnn.nn, which says what it is")
-    from ode2rnn.nn import load
-
     layer = load(path).double()
     size = f"{layer.input_size} inputs, {layer.hidden_size} units, {layer.num_layers} layers"
-    return Saved(layer, f"ode2rnn.nn.{type(layer).__name__}: {size}".replace(" 1 layers", " 1 layer"))
+    return layer, f"ode2rnn.nn.{type(layer).__name__}: {size}".replace(" 1 layers", " 1 layer")
 
 
-def from_state_dict(tensors: Mapping[str, Any], kind: str = "", prefix: str | None = None) -> Saved:
+def from_state_dict(
+    tensors: Mapping[str, Any], kind: str = "", prefix: str | None = None
+) -> tuple[torch.nn.Module, str]:
     """The RNN, LSTM or GRU of torch whose weights are among ``tensors``, its sizes from their shapes.
 
     Raises:
         ValueError: none, or several; a layer missing; shapes that do not fit; one that also runs backwards.
     """
-    import torch
-
     groups: dict[str, dict[str, Any]] = {}
     for name, value in tensors.items():
         match = WEIGHT.fullmatch(name) if isinstance(name, str) else None
@@ -179,4 +115,4 @@ def from_state_dict(tensors: Mapping[str, Any], kind: str = "", prefix: str | No
     if letter == "RNN":
         guess = "" if kind else ", taken to be so; --kind rnn-relu for the other"
         text += f", {options['nonlinearity']}{guess}"
-    return Saved(module, text)
+    return module, text

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from ode2rnn.cli.simulation import Simulation
+from ode2rnn.cli.studies.length_scores import LengthStudy
+from ode2rnn.cli.studies.steps import StepStudy
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.sweep.config import Simulation
-from ode2rnn.sweep.length_scores import LengthStudy
-from ode2rnn.sweep.steps import StepStudy
+from ode2rnn.plotting import (
+    add_legend,
+    new_axes,
+    plot_errors,
+    plot_forecast,
+    plot_learning,
+    plot_lengths,
+    plot_moduli,
+    plot_multipliers,
+    plot_scores,
+    plot_states,
+    save_figure,
+)
+from ode2rnn.plotting.axes import Figure
 from ode2rnn.training.compare import Comparison
 from ode2rnn.training.scores import SCORES
 
+__all__ = ["draw_lengths", "draw_simulation", "draw_steps", "draw_training", "save_figure"]
+
 POINTS = 2000
 HUGE = 1e4  # states beyond this are drawn on a logarithmic axis
+FEW = 200  # ticks up to which each is marked
 MOST_NAMES = 7  # more lines than this have no names in a legend
 
 
-def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
+def draw_simulation(simulation: Simulation, solution: Trajectory) -> Figure:
     """The input above, the states below, over time."""
-    from ode2rnn.plotting import add_legend, new_axes, plot_states
-
     t, s = to_numpy(solution.t), to_numpy(solution.s)
-    if solution.dense is not None:  # what happens between the nodes belongs to the picture
+    ticks = simulation.model.discrete
+    if solution.dense is not None and not ticks:  # what happens between the nodes belongs to the picture
         t = np.union1d(np.linspace(solution.start, solution.end, POINTS), t)
         s = to_numpy(solution(t))
     driven = simulation.x is not None
@@ -35,6 +49,8 @@ def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
     for ax, (name, values) in zip(rows, (curves | {"s": s}).items(), strict=True):
         width = values.shape[-1]
         plot_states(ax, t, values, [f"${name}_{{{k + 1}}}$" for k in range(width)])
+        for line in ax.lines if ticks and len(t) <= FEW else ():  # between its ticks a system has no state
+            line.set(marker="o", markersize=3.5)
         word = {"x": "input", "s": "state"}[name]
         ax.set_ylabel(f"{word} ${name}$" if width == 1 else word if width <= MOST_NAMES else f"{width} {word}s")
         if 1 < width <= MOST_NAMES:
@@ -51,10 +67,8 @@ def draw_simulation(simulation: Simulation, solution: Trajectory) -> Any:
     return figure
 
 
-def draw_steps(study: StepStudy, unit: str = "") -> Any:
+def draw_steps(study: StepStudy, unit: str = "") -> Figure:
     """Error against dT, beside it the largest |z| with dT*, and the multipliers in their plane."""
-    from ode2rnn.plotting import add_legend, new_axes, plot_errors, plot_moduli, plot_multipliers
-
     known = study.stability is not None and any(np.isfinite(z).any() for z in study.stability.multipliers.values())
     figure, axes = new_axes(16.5 if known else 11, 5.5, 1, 2 + known)
     left, right = axes[:2]
@@ -80,10 +94,8 @@ def draw_steps(study: StepStudy, unit: str = "") -> Any:
     return figure
 
 
-def draw_training(study: Comparison) -> Any:
+def draw_training(study: Comparison) -> Figure:
     """The losses of every seed, the scores beside the baselines, and for a series the forecast beside the truth."""
-    from ode2rnn.plotting import add_legend, new_axes, plot_forecast, plot_learning, plot_scores
-
     task = study.task
     series = task.t is not None
     figure, axes = new_axes(11, 8.5 if series else 4.8, 1 + series, 2, squeeze=False)
@@ -112,10 +124,8 @@ def draw_training(study: Comparison) -> Any:
     return figure
 
 
-def draw_lengths(study: LengthStudy) -> Any:
+def draw_lengths(study: LengthStudy) -> Figure:
     """The score of every network against the length of the sequence, beside the baselines."""
-    from ode2rnn.plotting import add_legend, new_axes, plot_lengths
-
     score, lengths = SCORES[study.score], study.lengths
     found = {name: [study.of(name, length) for length in lengths] for name in study.networks}
     known = {name: [study.baselines[length][name] for length in lengths] for name in study.baselines[lengths[0]]}

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
+import torch
+
+from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.core.arrays import check_choice, check_count
-from ode2rnn.sweep.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.training import TASKS, Comparison, Task, compare
 
 
@@ -47,28 +48,56 @@ SETUPS = {
 }
 
 
+@dataclass(frozen=True)
+class Choice:
+    """What a study has in place of its own setting; None leaves that as it is.
+
+    Attributes:
+        networks: names among ``KINDS``: rnn, gru, lstm, no-peepholes, augmented, feed-forward; by default all.
+        weights: how many each network has, as nearly as whole units allow.
+        hidden: units of every network, in place of equal weights.
+        epochs: passes over the data, at most.
+    """
+
+    networks: Sequence[str] | None = None
+    weights: int | None = None
+    hidden: int | None = None
+    epochs: int | None = None
+
+    def setup(self, usual: Setup) -> Setup:
+        """The setting with the chosen weights and epochs.
+
+        Raises:
+            ValueError: numbers below 1, or both weights and hidden.
+        """
+        if self.hidden is not None:
+            check_count("hidden", self.hidden)
+            if self.weights is not None:
+                raise ValueError("weights: expected none where the units are given")
+        weights = usual.weights if self.weights is None else check_count("weights", self.weights)
+        epochs = usual.epochs if self.epochs is None else check_count("epochs", self.epochs)
+        return replace(usual, weights=weights, epochs=epochs)
+
+
+USUAL = Choice()
+
+
 def train_study(
     task: str | Task,
     seeds: int = 5,
-    hidden: int | None = None,
-    epochs: int | None = None,
+    choice: Choice = USUAL,
+    *,
     checkpoint: str | Path | None = None,
     progress: bool = True,
-    *,
-    networks: Sequence[str] | None = None,
-    weights: int | None = None,
 ) -> Comparison:
     """Train recurrent nets with and without gates, and a feed-forward net, on a task, all with as many weights.
 
     Args:
         task: one of adding, copy, sine, sunspots, digits; or a Task of one of these names.
         seeds: how many, from 0 on.
-        hidden: units of every network, in place of equal weights.
-        epochs: by default those of ``SETUPS``.
+        choice: the networks, and what differs from ``SETUPS``.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show bars where stderr is a terminal.
-        networks: names among ``KINDS``: rnn, gru, lstm, no-peepholes, augmented, feed-forward; by default all.
-        weights: how many each network has, as nearly as whole units allow; by default those of ``SETUPS``.
 
     Raises:
         ValueError: bad arguments, or a checkpoint of a study with others.
@@ -79,20 +108,13 @@ def train_study(
     """
     name = check_choice("task", task.name if isinstance(task, Task) else task, SETUPS)
     check_count("seeds", seeds)
-    chosen = check_networks(networks)
-    changes = {"weights": weights, "epochs": epochs}
-    given: dict[str, Any] = {key: check_count(key, value) for key, value in changes.items() if value is not None}
-    if hidden is not None:
-        check_count("hidden", hidden)
-        if weights is not None:
-            raise ValueError("weights: expected none where the units are given")
-    setup = replace(SETUPS[name], **given)
+    chosen, setup = check_networks(choice.networks), choice.setup(SETUPS[name])
     data = task if isinstance(task, Task) else TASKS[name]()
 
     shape = shape_of(data)
     builds, rates = {}, {}
     for network in chosen:
-        kind, units = KINDS[network], units_for(network, shape, hidden, setup.weights)
+        kind, units = KINDS[network], units_for(network, shape, choice.hidden, setup.weights)
         title = f"{kind.title}, {units} unit{'s' * (units > 1)}"
         builds[title] = lambda kind=kind, units=units: kind.build(shape, units, setup.open)
         rates[title] = setup.rate_of(network)
@@ -114,8 +136,6 @@ def train_study(
 @contextmanager
 def one_thread() -> Iterator[None]:
     """Networks this small are slower on several threads, and on a busy machine far slower."""
-    import torch
-
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, integrate, signals
-from ode2rnn.sweep import load_config, parse_config
+from ode2rnn.cli.config import load_config, parse_config
 
 A, B, C, PHI = [[-1.0, 0.5], [0.0, -0.5]], [[0.5, 0.2], [0.1, -0.3]], [[1.0], [0.0]], [0.1, 0.0]
 NETWORK = {"kind": "continuous_rnn", "A": A, "B": B, "C": C, "phi": PHI, "tau": 0.5, "activation": "tanh"}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, analysis, discretize, signals
-from ode2rnn.sweep import default_steps, step_study
+from ode2rnn.cli.studies.steps import default_steps, step_study
 
 MODEL = ContinuousRNN([[-1.0, 0.5], [-0.5, -1.0]], [[0.5, -1.0], [1.0, 0.5]], [[1.0], [0.5]], [0.1, 0.0], tau=0.5)
 X = signals.Sine(omega=2.0, phase=0.4)
@@ -77,7 +77,7 @@ def test_a_multiplier_that_cannot_be_found_is_told(monkeypatch):
             raise SimulationError("no largest multiplier")
         return 0.5
 
-    monkeypatch.setattr("ode2rnn.sweep.steps.spectral_radius", lost)
+    monkeypatch.setattr("ode2rnn.cli.studies.steps.spectral_radius", lost)
     found = step_study(MODEL, X, t=(0.0, 2.0), history=[0.0, 0.0], dts=DTS, schemes=["backward_euler"])
     assert np.isnan(found.moduli["backward_euler"]).tolist() == [dt < 0.1 for dt in DTS]
     assert "left out" in found.table()
@@ -87,7 +87,7 @@ def test_a_growth_that_cannot_be_found_is_told(monkeypatch):
     def not_found(*args, **kwargs):
         raise SimulationError("not all roots were found")
 
-    monkeypatch.setattr("ode2rnn.sweep.steps.characteristic_roots", not_found)
+    monkeypatch.setattr("ode2rnn.cli.studies.steps.characteristic_roots", not_found)
     found = step_study(MODEL, X, t=(0.0, 1.0), history=[0.2, -0.1], dts=[0.5, 0.25], schemes=["tustin"])
     assert np.isnan(found.growth)
     assert found.rest is not None

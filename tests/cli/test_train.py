@@ -10,8 +10,8 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from ode2rnn.cli import app
-from ode2rnn.sweep import length_study, train_study
-from ode2rnn.sweep.train import SETUPS
+from ode2rnn.cli.studies.lengths import length_study
+from ode2rnn.cli.studies.train import SETUPS, Choice, train_study
 from ode2rnn.training import Checkpoint, TrainingError, fit
 
 PLAIN = ("rnn", "feed-forward")
@@ -32,7 +32,7 @@ def train(*arguments: object) -> Result:
 def test_one_command_prints_the_scores_beside_the_baselines_and_writes_both_files():
     result = train("sunspots", *SMALL)
     assert result.exit_code == 0, result.output
-    study = train_study("sunspots", 2, 3, 2, progress=False, networks=PLAIN)
+    study = train_study("sunspots", 2, Choice(PLAIN, hidden=3, epochs=2), progress=False)
     assert study.table() in result.stdout
     for said in ("StandardRNN, 3 units", "feed-forward, 3 units", "persistence", "AR(9)", "17.44", "spread"):
         assert said in result.stdout
@@ -77,13 +77,13 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(monkeypatch):
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ode2rnn.sweep.lengths.TRAIN", 60)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 60)
 
 
 def test_scores_by_length_are_printed_saved_and_drawn_and_an_interrupted_command_goes_on(few, monkeypatch):
     whole = train("adding", *BY_LENGTH, "--jobs", "1", "--out", "whole")
     assert whole.exit_code == 0, whole.output
-    study = length_study("adding", [4, 14], 2, weights=100, epochs=1, jobs=1, networks=PLAIN, progress=False)
+    study = length_study("adding", [4, 14], 2, Choice(PLAIN, weights=100, epochs=1), jobs=1, progress=False)
     assert study.table() in whole.stdout
     assert sorted(path.name for path in Path("whole").iterdir()) == ["adding-lengths.csv", "adding-lengths.png"]
     with monkeypatch.context() as patched:
@@ -103,7 +103,7 @@ def test_what_is_kept_of_an_interrupted_command_is_refused_by_another_one(monkey
     with monkeypatch.context() as patched:
         interrupt_in_the_third_training(patched)
         train("sunspots", *SMALL)
-    monkeypatch.setattr("ode2rnn.sweep.train.SETUPS", {"sunspots": replace(SETUPS["sunspots"], rate=0.5)})
+    monkeypatch.setattr("ode2rnn.cli.studies.train.SETUPS", {"sunspots": replace(SETUPS["sunspots"], rate=0.5)})
     refused(train("sunspots", *SMALL), r"--out: train.sunspots-unfinished: expected the run that wrote it, got another")
 
 

@@ -18,13 +18,15 @@ import numpy as np
 from ode2rnn.analysis.spectra.radius import spectral_radius
 from ode2rnn.analysis.spectra.spectrum import characteristic_roots, equilibrium
 from ode2rnn.analysis.step_size.convergence import Convergence, check_steps, convergence
+from ode2rnn.cli.studies.step_stability import StepStability, step_stability
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Signal
+from ode2rnn.core.system import System
 from ode2rnn.core.trajectory import SimulationError, write_whole
-from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
+from ode2rnn.discrete.sampled import METHOD_OF
 from ode2rnn.discrete.schemes import discretize
-from ode2rnn.sweep.step_stability import StepStability, step_stability
 
 SCHEMES = ("backward_euler", "forward_euler", "tustin", "exponential", "foh")
 HALVINGS = 8
@@ -129,12 +131,12 @@ class StepStudy:
 
 
 def step_study(
-    model: AdditiveModel,
+    model: Flow,
     x: Signal | None = None,
     *,
     t: tuple[float, float],
-    history: Any,
-    s0: Any = None,
+    history: object,
+    s0: object = None,
     dts: Sequence[float] | None = None,
     schemes: Sequence[str] = SCHEMES,
     on_scheme: Callable[[str], None] = lambda scheme: None,
@@ -184,7 +186,12 @@ def step_study(
     return StepStudy(steps, errors, moduli, rest, growth, stability)
 
 
-def default_steps(model: AdditiveModel, t: tuple[float, float], count: int = 0) -> list[float]:
+def usual_schemes(model: Flow) -> tuple[str, ...]:
+    """The schemes that are studied where none is given: a flow of one's own takes two, a network more."""
+    return SCHEMES if isinstance(model, AdditiveModel) else tuple(METHOD_OF)
+
+
+def default_steps(model: Flow, t: tuple[float, float], count: int = 0) -> list[float]:
     """Eight halvings of the largest step that divides t1 - t0 and every delay, from (t1 - t0) / 8 or less.
 
     With a ``count``: that step divided by 1, 2, 3, ... up to the count.
@@ -229,7 +236,7 @@ def _rule(scheme: str) -> tuple[str, float | None]:
         raise ValueError(f"schemes: expected a number after the colon, as in 'gbt:0.7', got {scheme!r}") from None
 
 
-def _rest(model: AdditiveModel, x: Signal | None, t: tuple[float, float]) -> tuple[np.ndarray | None, float]:
+def _rest(model: Flow, x: Signal | None, t: tuple[float, float]) -> tuple[np.ndarray | None, float]:
     """The equilibrium for the mean input, and the growth rate about it."""
     middle = t[0] + (t[1] - t[0]) * (np.arange(MIDPOINTS) + 0.5) / MIDPOINTS
     try:
@@ -242,7 +249,7 @@ def _rest(model: AdditiveModel, x: Signal | None, t: tuple[float, float]) -> tup
         return rest, float("nan")
 
 
-def _modulus(cell: CanonicalRNN | TappedRNN, rest: np.ndarray | None) -> float:
+def _modulus(cell: System, rest: np.ndarray | None) -> float:
     """The largest |z| at rest; NaN where it is not known."""
     try:
         return float("nan") if rest is None else spectral_radius(cell, rest)

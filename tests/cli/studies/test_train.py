@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn.sweep import train_study
-from ode2rnn.sweep.figures import draw_training
-from ode2rnn.sweep.networks import KINDS, shape_of
-from ode2rnn.sweep.train import SETUPS
+from ode2rnn.cli.figures import draw_training
+from ode2rnn.cli.studies.networks import KINDS, shape_of
+from ode2rnn.cli.studies.train import SETUPS, Choice, train_study
 from ode2rnn.training import TASKS, adding, copy_memory, sunspots
 
 SMALL = {
@@ -24,7 +23,7 @@ def test_every_task_has_a_setup():
 @pytest.mark.parametrize("name", SMALL)
 def test_a_recurrent_and_a_feed_forward_net_are_trained_and_drawn(name):
     before = torch.get_num_threads()
-    study = train_study(SMALL[name](), seeds=2, hidden=4, epochs=2, progress=False, networks=["rnn", "feed-forward"])
+    study = train_study(SMALL[name](), 2, Choice(["rnn", "feed-forward"], hidden=4, epochs=2), progress=False)
     assert torch.get_num_threads() == before
     assert study.networks == ["StandardRNN, 4 units", "feed-forward, 4 units"]
     assert all(np.isfinite(outcome.score) for outcome in study.outcomes)
@@ -43,7 +42,7 @@ def test_a_recurrent_and_a_feed_forward_net_are_trained_and_drawn(name):
 
 
 def test_the_forecast_is_drawn_in_the_unit_of_the_series():
-    study = train_study("sunspots", seeds=2, hidden=4, epochs=1, progress=False)
+    study = train_study("sunspots", 2, Choice(hidden=4, epochs=1), progress=False)
     below = draw_training(study).axes[2]
     truth, recurrent, *others = below.lines
     assert len(others) == len(KINDS) - 1
@@ -55,7 +54,7 @@ def test_the_forecast_is_drawn_in_the_unit_of_the_series():
 
 
 def test_networks_of_equal_size_have_nearly_as_many_weights():
-    study = train_study("sine", seeds=1, epochs=1, progress=False, weights=1000)
+    study = train_study("sine", 1, Choice(epochs=1, weights=1000), progress=False)
     assert [name.split(",")[0] for name in study.networks] == [kind.title for kind in KINDS.values()]
     weights = [outcome.weights for outcome in study.outcomes]
     assert all(abs(count - 1000) < 0.06 * 1000 for count in weights), weights
@@ -67,7 +66,7 @@ def test_networks_of_equal_size_have_nearly_as_many_weights():
 
 @pytest.mark.slow
 def test_both_networks_beat_persistence_and_the_ar1_model_on_the_sunspots():
-    study = train_study("sunspots", seeds=3, progress=False, networks=["rnn", "feed-forward"])
+    study = train_study("sunspots", 3, Choice(["rnn", "feed-forward"]), progress=False)
     for network in study.networks:
         scores = [outcome.score for outcome in study.of(network)]
         assert max(scores) < study.task.baselines["AR(1)"]
@@ -77,7 +76,7 @@ def test_both_networks_beat_persistence_and_the_ar1_model_on_the_sunspots():
 
 @pytest.mark.slow
 def test_the_recurrent_net_adds_what_the_feed_forward_net_of_as_many_units_does_not():
-    study = train_study("adding", seeds=1, hidden=32, epochs=40, progress=False, networks=["rnn", "feed-forward"])
+    study = train_study("adding", 1, Choice(["rnn", "feed-forward"], hidden=32, epochs=40), progress=False)
     recurrent, forward = (study.of(name)[0].score for name in study.networks)
     assert recurrent < 0.5 * forward
     assert recurrent < 0.2 * study.task.baselines["the mean of all sums"]
@@ -89,14 +88,14 @@ def test_the_recurrent_net_adds_what_the_feed_forward_net_of_as_many_units_does_
         ({"task": "sunspot"}, "task: expected one of .*; did you mean 'sunspots'"),
         ({"task": 3}, "task: expected one of adding, copy, digits, sine, sunspots; got int 3"),
         ({"seeds": 0}, "seeds: expected a whole number >= 1"),
-        ({"hidden": 0}, "hidden: expected a whole number >= 1"),
-        ({"epochs": -1}, "epochs: expected a whole number >= 1"),
-        ({"weights": 0}, "weights: expected a whole number >= 1"),
-        ({"weights": 100, "hidden": 4}, "weights: expected none where the units are given"),
-        ({"networks": []}, "networks: expected a list of names among rnn, gru, "),
-        ({"networks": "rnn"}, "networks: expected a list of names"),
-        ({"networks": ["rnn", "rnn"]}, "networks: expected each name once"),
-        ({"networks": ["lstn"]}, "networks: expected one of .*; did you mean 'lstm'"),
+        ({"choice": Choice(hidden=0)}, "hidden: expected a whole number >= 1"),
+        ({"choice": Choice(epochs=-1)}, "epochs: expected a whole number >= 1"),
+        ({"choice": Choice(weights=0)}, "weights: expected a whole number >= 1"),
+        ({"choice": Choice(weights=100, hidden=4)}, "weights: expected none where the units are given"),
+        ({"choice": Choice([])}, "networks: expected a list of names among rnn, gru, "),
+        ({"choice": Choice("rnn")}, "networks: expected a list of names"),
+        ({"choice": Choice(["rnn", "rnn"])}, "networks: expected each name once"),
+        ({"choice": Choice(["lstn"])}, "networks: expected one of .*; did you mean 'lstm'"),
     ],
     ids=str,
 )

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from ode2rnn.core.arrays import brief
 
 
-def check_name(where: str, name: Any, endings: Sequence[str]) -> Path:
+def check_name(where: str, name: object, endings: Sequence[str]) -> Path:
     """``name`` as a path that ends in one of ``endings``."""
     if not isinstance(name, str) or "\0" in name or not name.endswith(tuple(endings)) or name in endings:
         raise ValueError(f"{where}: expected a file name that ends in {' or '.join(endings)}, got {brief(name)}")

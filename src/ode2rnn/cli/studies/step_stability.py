@@ -17,7 +17,7 @@ import numpy as np
 
 from ode2rnn.analysis.spectra.radius import SMALL, spectral_radius
 from ode2rnn.analysis.spectra.spectrum import discrete_roots
-from ode2rnn.continuous.additive import AdditiveModel
+from ode2rnn.core.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.schemes import discretize
 
@@ -120,7 +120,7 @@ class StepStability:
 
 
 def step_stability(
-    model: AdditiveModel,
+    model: Flow,
     rest: np.ndarray,
     growth: float,
     dts: Sequence[float],

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from ode2rnn import ContinuousRNN, analysis, discretize
-from ode2rnn.sweep import step_stability, step_study
-from ode2rnn.sweep.figures import draw_steps
+from ode2rnn.cli.figures import draw_steps
+from ode2rnn.cli.studies.step_stability import step_stability
+from ode2rnn.cli.studies.steps import step_study
 
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
 TURNING = ContinuousRNN(-np.eye(2), W, None, None)
