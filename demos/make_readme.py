@@ -26,8 +26,8 @@ python demos/{first}
 
 It writes its picture into `demo_output/`; `--out FOLDER` chooses another folder. The letters in brackets (C9, D5, ...)
 are the equations of the paper, as in the README of the project. This page is made by `python demos/make_readme.py`, its
-pictures by `python demos/make_readme.py --pictures`. `simulate.toml` and `fhn.toml` are examples for `ode2rnn
-simulate`; `fhn.py` is a system of one's own, for it and for `ode2rnn analyze`.
+pictures by `python demos/make_readme.py --pictures`. `simulate.toml` and `fhn.toml` are examples for
+`ode2rnn simulate`; `fhn.py` is a system of one's own, for it and for `ode2rnn analyze`.
 """
 
 

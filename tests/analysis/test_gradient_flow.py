@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, run
+from ode2rnn import Activation, CanonicalRNN, Map, SimulationError, TappedRNN, run
 from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.discrete.algebra import STEEPEST
@@ -202,3 +202,19 @@ def test_bad_arguments_are_refused_by_name() -> None:
         gradient_flow(cell, x, singular=-1)
     with pytest.raises(ValueError, match="cell: expected a System"):
         gradient_flow(None, x)
+
+
+def test_the_cell_of_a_torch_module_has_the_flow_of_its_jacobians():
+    torch.manual_seed(0)
+    module = torch.nn.RNNCell(1, 2).double()
+    x = np.sin(np.arange(8.0))[:, None]
+    flow = gradient_flow(Map.from_module(module), x)
+    h, product, norms = torch.zeros(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64), []
+    for n in range(8):
+        J = torch.autograd.functional.jacobian(lambda s, n=n: module(torch.tensor(x[n]), s), h)
+        h = module(torch.tensor(x[n]), h).detach()
+        if n:
+            product = J @ product
+        norms.append(float(product.norm()))
+    np.testing.assert_allclose(flow.norms, norms, rtol=1e-6)
+    np.testing.assert_allclose(flow.psi_norms[-1], np.sqrt(2), rtol=1e-12)

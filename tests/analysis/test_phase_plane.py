@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import ContinuousRNN, Flow, Sampled, discretize, integrate, run
+from ode2rnn import ContinuousRNN, Flow, Map, Sampled, discretize, integrate, run
 from ode2rnn.analysis import phase_plane
 
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
@@ -96,3 +96,9 @@ def test_an_orbit_that_leaves_ends_where_it_left():
 def test_bad_input_is_named(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_orbits_that_leave_do_not_take_the_picture_along():
+    plane = phase_plane(Map(lambda s: 3.7 * s * (1 - s), 1), starts=[[0.3], [-0.5], [0.6], [1.5]])
+    assert [len(orbit) > 100 for orbit in plane.orbits] == [True, False, True, False]
+    assert -0.5 < plane.a[0] < plane.a[-1] < 1.5

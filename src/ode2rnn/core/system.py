@@ -45,7 +45,6 @@ class System(Generic[S]):
         window: how many inputs before and after its own a tick sees.
 
     Example:
-        >>> from typing import NamedTuple
         >>> class Leaky(System):  # s[n] = s[n-1] / 2 + x[n]
         ...     dt, width, input_width = 1.0, 1, 1
         ...     def init(self, s0): return s0
