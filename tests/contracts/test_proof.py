@@ -68,8 +68,9 @@ def test_it_learns_to_add_up_by_plain_gradient_steps() -> None:
     target = np.tanh(np.cumsum(0.3 * x, axis=0))
     cell: Any = CELL
     losses = []
-    for _ in range(150):
-        back = bptt(cell, x, lambda r: np.concatenate([2 * (r[..., :1] - target), 0 * r[..., 1:]], axis=-1) / x.size)
+    of_loss = lambda r: np.concatenate([2 * (r[..., :1] - target), 0 * r[..., 1:]], axis=-1) / x.size  # noqa: E731
+    for _ in range(250):
+        back = bptt(cell, x, of_loss)
         losses.append(float(((back.trajectory.r[..., :1] - target) ** 2).mean()))
         step = clip(back.gradients, 1.0)[0].weights()
         cell = cell.with_weights({name: W - 0.5 * step[name] for name, W in cell.weights().items()})
@@ -104,10 +105,9 @@ def test_the_cell_answers_every_question() -> None:
     np.testing.assert_allclose(plane.field[2, 1], plane.axes @ (CELL.step(mgu.Shown(at), HELD).h - at), atol=1e-12)
     shown = impulse_response(CELL, 3, mgu.Shown(fixed_points(CELL).points[0].s))
     assert shown.shape == (3, 3, 1)
+    reason = "no other recursion is known to be the samples of a differential equation"
     for ask in (undiscretize, lambda cell: retime(cell, 0.1)):
-        with pytest.raises(
-            ValueError, match="no other recursion is known to be the samples of a differential equation"
-        ):
+        with pytest.raises(ValueError, match=reason):
             ask(CELL)
 
 

@@ -15,6 +15,10 @@ from ode2rnn.core.arrays import Array, brief, check_number, is_torch, to_numpy
 ROWS = np.random.default_rng(20).uniform(0.1, 0.9, (5, 64))
 
 
+class Refused(ValueError):
+    """What the function returned has not the shape or kind that it must have."""
+
+
 class UserFunction:
     """f(*heads, *arrays, **parameters), an array (..., columns) from arrays (..., n) with any batch axes.
 
@@ -49,13 +53,15 @@ class UserFunction:
                 each = np.array([to_numpy(call(self, row)) for row in rows])
                 failure = None
                 break
-            except ValueError:
+            except Refused:
                 raise
             except Exception as error:  # whatever the function itself raises
                 failure = failure or error
         if failure is not None:
+            kind = "tensors, as gradients of its parameters need" if self._of_tensors() else "arrays"
             raise ValueError(
-                f"{self.name}: expected a function of arrays, but it raised {failure!r:.200} at {rows[0][:4].round(3)}"
+                f"{self.name}: expected a function of {kind}, but it raised {failure!r:.200} at "
+                f"{rows[0][:4].round(3)}"
             ) from failure
         try:
             self.batched = True
@@ -76,6 +82,9 @@ class UserFunction:
                 return to_numpy(self._values(heads, moved, batch))
         return self._values(heads, arrays, batch)
 
+    def _of_tensors(self) -> bool:
+        return any(is_torch(value) for value in self.parameters.values())
+
     def _values(self, heads: tuple[Any, ...], arrays: tuple[Any, ...], batch: tuple[int, ...]) -> Array:
         if self.batched or not batch:
             return self._checked(self.function(*heads, *arrays, **self.parameters), batch)
@@ -94,7 +103,7 @@ class UserFunction:
         try:
             array = value if is_torch(value) else np.asarray(value, dtype=float)
         except (TypeError, ValueError) as error:
-            raise ValueError(f"{self.name}: expected numbers back, got {brief(value)} ({error})") from None
+            raise Refused(f"{self.name}: expected numbers back, got {brief(value)} ({error})") from None
         want = (*batch, self.columns)
         if tuple(array.shape) == want:
             return array
@@ -103,7 +112,7 @@ class UserFunction:
         # a constant part has no batch; what mixes the axes is no value of these states
         if array.ndim < len(want) and tuple(array.shape) == want[len(want) - array.ndim :] and array.ndim:
             return _broadcast(array, batch)
-        raise ValueError(f"{self.name}: expected values of shape {want}, got {tuple(array.shape)}")
+        raise Refused(f"{self.name}: expected values of shape {want}, got {tuple(array.shape)}")
 
 
 def check_parameters(parameters: Mapping[str, float] | None) -> dict[str, float]:
