@@ -18,7 +18,7 @@ from ode2rnn.cli.own_file import running
 from ode2rnn.core.flow import Flow
 from ode2rnn.core.run import run
 from ode2rnn.core.series import Series
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.integrate import integrate
 

@@ -60,8 +60,7 @@ class UserFunction:
         if failure is not None:
             kind = "tensors, as gradients of its parameters need" if self._of_tensors() else "arrays"
             raise ValueError(
-                f"{self.name}: expected a function of {kind}, but it raised {failure!r:.200} at "
-                f"{rows[0][:4].round(3)}"
+                f"{self.name}: expected a function of {kind}, but it raised {failure!r:.200} at {rows[0][:4].round(3)}"
             ) from failure
         try:
             self.batched = True

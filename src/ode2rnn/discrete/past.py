@@ -12,7 +12,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, stack
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.signals.signal import Signal
 
 
 class Grid:

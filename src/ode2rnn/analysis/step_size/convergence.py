@@ -26,8 +26,8 @@ from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import check_array, check_choice, check_divides, is_torch, to_numpy
 from ode2rnn.core.flow import Flow
 from ode2rnn.core.kinds import as_flow
-from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import as_signal, probed_signal
+from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.sampled import METHOD_OF
 from ode2rnn.discrete.schemes import discretize, rule_name

@@ -11,7 +11,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.run import run
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.signals.signal import Signal
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.solvers.problem import Problem

@@ -13,7 +13,7 @@ import numpy as np
 from ode2rnn.analysis.step_size.recursion import sample
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_divides
-from ode2rnn.core.signal import Signal
+from ode2rnn.core.signals.signal import Signal
 from ode2rnn.discrete.eigenbasis import Basis, eigenbasis, factors
 from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels import compiled

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.sampled_signals import Cubic, Held, Linear, SampledSeries
-from ode2rnn.core.signal import Signal
 from ode2rnn.core.signals import Constant, Sine, Sum
+from ode2rnn.core.signals.sampled import Cubic, Held, Linear, SampledSeries
+from ode2rnn.core.signals.signal import Signal
 
 DATA = (Constant, Sine, Held, Linear, Cubic)
 DEPTH = {Linear: 2, Cubic: 4}  # coefficients of a piece, where more than one

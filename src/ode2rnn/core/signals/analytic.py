@@ -19,7 +19,7 @@ from ode2rnn.core.arrays import (
     is_torch,
     stack,
 )
-from ode2rnn.core.signal import Signal, at_least_vector
+from ode2rnn.core.signals.signal import Signal, at_least_vector
 
 
 class Sine(Signal):

@@ -17,7 +17,7 @@ from ode2rnn.core.arrays import (
     is_torch,
     stack,
 )
-from ode2rnn.core.signal import Side, Signal
+from ode2rnn.core.signals.signal import Side, Signal
 
 
 class SampledSeries(Signal):

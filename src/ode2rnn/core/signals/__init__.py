@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from ode2rnn.core.analytic_signals import Analytic, Sine
 from ode2rnn.core.arrays import Array, all_finite
-from ode2rnn.core.sampled_signals import Cubic, Held, Linear
 from ode2rnn.core.series import Series, load_series
-from ode2rnn.core.signal import Constant, Signal, Sum, check_range
+from ode2rnn.core.signals.analytic import Analytic, Sine
+from ode2rnn.core.signals.sampled import Cubic, Held, Linear
+from ode2rnn.core.signals.signal import Constant, Signal, Sum, check_range
 
 __all__ = [
     "Analytic",
