@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.cells.graph import CellGraph
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.derivation.claim import Finding
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated.augmented import LETTERS as AUGMENTED_LETTERS

@@ -13,10 +13,10 @@ from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core import signals
 from ode2rnn.core.activations import ACTIVATIONS, Activation
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.map import Map
 from ode2rnn.core.run import run
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.map import Map
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.limits import quasi_static

@@ -21,7 +21,7 @@ from ode2rnn.analysis.equilibria import fixed_points as search
 from ode2rnn.analysis.equilibria.fixed_points import classify
 from ode2rnn.analysis.equilibria.newton_starts import newton_starts
 from ode2rnn.analysis.subject import as_subject, at_rest
-from ode2rnn.core.flat import Flat
+from ode2rnn.core.systems.flat import Flat
 
 BEER = np.array([[4.5, 1.0], [-1.0, 4.5]])
 THETA = np.array([-2.75, -1.75])

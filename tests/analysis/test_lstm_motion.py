@@ -20,8 +20,8 @@ from ode2rnn.analysis import (
 from ode2rnn.analysis.motion.variational import DelaySteps, FlowSteps, MapSteps, resolved_steps
 from ode2rnn.analysis.spectra.linear import flow_roots
 from ode2rnn.analysis.subject import at_rest
-from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.gated.sampled import SampledLSTM
 
 D, TAU = 2, 0.5

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn import System
-from ode2rnn.core import states
+from ode2rnn.core.systems import states
 
 EPS = 1e-6
 

@@ -10,7 +10,7 @@ import torch
 from tests.discrete.networks import random_network
 
 from ode2rnn import AdditiveModel, CanonicalRNN, ContinuousRNN, Sampled, discretize, retime, run, undiscretize, unroll
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.standard import StandardRNN
 
 MODEL = ("A", "B", "C", "phi")

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from ode2rnn import AdditiveModel, Sampled, discretize, integrate, run, unroll
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.training.gradients.bptt import bptt
 
 if not issubclass(AdditiveModel, Flow):

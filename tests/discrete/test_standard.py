@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from ode2rnn import CanonicalRNN, run
-from ode2rnn.core.flat import Flat
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.discrete.standard import Readout, StandardRNN
 
 D, M, N = 4, 2, 11

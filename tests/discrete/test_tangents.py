@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from ode2rnn import CanonicalRNN, ContinuousRNN, Sampled, TappedRNN, discretize, run, unroll
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.map import Map
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.map import Map
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.standard import StandardRNN
 from ode2rnn.discrete.unroll import Position, impulse_response

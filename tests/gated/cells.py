@@ -21,8 +21,8 @@ from ode2rnn import (
     VanillaLSTM,
     WarpedUpdate,
 )
-from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
+from ode2rnn.core.systems import states
 from ode2rnn.gated import augmented, gru, vanilla
 from ode2rnn.gated.transition import Gate
 

@@ -31,8 +31,8 @@ from tests.gated.cells import (
 )
 
 from ode2rnn import AugmentedLSTM, ContinuousLSTM, SampledLSTM, run, undiscretize
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.system import System
 
 SYSTEMS = systems()
 

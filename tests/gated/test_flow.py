@@ -20,7 +20,7 @@ from ode2rnn import (
     signals,
     undiscretize,
 )
-from ode2rnn.core.flat import Flat
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.gated.vanilla import LETTERS
 from ode2rnn.solvers.methods import FEEDBACK_METHODS as KNOWN_METHODS
 

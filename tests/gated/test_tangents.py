@@ -21,8 +21,8 @@ from tests.gated.cells import (
 )
 
 from ode2rnn import AugmentedLSTM
-from ode2rnn.core import states
-from ode2rnn.core.system import System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import System
 
 SYSTEMS = systems()
 BATCHES: list[tuple[int, ...]] = [(), (2,), (2, 3)]

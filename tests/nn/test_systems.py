@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from ode2rnn import VanillaLSTM, bptt, nn, run
-from ode2rnn.core.flat import Flat
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.nn.systems import system_of
 from ode2rnn.nn.systems.stack import Stack
 

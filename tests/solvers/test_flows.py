@@ -13,7 +13,7 @@ from tests.problems import fitted_order, fundamental
 from tests.solvers.test_every_method import LOW_ORDER, SLACK, expected_error, settings
 
 from ode2rnn import SimulationError, integrate, signals
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.solvers.methods import METHODS, Method
 
 OTHERS = [m for m in METHODS.values() if m.name != "taylor"]  # "taylor" is for networks alone

@@ -24,8 +24,8 @@ from tests.problems import (
 )
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, integrate, kernels
-from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Cubic, Held, Linear, Sine
+from ode2rnn.core.systems.flat import Flat
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-15}
 

@@ -10,7 +10,7 @@ import torch
 from scipy.integrate import solve_ivp
 
 from ode2rnn import GRU, ContinuousRNN, integrate, signals
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
 

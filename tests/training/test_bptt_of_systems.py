@@ -21,8 +21,8 @@ from ode2rnn import (
     nn,
     run,
 )
-from ode2rnn.core.map import Map
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.map import Map
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.memory import Memory
 from ode2rnn.discrete.standard import Readout, StandardRNN
 from ode2rnn.discrete.unroll import Position, segments, unroll

@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ode2rnn.core.arrays import brief, check_choice, check_count, check_positive
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.schemes import discretize, rule_name
 
 STEP = "dT"  # the name of the step, where it is the parameter

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from ode2rnn.core.arrays import brief, check_array, is_module, to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import is_subject
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import is_subject
+from ode2rnn.core.systems.system import System
 
 if TYPE_CHECKING:
     import torch

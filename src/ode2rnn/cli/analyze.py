@@ -23,9 +23,9 @@ from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.cli.own_file import OwnCodeError, running
 from ode2rnn.cli.saved import Saved
 from ode2rnn.core.arrays import brief, check_count
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.parameters import INPUT
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.parameters import INPUT
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.plotting import (
     draw_gradient_flows,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ode2rnn.cli.config import load_config
-from ode2rnn.core.kinds import as_flow
+from ode2rnn.core.systems.kinds import as_flow
 
 
 def configured(path: Path) -> tuple[dict, str]:

@@ -22,8 +22,8 @@ from ode2rnn.cli.simulation import Simulation
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_choice, check_shape
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant, Cubic, Held, Linear, Series, Signal, Sine, load_series
+from ode2rnn.core.systems.flow import Flow
 
 MODELS = {
     "continuous_rnn": ("A", "B", "C", "phi", "tau", "activation"),

@@ -15,7 +15,7 @@ from ode2rnn.analysis.subject import Subject
 from ode2rnn.cli.config import load_config
 from ode2rnn.cli.errors import named
 from ode2rnn.cli.own_file import load_own, split_place
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.discrete.schemes import discretize
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ import numpy as np
 from ode2rnn.analysis.subject import Subject
 from ode2rnn.cli.errors import named
 from ode2rnn.cli.own_file import running
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.run import run
 from ode2rnn.core.series import Series
 from ode2rnn.core.signals.signal import Signal
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.integrate import integrate
 

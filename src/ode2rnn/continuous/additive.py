@@ -25,7 +25,7 @@ from ode2rnn.continuous import parameters
 from ode2rnn.continuous.terms import KINDS, Readout, Term, Terms, check_terms
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import Array, as_like, check_array, check_shape, is_torch, to_numpy
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 
 
 class AdditiveModel(Flow):

@@ -21,7 +21,7 @@ from ode2rnn.core.arrays import (
     times_like,
 )
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.system import S, System
+from ode2rnn.core.systems.system import S, System
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 
 

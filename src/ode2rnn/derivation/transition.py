@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.run import run
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.derivation.claim import Claim, Experiment, Finding, within
 from ode2rnn.derivation.discretization import DT, canonical

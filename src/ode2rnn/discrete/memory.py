@@ -16,7 +16,6 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import (
     MOST_STEPS,
@@ -30,7 +29,8 @@ from ode2rnn.core.arrays import (
     stack,
 )
 from ode2rnn.core.newton import solve_readout
-from ode2rnn.core.system import Parts, System, Taps
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import Parts, System, Taps
 from ode2rnn.discrete.algebra import delayed, eye_like, norm, outer, solve, solve_each, steepest
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
-from ode2rnn.core import states
 from ode2rnn.core.arrays import (
     Array,
     as_like,
@@ -26,10 +25,11 @@ from ode2rnn.core.arrays import (
     to_numpy,
 )
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant
-from ode2rnn.core.system import Parts, System
-from ode2rnn.core.tangents import pulled, pushed
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import Parts, System
+from ode2rnn.core.systems.tangents import pulled, pushed
 from ode2rnn.discrete.past import History, Past, Tick
 from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.integrate import integrate

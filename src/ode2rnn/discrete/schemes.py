@@ -35,7 +35,7 @@ from ode2rnn.core.arrays import (
     to_numpy,
 )
 from ode2rnn.core.resolvent import WORST_ERROR, inverse_error, solve
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.rules import ALIASES, SCHEMES
 from ode2rnn.discrete.standard import StandardRNN

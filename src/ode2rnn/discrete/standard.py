@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import Array, as_like, check_positive, check_shape, is_torch
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.algebra import outer
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.discrete.memory import check_bias, check_matrix

@@ -16,7 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.core import states
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import (
     Array,
@@ -30,7 +29,8 @@ from ode2rnn.core.arrays import (
     stack,
 )
 from ode2rnn.core.run import check_system, run
-from ode2rnn.core.system import Parts, System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.canonical import TappedRNN
 from ode2rnn.discrete.memory import MemoryCell

@@ -24,8 +24,8 @@ from ode2rnn.core.arrays import (
     is_torch,
 )
 from ode2rnn.core.run import run
-from ode2rnn.core.states import joined, mapped
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.states import joined, mapped
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.unroll import spread
 

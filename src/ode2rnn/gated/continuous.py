@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, as_like, brief, brief_cell, check_choice, check_nonnegative, is_torch
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.newton import solve_readout
-from ode2rnn.core.parameters import entry, feeds_back
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.parameters import entry, feeds_back
 from ode2rnn.gated.cell import G_c, G_d, peephole
 from ode2rnn.gated.rates import RULES, Known, Relaxation, exp, gated, gated_jvp, rates_jvp, rates_of
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM

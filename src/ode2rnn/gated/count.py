@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ode2rnn.core.arrays import Array, brief_cell, check_choice, to_numpy
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.gated.gru import GRU
 

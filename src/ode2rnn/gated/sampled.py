@@ -19,9 +19,9 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.arrays import Array, as_like, brief, check_choice, check_divides, check_positive
-from ode2rnn.core.system import Parts, System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.discrete.schemes import continuous_of, sampled_of
 from ode2rnn.gated.cell import G_c, G_d, Gates, LSTMState, check_state, refuse_other_warpings, seen
 from ode2rnn.gated.continuous import ContinuousLSTM, check_model

@@ -19,9 +19,9 @@ from ode2rnn.core.arrays import (
     check_state,
     is_torch,
 )
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant, Signal, as_signal, probed_signal
 from ode2rnn.core.signals.signal import NO_KNOTS
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.breaking import breaking_points
 from ode2rnn.solvers.feedback_arguments import both_at, feedback_history, feedback_points

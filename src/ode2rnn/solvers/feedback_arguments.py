@@ -7,9 +7,9 @@ from collections.abc import Callable
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_state, concatenate, is_torch
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Constant, as_signal
 from ode2rnn.core.signals.signal import NO_KNOTS, Signal
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.feedback import Sides, Solved
 

@@ -21,7 +21,7 @@ from ode2rnn.core.arrays import (
     times_like,
 )
 from ode2rnn.core.dense import Piecewise
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers import taylor

@@ -12,8 +12,8 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, stack, to_numpy
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals.signal import Signal
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.solvers.solution import Solution
 
 Function = Callable[[np.ndarray], Array]

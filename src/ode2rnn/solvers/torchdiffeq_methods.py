@@ -13,8 +13,8 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals.signal import Signal
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.solvers import ensemble
 from ode2rnn.solvers.node_dense import dense_values
 from ode2rnn.solvers.problem import Problem, Segment, step_ends

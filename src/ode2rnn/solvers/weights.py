@@ -13,7 +13,7 @@ import numpy as np
 
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers.problem import Problem
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from ode2rnn.analysis.bifurcations.problem import Problem
 from ode2rnn.core.arrays import check_count, check_positive, to_numpy
-from ode2rnn.core.flat import Flat
 from ode2rnn.core.signals import Constant
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.integrate import integrate
 

@@ -17,10 +17,10 @@ from ode2rnn.analysis.sampling import STEP, Sampling
 from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_flow
-from ode2rnn.core.parameters import INPUT
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_flow
+from ode2rnn.core.systems.parameters import INPUT
 
 Build = Callable[[float], Subject]
 KEPT = 4  # a step of a continuation asks for few values, each many times

@@ -16,7 +16,7 @@ from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.spectra.linear import NEUTRAL, roots_at
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest, states_of
 from ode2rnn.core.arrays import check_count, check_positive
-from ode2rnn.core.flat import Flat
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.core.trajectory import SimulationError
 
 # fixed points closer than this, relatively, are one

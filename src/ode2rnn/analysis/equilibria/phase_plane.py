@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.equilibria.fixed_points import FixedPoints, fixed_points
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_choice, check_count, check_positive, check_shape, to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.kinds import as_flow
 from ode2rnn.core.signals import Constant
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.kinds import as_flow
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.solvers.integrate import integrate
 

@@ -20,12 +20,12 @@ from numpy.typing import ArrayLike
 
 from ode2rnn.analysis.memory.products import Linearized, leading_exponents, products
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.core import states
 from ode2rnn.core.arrays import check_array, check_count, is_torch, to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import Remembered, remembered
-from ode2rnn.core.system import System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.kinds import as_ticking
+from ode2rnn.core.systems.system import System
 from ode2rnn.training.gradients.bptt import bptt
 
 

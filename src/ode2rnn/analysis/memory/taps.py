@@ -9,8 +9,8 @@ import numpy as np
 
 from ode2rnn.core.activations import Activation, as_activation
 from ode2rnn.core.arrays import as_like, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.system import System, Taps
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import System, Taps
 
 
 def warping(cell: System | Flow) -> Activation:

@@ -21,12 +21,12 @@ from numpy.typing import ArrayLike
 
 from ode2rnn.analysis.memory.taps import norms_by_lag, plain_taps, warping
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.core import states
 from ode2rnn.core.activations import Activation
 from ode2rnn.core.arrays import as_like, check_array, check_choice, check_count, check_positive, to_numpy
-from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import run
-from ode2rnn.core.system import System, Taps
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.kinds import as_ticking
+from ode2rnn.core.systems.system import System, Taps
 from ode2rnn.training.gradients.bptt import bptt
 from ode2rnn.training.gradients.clipping import norm, parameters
 

@@ -15,9 +15,9 @@ from ode2rnn.analysis.motion.variational import DelaySteps, FlowSteps, MapSteps,
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_flow
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_flow
 from ode2rnn.core.trajectory import SimulationError
 
 BATCHES = 20

@@ -14,8 +14,8 @@ import numpy as np
 
 from ode2rnn.core.arrays import to_numpy
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.solvers.collocation import radau_nodes
 

@@ -16,8 +16,8 @@ from ode2rnn.analysis.spectra.delay_roots import ordered, rightmost_roots
 from ode2rnn.analysis.spectra.neutral_roots import Neutral, neutral_roots
 from ode2rnn.analysis.subject import Subject, at_rest
 from ode2rnn.core.arrays import to_numpy
-from ode2rnn.core.flat import Flat
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flat import Flat
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError
 
 LEADING = 6

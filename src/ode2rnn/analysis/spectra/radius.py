@@ -13,7 +13,7 @@ from ode2rnn.analysis.memory.taps import linear_taps
 from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.spectra.spectrum import resting
 from ode2rnn.analysis.subject import as_subject
-from ode2rnn.core.kinds import as_ticking
+from ode2rnn.core.systems.kinds import as_ticking
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY

@@ -16,8 +16,8 @@ from ode2rnn.analysis.spectra.linear import flow_roots, rest_state, roots_at, wh
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.continuous.rnn import ContinuousRNN
 from ode2rnn.core.arrays import brief, check_array, check_count, check_positive, check_shape, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_flow, as_ticking
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_flow, as_ticking
 from ode2rnn.discrete.canonical import as_tapped
 from ode2rnn.discrete.schemes import discretize
 

@@ -21,8 +21,8 @@ from ode2rnn.analysis.spectra.spectrum import companion, resting
 from ode2rnn.analysis.subject import Subject, as_subject
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import brief, check_array, check_shape, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_flow
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_flow
 from ode2rnn.core.trajectory import SimulationError
 
 Axis = tuple[str, Sequence[float]]

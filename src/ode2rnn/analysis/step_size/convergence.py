@@ -24,10 +24,10 @@ from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.step_size.recursions import Runs
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import check_array, check_choice, check_divides, is_torch, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_flow
 from ode2rnn.core.signals import as_signal, probed_signal
 from ode2rnn.core.signals.signal import Signal
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_flow
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.discrete.sampled import METHOD_OF
 from ode2rnn.discrete.schemes import discretize, rule_name

@@ -13,10 +13,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.run import run
 from ode2rnn.core.signals.signal import Signal
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.integrate import integrate
 

@@ -14,11 +14,11 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.step_size.order import fit_order
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.arrays import Array, brief, check_choice, check_count, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.kinds import as_ticking
 from ode2rnn.core.run import run
 from ode2rnn.core.signals import Analytic, Held, Linear, Signal
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.kinds import as_ticking
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.schemes import retime, undiscretize
 from ode2rnn.solvers.feedback import Sides, Solved

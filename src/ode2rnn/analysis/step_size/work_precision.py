@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from ode2rnn.analysis.step_size.convergence import check_steps, reference_solution
 from ode2rnn.core.arrays import brief, check_array, check_choice, to_numpy
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals.signal import Signal
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Trajectory
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.integrate import integrate

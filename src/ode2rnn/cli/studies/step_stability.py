@@ -17,7 +17,7 @@ import numpy as np
 
 from ode2rnn.analysis.spectra.radius import SMALL, spectral_radius
 from ode2rnn.analysis.spectra.spectrum import discrete_roots
-from ode2rnn.core.flow import Flow
+from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.schemes import discretize
 

@@ -21,9 +21,9 @@ from ode2rnn.analysis.step_size.convergence import Convergence, check_steps, con
 from ode2rnn.cli.studies.step_stability import StepStability, step_stability
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_number
-from ode2rnn.core.flow import Flow
 from ode2rnn.core.signals import Signal
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import SimulationError, write_whole
 from ode2rnn.discrete.sampled import METHOD_OF
 from ode2rnn.discrete.schemes import discretize

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import torch
 
 from ode2rnn.core.arrays import brief
-from ode2rnn.core.parameters import entry
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.parameters import entry
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.standard import StandardRNN
 from ode2rnn.nn.gru import GRU
 from ode2rnn.nn.layer.recurrent import RecurrentLayer

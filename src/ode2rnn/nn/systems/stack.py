@@ -12,9 +12,9 @@ from typing import NamedTuple, Self
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.arrays import Array, concatenate
-from ode2rnn.core.system import Parts, System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import Parts, System
 
 # the order in which torch has the parts of a state
 ORDER = ("h", "s", "c")

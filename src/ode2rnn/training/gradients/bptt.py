@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_flag, stack
 from ode2rnn.core.run import check_system, remembered
-from ode2rnn.core.system import System
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.unroll import Position, Unrolled, unroll
 from ode2rnn.training.gradients.backward import Backward, check_growth, cotangent, summed
 

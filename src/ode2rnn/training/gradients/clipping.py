@@ -16,7 +16,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import check_positive, to_numpy
 from ode2rnn.core.run import check_system
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.system import System
 
 Record = TypeVar("Record", bound=System)
 LAG = re.compile(r"\[(\d+)\]")

@@ -13,10 +13,10 @@ from typing import Any, ClassVar, Generic, NamedTuple, Self, TypeVar
 
 import numpy as np
 
-from ode2rnn.core import states
 from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
-from ode2rnn.core.parameters import changed_weights, value_of
-from ode2rnn.core.tangents import pulled, pushed
+from ode2rnn.core.systems import states
+from ode2rnn.core.systems.parameters import changed_weights, value_of
+from ode2rnn.core.systems.tangents import pulled, pushed
 
 Parts = tuple[tuple[str, int], ...]
 S = TypeVar("S")  # the type of a system's states

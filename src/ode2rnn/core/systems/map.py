@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
-from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
-from ode2rnn.core.parameters import entry
-from ode2rnn.core.system import System
-from ode2rnn.core.tangents import pushed
+from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.systems.parameters import entry
+from ode2rnn.core.systems.system import System
+from ode2rnn.core.systems.tangents import pushed
 
 if TYPE_CHECKING:
     import torch

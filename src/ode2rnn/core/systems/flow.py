@@ -13,8 +13,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
-from ode2rnn.core.functions import ROWS, UserFunction, check_parameters
-from ode2rnn.core.tangents import pushed
+from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.systems.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
 

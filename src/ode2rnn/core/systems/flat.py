@@ -10,8 +10,8 @@ import sys
 import numpy as np
 
 from ode2rnn.core.arrays import Array, check_array, check_shape, is_torch, to_numpy
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.system import Parts, System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.core.trajectory import SimulationError
 
 

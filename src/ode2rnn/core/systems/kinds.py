@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ode2rnn.core.arrays import brief
-from ode2rnn.core.flow import Flow
-from ode2rnn.core.system import System
+from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.system import System
 
 
 def as_flow(name: str, subject: System | Flow, hint: str = "") -> Flow:
