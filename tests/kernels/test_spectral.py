@@ -11,8 +11,8 @@ import pytest
 from ode2rnn import Activation, AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate, signals
 from ode2rnn.kernels import plain
 from ode2rnn.kernels.spectral import plan as panel_plan
-from ode2rnn.solvers import spectral
-from ode2rnn.solvers.compiled_panels import Panels
+from ode2rnn.solvers.spectral import steps as spectral
+from ode2rnn.solvers.spectral.compiled import Panels
 
 D = 6
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from ode2rnn import AdditiveModel, ContinuousRNN, integrate
-from ode2rnn.solvers.adjoint_solve import panel_operators
-from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.spectral.adjoint_solve import panel_operators
+from ode2rnn.solvers.spectral.collocation import radau_nodes
 
 ROTATING = [[-1.0, 2.0, 0.1], [-2.0, -1.0, 0.0], [0.3, 0.2, -0.5]]
 MATRICES = {

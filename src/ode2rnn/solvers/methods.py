@@ -10,23 +10,16 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers import (
-    backward_euler,
-    ensemble,
-    newton_panels,
-    node_dense,
-    relaxation_panels,
-    scipy_methods,
-    spectral,
-    taylor,
-    torchdiffeq_methods,
-    tsit5,
-)
-from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers import ensemble, node_dense, scipy_methods, taylor, torchdiffeq_methods, tsit5
 from ode2rnn.solvers.feedback import FeedbackSolution, relaxes
 from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution
+from ode2rnn.solvers.spectral import backward_euler
+from ode2rnn.solvers.spectral import newton as newton_panels
+from ode2rnn.solvers.spectral import relaxation as relaxation_panels
+from ode2rnn.solvers.spectral import steps as spectral
+from ode2rnn.solvers.spectral.collocation import radau_nodes
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4

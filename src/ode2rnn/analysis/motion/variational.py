@@ -17,7 +17,7 @@ from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
 from ode2rnn.core.systems.flat import Flat
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.solvers.collocation import radau_nodes
+from ode2rnn.solvers.spectral.collocation import radau_nodes
 
 NODES = 16
 # the last Legendre coefficients of a panel against the first: what is resolved

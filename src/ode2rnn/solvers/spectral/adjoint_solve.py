@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from ode2rnn.core.arrays import as_like, to_numpy
-from ode2rnn.solvers.modes import real_modes
+from ode2rnn.solvers.spectral.modes import real_modes
 
 # Up to this many unknowns one dense operator is cheaper than the basis of the modes.
 DENSE_UNKNOWNS = 64

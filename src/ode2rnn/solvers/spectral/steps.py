@@ -12,11 +12,11 @@ from itertools import pairwise
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch, to_numpy
-from ode2rnn.solvers import compiled_panels
-from ode2rnn.solvers.collocation import Solve, panel_solvers, radau_nodes
-from ode2rnn.solvers.modes import fastest_growth, longest_segment
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, check_step, precision
+from ode2rnn.solvers.spectral import compiled as compiled_panels
+from ode2rnn.solvers.spectral.collocation import Solve, panel_solvers, radau_nodes
+from ode2rnn.solvers.spectral.modes import fastest_growth, longest_segment
 
 # Nodes on a panel, at every tolerance: more digits are cheaper by more nodes than by more panels. Eight would halve the
 # work of panels of the length of a delay at tolerances of 1e-3, but reject many and lose the slope of error against

@@ -15,10 +15,10 @@ from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signals import Constant
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers.modes import longest_segment
-from ode2rnn.solvers.panel_tables import Tables, tables_of
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, check_step
+from ode2rnn.solvers.spectral.modes import longest_segment
+from ode2rnn.solvers.spectral.tables import Tables, tables_of
 
 # The first plan, how plans grow while no panel is rejected, and the numbers that a plan may hold of each array.
 FIRST, CAREFUL, FASTER, MOST = 128, 4, 8, 2**22

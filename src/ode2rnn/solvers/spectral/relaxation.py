@@ -16,11 +16,11 @@ import numpy as np
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
 from ode2rnn.core.systems.flow import Relaxation
-from ode2rnn.solvers.collocation import radau_nodes
 from ode2rnn.solvers.feedback import FeedbackSegment, FeedbackSolution
 from ode2rnn.solvers.problem import Known, Problem
 from ode2rnn.solvers.solution import check_step, smallest_step
-from ode2rnn.solvers.spectral import next_target, panel_length, tail_error
+from ode2rnn.solvers.spectral.collocation import radau_nodes
+from ode2rnn.solvers.spectral.steps import next_target, panel_length, tail_error
 
 SIGMOID, SOFTPLUS = ACTIVATIONS["sigmoid"], ACTIVATIONS["softplus"]
 # a layer this many of the smallest steps wide cannot be resolved: the unit jumps to where its rates hold it

@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ode2rnn.core.arrays import Array, all_finite, as_like, broadcast_to, concatenate, einsum, is_torch, to_numpy
-from ode2rnn.solvers.collocation import radau_nodes
-from ode2rnn.solvers.modes import MOST_GROWTH
 from ode2rnn.solvers.problem import Problem, Segment
 from ode2rnn.solvers.solution import Solution, check_step, precision
-from ode2rnn.solvers.spectral import next_target, panel_length, segment_ends, tail_error
+from ode2rnn.solvers.spectral.collocation import radau_nodes
+from ode2rnn.solvers.spectral.modes import MOST_GROWTH
+from ode2rnn.solvers.spectral.steps import next_target, panel_length, segment_ends, tail_error
 
 MOST_ITERATIONS, MOST_SWEEPS = 15, 60
 # a derivative is kept while the iteration contracts by this factor

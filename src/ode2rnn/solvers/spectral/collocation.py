@@ -10,7 +10,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.core.dense import barycentric_weights, interpolation_matrix
-from ode2rnn.solvers.modes import WORST_CONDITION
+from ode2rnn.solvers.spectral.modes import WORST_CONDITION
 
 # Beyond this many unknowns a panel is solved in the eigenbasis of A instead of by one dense matrix.
 DENSE_UNKNOWNS = 400
@@ -61,7 +61,7 @@ def panel_solvers(A: Array | None, integral: np.ndarray) -> Callable[[float], So
     if A is None:
         return lambda h: lambda R: R
     if is_torch(A):
-        from ode2rnn.solvers.adjoint_solve import panel_operators
+        from ode2rnn.solvers.spectral.adjoint_solve import panel_operators
 
         return panel_operators(A, integral)
     if len(integral) * A.shape[0] > DENSE_UNKNOWNS:

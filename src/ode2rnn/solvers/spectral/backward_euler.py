@@ -10,9 +10,9 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, stack, to_numpy
 from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.trajectory import SimulationError
-from ode2rnn.solvers.newton_panels import solve_panel
 from ode2rnn.solvers.problem import AdditiveSegment, Problem, step_ends
 from ode2rnn.solvers.solution import Solution, StepError
+from ode2rnn.solvers.spectral.newton import solve_panel
 
 THETA = np.array([0.0, 1.0])
 # beyond this the inverse of I - h A holds no correct digit
