@@ -21,7 +21,7 @@ from ode2rnn import AdditiveModel, discretize, integrate, kernels, run
 from ode2rnn.analysis.step_size.step_sweep import sweep_steps
 from ode2rnn.core.signals import as_signal
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.solvers import taylor
+from ode2rnn.solvers.explicit import taylor
 
 TIGHT = {"rtol": 1e-13, "atol": 1e-14}
 RK4_STEP = 2.0**-10

@@ -144,8 +144,8 @@ def test_delay_equations(arguments: dict[str, Any]) -> None:
 @tries
 @given(problems(delayed=False, batches=[(), (), (3,)], activations=("tanh", "sigmoid", "identity")))
 def test_the_taylor_method(arguments: dict[str, Any]) -> None:
-    from ode2rnn.solvers import taylor
     from ode2rnn.solvers.arguments import build_problem
+    from ode2rnn.solvers.explicit import taylor
 
     problem = build_problem(**{"s0": None, "dt": None} | arguments)
     if taylor.fits(problem) is not None:

@@ -216,8 +216,8 @@ def test_the_nodes_are_on_the_dense_output_and_join() -> None:
 
 def test_buffers_grow_and_progress_is_told() -> None:
     model, told = network(2), []
-    from ode2rnn.solvers import taylor
     from ode2rnn.solvers.arguments import build_problem
+    from ode2rnn.solvers.explicit import taylor
 
     problem = build_problem(model, signals.Sine(), (0.0, 1000.0), start(2), None, 1e-6, 1e-9, None)
     solution = Solution(0.0, np.array([0.0, 1.0]), on_step=told.append)

@@ -9,8 +9,8 @@ import pytest
 from tests.problems import Case, hopf
 
 from ode2rnn import Activation, AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate
-from ode2rnn.solvers import taylor
 from ode2rnn.solvers.arguments import build_problem
+from ode2rnn.solvers.explicit import taylor
 from ode2rnn.solvers.methods import METHODS, Method
 
 EVERY = [pytest.param(m, id=m.name) for m in METHODS.values()]

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from ode2rnn import ContinuousRNN, SimulationError, integrate, signals
-from ode2rnn.solvers.network_steps import FIRST_BUFFER
+from ode2rnn.solvers.explicit.network_steps import FIRST_BUFFER
 
 METHODS = ["taylor", "tsit5"]
 X = signals.Sine() + signals.Sine(0.3, 2.7) + 0.1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from tests.problems import Case, driven_ode, driven_two_delays, fitted_order, hopf
 
-from ode2rnn.solvers import tsit5
+from ode2rnn.solvers.explicit import tsit5
 from ode2rnn.solvers.methods import METHODS, Method
 
 FIXED = [pytest.param(m, id=m.name) for m in METHODS.values() if not m.adaptive]

@@ -19,7 +19,7 @@ from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.kernels import over_cores, shares
 from ode2rnn.kernels.steps.inputs import InputData
-from ode2rnn.solvers.network import as_network
+from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
 from ode2rnn.solvers.solution import Solution

@@ -10,9 +10,10 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers import ensemble, node_dense, scipy_methods, taylor, torchdiffeq_methods, tsit5
+from ode2rnn.solvers import ensemble, node_dense, scipy_methods, torchdiffeq_methods
+from ode2rnn.solvers.explicit import taylor, tsit5
+from ode2rnn.solvers.explicit.network import as_network, norm
 from ode2rnn.solvers.feedback import FeedbackSolution, relaxes
-from ode2rnn.solvers.network import as_network, norm
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution
 from ode2rnn.solvers.spectral import backward_euler

@@ -11,7 +11,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.solvers.network import WIDEST_CIRCULANT
+from ode2rnn.solvers.explicit.network import WIDEST_CIRCULANT
 from ode2rnn.solvers.spectral.collocation import Nodes, radau_nodes
 from ode2rnn.solvers.spectral.modes import fastest_growth, real_modes
 

@@ -18,9 +18,9 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
 from ode2rnn.kernels.elementwise.power import power
-from ode2rnn.solvers.network import Network, as_network
-from ode2rnn.solvers.network_steps import Stepper
-from ode2rnn.solvers.polynomials import Polynomials, Steps, adopt
+from ode2rnn.solvers.explicit.network import Network, as_network
+from ode2rnn.solvers.explicit.network_steps import Stepper
+from ode2rnn.solvers.explicit.polynomials import Polynomials, Steps, adopt
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, smallest_step
 

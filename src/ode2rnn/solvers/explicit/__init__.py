@@ -1,0 +1,1 @@
+"""Explicit methods with dense output for one trajectory: Taylor's and Tsitouras'."""
