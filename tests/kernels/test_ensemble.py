@@ -10,7 +10,7 @@ import pytest
 from ode2rnn import AdditiveModel, ContinuousRNN, SimulationError, Trajectory, integrate, signals
 from ode2rnn.kernels import cores, plain, threads
 from ode2rnn.kernels.elementwise.codes import CODES
-from ode2rnn.solvers import ensemble
+from ode2rnn.solvers.ensemble import batch as ensemble
 from ode2rnn.solvers.sampled_dense import SampledDense
 
 N = 100
@@ -212,7 +212,7 @@ def no_loop(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*arguments: Any) -> Any:
         raise AssertionError("one by one")
 
-    monkeypatch.setattr("ode2rnn.solvers.parameter_sets._over_cores", refuse)
+    monkeypatch.setattr("ode2rnn.solvers.ensemble.parameter_sets._over_cores", refuse)
 
 
 def one_by_one(models: list[ContinuousRNN], x: Any, s0: np.ndarray, **options: Any) -> np.ndarray:

@@ -25,10 +25,10 @@ from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers.arguments import build_problem
+from ode2rnn.solvers.ensemble.parameter_sets import integrate_each
 from ode2rnn.solvers.explicit import taylor
 from ode2rnn.solvers.feedback import FeedbackSolution, trajectory_of
 from ode2rnn.solvers.methods import METHODS, Method, check_feedback_method, choose, side_by_side
-from ode2rnn.solvers.parameter_sets import integrate_each
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, StepError
 from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint

@@ -10,7 +10,8 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers import ensemble, node_dense, scipy_methods, torchdiffeq_methods
+from ode2rnn.solvers import node_dense, scipy_methods, torchdiffeq_methods
+from ode2rnn.solvers.ensemble import batch as ensemble
 from ode2rnn.solvers.explicit import taylor, tsit5
 from ode2rnn.solvers.explicit.network import as_network, norm
 from ode2rnn.solvers.feedback import FeedbackSolution, relaxes

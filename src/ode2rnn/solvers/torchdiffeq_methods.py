@@ -15,7 +15,7 @@ from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
 from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.systems.flow import Flow
-from ode2rnn.solvers import ensemble
+from ode2rnn.solvers.ensemble import batch as ensemble
 from ode2rnn.solvers.node_dense import dense_values
 from ode2rnn.solvers.problem import Problem, Segment, step_ends
 from ode2rnn.solvers.solution import Solution, StepError, check_finite, check_step, precision

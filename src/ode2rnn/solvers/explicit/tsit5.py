@@ -11,7 +11,7 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
-from ode2rnn.solvers.ensemble import solve_tsit5
+from ode2rnn.solvers.ensemble.batch import solve_tsit5
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.explicit.network_steps import Stepper
 from ode2rnn.solvers.explicit.polynomials import adopt

@@ -22,8 +22,8 @@ from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers.arguments import build_problem, check_flow
+from ode2rnn.solvers.ensemble.weights import alike
 from ode2rnn.solvers.problem import Problem
-from ode2rnn.solvers.weights import alike
 
 COMPILED = ("auto", "spectral", "taylor", "tsit5")
 

@@ -19,11 +19,11 @@ from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.kernels import over_cores, shares
 from ode2rnn.kernels.steps.inputs import InputData
+from ode2rnn.solvers.ensemble.weights import Weights, weights
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
 from ode2rnn.solvers.solution import Solution
-from ode2rnn.solvers.weights import Weights, weights
 
 LEAST_LANES = 24  # trajectories; fewer do not fill a block
 EACH_STATES = 10  # a block of "rk4" pays for one trajectory in so many states, because the plain path is slow

@@ -1,0 +1,1 @@
+"""Many trajectories of one equation at once, where samples are asked for."""
