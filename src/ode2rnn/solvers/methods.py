@@ -10,12 +10,13 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers import node_dense, scipy_methods, torchdiffeq_methods
+from ode2rnn.solvers import node_dense, torchdiffeq_methods
 from ode2rnn.solvers.ensemble import batch as ensemble
 from ode2rnn.solvers.explicit import taylor, tsit5
 from ode2rnn.solvers.explicit.network import as_network, norm
 from ode2rnn.solvers.feedback import FeedbackSolution, relaxes
 from ode2rnn.solvers.problem import Problem
+from ode2rnn.solvers.scipy import methods as scipy_methods
 from ode2rnn.solvers.solution import Solution
 from ode2rnn.solvers.spectral import backward_euler
 from ode2rnn.solvers.spectral import newton as newton_panels

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.solvers import lsoda
 from ode2rnn.solvers.problem import Problem, Segment
+from ode2rnn.solvers.scipy import lsoda
 from ode2rnn.solvers.solution import Solution, StepError
 
 # enough nodes for the interpolant of highest degree (LSODA's, 12)

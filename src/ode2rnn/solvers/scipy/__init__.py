@@ -1,0 +1,1 @@
+"""scipy's ODE solvers under their own names."""
