@@ -45,8 +45,8 @@ def reference(model: AdditiveModel, x: Any, s0: np.ndarray) -> Trajectory:
 @pytest.fixture
 def must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fail where the fast path does not take what it is given."""
-    from ode2rnn.solvers import torchdiffeq_methods
     from ode2rnn.solvers.explicit import tsit5
+    from ode2rnn.solvers.torchdiffeq import methods as torchdiffeq_methods
 
     def checked(function: Any) -> Any:
         def run(*arguments: Any) -> bool:

@@ -31,7 +31,7 @@ from ode2rnn.solvers.feedback import FeedbackSolution, trajectory_of
 from ode2rnn.solvers.methods import METHODS, Method, check_feedback_method, choose, side_by_side
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, StepError
-from ode2rnn.solvers.torchdiffeq_methods import solve_adjoint
+from ode2rnn.solvers.torchdiffeq.methods import solve_adjoint
 
 TANH, SIGMOID = as_activation("tanh"), as_activation("sigmoid")
 CHOICES = {"auto", *METHODS}

@@ -10,7 +10,6 @@ import numpy as np
 
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.kernels import compiled
-from ode2rnn.solvers import node_dense, torchdiffeq_methods
 from ode2rnn.solvers.ensemble import batch as ensemble
 from ode2rnn.solvers.explicit import taylor, tsit5
 from ode2rnn.solvers.explicit.network import as_network, norm
@@ -23,6 +22,8 @@ from ode2rnn.solvers.spectral import newton as newton_panels
 from ode2rnn.solvers.spectral import relaxation as relaxation_panels
 from ode2rnn.solvers.spectral import steps as spectral
 from ode2rnn.solvers.spectral.collocation import radau_nodes
+from ode2rnn.solvers.torchdiffeq import methods as torchdiffeq_methods
+from ode2rnn.solvers.torchdiffeq import node_dense
 
 # An explicit method needs about rate * span / 3 steps; beyond this many an implicit one is cheaper.
 STIFF = 3e4

@@ -16,9 +16,9 @@ from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
 from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.solvers.ensemble import batch as ensemble
-from ode2rnn.solvers.node_dense import dense_values
 from ode2rnn.solvers.problem import Problem, Segment, step_ends
 from ode2rnn.solvers.solution import Solution, StepError, check_finite, check_step, precision
+from ode2rnn.solvers.torchdiffeq.node_dense import dense_values
 
 # torchdiffeq raises the order of its Adams methods up to 12 by default, and the explicit one is then unstable
 # at rates of a hundredth of 1 / dt; with 5 they are Adams-Bashforth 4 and Adams-Moulton 5.

@@ -1,0 +1,1 @@
+"""torchdiffeq's methods under their own names."""
