@@ -220,7 +220,7 @@ def test_analysis_does_not_import_heavy_libraries():
 
 
 def test_analysis_is_reached_from_the_package():
-    code = "import ode2rnn; print(ode2rnn.analysis.step_size.convergence.__name__, ode2rnn.analysis.step_size.work_precision.__name__)"
+    code = "import ode2rnn; print(ode2rnn.analysis.convergence.__name__, ode2rnn.analysis.work_precision.__name__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "convergence work_precision\n"
 

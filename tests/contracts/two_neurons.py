@@ -11,7 +11,7 @@ from ode2rnn import Flow
 
 
 def tiring(t: Any, s: Any, x: Any, *, drive: float) -> Any:
-    """ds/dt = -s + drive tanh(s of the other) - a + x,  da/dt = (tanh s - a) / 2;  the states are s_1, s_2, a_1, a_2."""
+    """ds/dt = -s + drive tanh(s of the other) - a + x,  da/dt = (tanh s - a) / 2;  states s_1, s_2, a_1, a_2."""
     own, a = s[..., :2], s[..., 2:]
     if isinstance(s, torch.Tensor):  # for gradients
         fired = own.tanh()

@@ -1,6 +1,6 @@
 """The fast path of `run` for recursions with registered activations: the whole loop over ticks in one kernel.
 
-Uses: D5.  The plain path is the loop in core.system over the step of the cell.
+Uses: D5.  The plain path is the loop in core.run over the step of the cell.
 """
 
 from __future__ import annotations

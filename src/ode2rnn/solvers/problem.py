@@ -34,7 +34,7 @@ class Problem:
         dt: step of fixed-step methods.
         samples: the times to keep, or None for the solver's own nodes.
         members: models for the first axis of the batch, where each has its own; all of the form of ``model``. Only
-            the lanes of solvers.ensemble take these.
+            solvers.ensemble takes these.
         facts: what methods have found out about it, so that it is found out once.
     """
 

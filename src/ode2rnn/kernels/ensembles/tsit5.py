@@ -1,7 +1,7 @@
-"""The adaptive method of solvers.tsit5 for many trajectories of one network equation, each with its own steps.
+"""The adaptive method of solvers.explicit.tsit5 for many trajectories of one network equation, each with its own steps.
 
 Uses: C9.  LANES trajectories advance together, each with its own time, step and input; one that has reached the end
-makes room for the next. The plain twin is solvers.tsit5, whose formulas these are.
+makes room for the next. The plain twin is solvers.explicit.tsit5, whose formulas these are.
 """
 
 from __future__ import annotations

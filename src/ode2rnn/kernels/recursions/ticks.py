@@ -1,6 +1,6 @@
 """The loop over ticks of a recursion with matrices by lag.  Uses: D5.
 
-The plain twin is the loop of core.system.run over the step of a CanonicalRNN or TappedRNN.
+The plain twin is the loop of core.run over the step of a CanonicalRNN or TappedRNN.
 
 S and R hold the past in their first ``depth`` rows, of depth + N, and X (depth_x + N, batch or 1, m) that of the input.
 Tap q multiplies s (kinds[q] = 0) or r (kinds[q] = 1) of lags[q] ticks ago by W[q], the taps of the input those of x.

@@ -1,7 +1,7 @@
 """Products and linear solves for panels held as blocks of rows of K values, a row a component.
 
 Arrays come by their addresses, see kernels.elementwise.vectors. K is a multiple of 8: two Vectors of a row are summed
-at a time, in registers, over all that adds to them. The plain twins are in solvers.collocation.
+at a time, in registers, over all that adds to them. The plain twins are in solvers.spectral.collocation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The Taylor method of solvers.taylor, compiled for one trajectory.  Uses: C9."""
+"""The Taylor method of solvers.explicit.taylor, compiled for one trajectory.  Uses: C9."""
 
 from __future__ import annotations
 

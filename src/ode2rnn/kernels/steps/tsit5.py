@@ -1,4 +1,4 @@
-"""The method of solvers.tsit5, compiled for one trajectory of an ordinary network equation.  Uses: C9."""
+"""The method of solvers.explicit.tsit5, compiled for one trajectory of an ordinary network equation.  Uses: C9."""
 
 from __future__ import annotations
 
