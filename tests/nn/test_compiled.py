@@ -7,6 +7,7 @@ import torch
 
 from ode2rnn import ACTIVATIONS, Activation
 from ode2rnn.kernels import plain
+from ode2rnn.kernels.elementwise.codes import CODES
 from ode2rnn.nn import CanonicalRNN, StandardRNN
 from ode2rnn.nn.passes.compiled import simple as compiled
 
@@ -23,7 +24,7 @@ def results(layer: torch.nn.Module, x: torch.Tensor, hx: torch.Tensor) -> list[t
 
 
 @pytest.mark.parametrize("size", SIZES, ids=str)
-@pytest.mark.parametrize("nonlinearity", ACTIVATIONS)
+@pytest.mark.parametrize("nonlinearity", CODES)
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
 @pytest.mark.parametrize("layer_type", LAYERS)
 def test_compiled_and_plain_agree(layer_type: type, dtype: torch.dtype, nonlinearity: str, size: tuple) -> None:

@@ -17,17 +17,18 @@ from ode2rnn.core.arrays import Array, as_like, brief, check_array, check_choice
 
 @dataclass(frozen=True)
 class Activation:
-    """A warping function G, elementwise, with its slope G' and the bound sup |G|.
+    """A warping function G, elementwise, with its slope G' and the bounds of both.
 
     Args:
         name: how messages and saved models call it.
         value: G, taking and returning a NumPy array of any shape, and a torch tensor where gradients are wanted.
         slope: the derivative G', likewise.
         bound: sup |G(s)|; infinity (the default) for a function that does not saturate.
+        steepest: sup |G'(s)|; infinity (the default) where it is not known.
 
     Raises:
         ValueError: a value or slope that does not take a NumPy array near 0, or one of small positive numbers, to
-            finite numbers of the same shape; a bound that is not positive.
+            finite numbers of the same shape; a bound, or a steepest slope, that is not positive.
 
     Example:
         >>> G = Activation("mackey_glass", lambda s: s / (1 + s**10),
@@ -40,6 +41,7 @@ class Activation:
     value: Callable[[Array], Array]
     slope: Callable[[Array], Array]
     bound: float = math.inf
+    steepest: float = math.inf
 
     def __post_init__(self) -> None:
         if not isinstance(self.name, str) or not self.name:
@@ -49,8 +51,10 @@ class Activation:
             if not callable(function):
                 raise ValueError(f"{field}: expected a function of the state, got {brief(function)}")
             _check_elementwise(field, function, PROBE)
-        unbounded = isinstance(self.bound, float) and self.bound == math.inf
-        object.__setattr__(self, "bound", math.inf if unbounded else check_positive("bound", self.bound))
+        for field in ("bound", "steepest"):
+            value = getattr(self, field)
+            unbounded = isinstance(value, float) and value == math.inf
+            object.__setattr__(self, field, math.inf if unbounded else check_positive(field, value))
 
     def check_for(self, like: Array) -> None:
         """Refuse an activation that does not work, with gradients, on tensors of the kind of ``like``."""
@@ -129,11 +133,11 @@ def _sigmoid_slope(s: Array) -> Array:
 ACTIVATIONS: dict[str, Activation] = {
     a.name: a
     for a in (
-        Activation("tanh", _tanh, lambda s: 1.0 - _tanh(s) ** 2, 1.0),
-        Activation("sigmoid", _sigmoid, _sigmoid_slope, 1.0),
-        Activation("relu", _relu, _step),
-        Activation("softplus", _softplus, _sigmoid),
-        Activation("identity", lambda s: s, lambda s: 0.0 * s + 1.0),
+        Activation("tanh", _tanh, lambda s: 1.0 - _tanh(s) ** 2, 1.0, 1.0),
+        Activation("sigmoid", _sigmoid, _sigmoid_slope, 1.0, 0.25),
+        Activation("relu", _relu, _step, steepest=1.0),
+        Activation("softplus", _softplus, _sigmoid, steepest=1.0),
+        Activation("identity", lambda s: s, lambda s: 0.0 * s + 1.0, steepest=1.0),
     )
 }
 
