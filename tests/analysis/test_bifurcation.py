@@ -8,7 +8,7 @@ import torch
 from scipy.optimize import brentq
 
 from ode2rnn import CanonicalRNN, ContinuousRNN, Flow, Map, Sampled
-from ode2rnn.analysis import Attractors, Equilibria, Sampling, bifurcation, characteristic_roots
+from ode2rnn.analysis import Attractors, Equilibria, Sampling, bifurcation, characteristic_roots, stability_chart
 
 W = np.array([[0.5, -2.0], [2.0, 0.5]])
 TURNING = ContinuousRNN(-np.eye(2), W, None, None)
@@ -199,6 +199,16 @@ def test_samples_by_a_solver_of_their_own_are_systems_too():
     assert np.ptp(exact.up[1]) > 1
 
 
+def test_the_tick_of_samples_is_a_number_of_theirs():
+    # the root of the equation is -1/2 + 2 i, and |1 + dT root| = 1
+    found = bifurcation(Sampled(TURNING, 0.1, "euler"), "dT", [0.05, 0.5], attractors=Attractors(2, 1500, 32))
+    assert [(p.kind, p.value) for p in found.points] == [("Neimark-Sacker", pytest.approx(1 / 4.25, abs=1e-8))]
+    assert found.attractors(0) == {"rest": 6}
+    chart = stability_chart(Sampled(TURNING, 0.1, "euler"), ("dT", [0.1, 0.4]), ("gain", [0.5, 1.5]))
+    same = stability_chart(TURNING, ("dT", [0.1, 0.4]), ("gain", [0.5, 1.5]), "forward_euler")
+    np.testing.assert_allclose(chart.values, same.values, rtol=1e-12)
+
+
 @pytest.mark.parametrize("seed", [0, 3, 5])
 def test_every_eigenvalue_of_a_random_network_crosses_where_it_should(seed):
     R = np.random.default_rng(seed).standard_normal((6, 6)) / np.sqrt(6)
@@ -248,6 +258,9 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
         ((LOOP, "dT", [0.5, 1.0]), {}, "sampling: expected a Sampling"),
         ((LOOP, "gain", [0.5, 1.0], "tustin"), {}, "dt: expected the step"),
         ((LOOP, "w", [0.5, 1.0]), {}, "parameter: expected one of"),
+        ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0], "tustin"), {}, "sampling: expected None"),
+        ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "dT", [0.5, 1.0]), {}, "name: expected 'gain'"),
+        ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0]), {"attractors": Attractors(keep=0.5)}, "keep"),
         ((LOOP, "gain", [0.5, 1.0]), {"attractors": Attractors(observe=1)}, "observe: expected one of the 1 numbers"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "gain", [0.5, 1.0]), {"verify": True}, "verify: expected a flow"),
         ((CanonicalRNN(0.0, 2.0, 1.0, 0.0), "W_q[0, 0]", [0.5, 1.0]), {}, "name: expected 'gain'"),

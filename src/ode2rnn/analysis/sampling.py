@@ -65,12 +65,20 @@ class Sampling:
         return f"tau = {'' if self.lag == 1 else f'{self.lag} '}dT, kept when dT is halved"
 
 
-def check_sampling(sampling: Sampling | str | None, names: tuple[str, ...]) -> Sampling | None:
+def check_sampling(sampling: Sampling | str | None, names: tuple[str, ...], discrete: bool) -> Sampling | None:
     """The Sampling; a scheme's name stands for one. ``names``: of the parameters, of which the step may be one.
 
+    What is ``discrete`` has ticks already and is not sampled again; a step among its names is its own parameter.
+
     Raises:
-        ValueError: a step that is given twice, or not at all.
+        ValueError: a step that is given twice, or not at all; a sampling of what has ticks.
     """
+    if discrete:
+        if sampling is not None:
+            raise ValueError(
+                f"sampling: expected None for a system with ticks of its own, got {brief(sampling)}; give the flow"
+            )
+        return None
     own = Sampling(sampling) if isinstance(sampling, str) else sampling
     if own is None:
         if STEP in names:

@@ -247,8 +247,11 @@ class Sampled(System[Past]):
         return self.with_weights({name: to_numpy(value) for name, value in self.weights().items()})
 
     def parameter(self, name: str) -> Callable[[float], Sampled]:
-        """The function that takes a value to the samples of the model whose number ``name`` has it."""
-        change, rest = self.model.parameter(name), {k: self._options[k] for k in ("rtol", "atol")}
+        """The function that takes a value to the samples of the model where ``name`` has it; "dT" is the tick."""
+        rest = {k: self._options[k] for k in ("rtol", "atol")}
+        if name == "dT":
+            return lambda p: Sampled(self.model, p, self.method, self.substeps, **rest)
+        change = self.model.parameter(name)
         return lambda p: Sampled(change(p), self.dt, self.method, self.substeps, **rest)
 
     # -- as a map on vectors

@@ -133,10 +133,10 @@ def bifurcation(
 
     Args:
         system: a Flow, a System, torch's RNN, LSTM, GRU, their cells, or a layer of ode2rnn.nn in one direction.
-        name: of the parameter, as the system's ``parameter`` takes it: "dT" with a Sampling; of a network "gain", a
-            factor on what feeds its readout back, "tau" or "tau[k]", or an entry of an array by its own name,
-            "A[0, 1]", "W_r[0, 1]", "weight_hh_l0[0, 1]"; of a Flow or Map of your own one of its parameters; of any
-            "x[k]", a constant input.
+        name: of the parameter, as the system's ``parameter`` takes it: "dT" with a Sampling, or of a Sampled; of a
+            network "gain", a factor on what feeds its readout back, "tau" or "tau[k]", or an entry of an array by its
+            own name, "A[0, 1]", "W_r[0, 1]", "weight_hh_l0[0, 1]"; of a Flow or Map of your own one of its parameters;
+            of any "x[k]", a constant input.
         values: increasing, (K,); the branches are followed from the first to the last.
         sampling: how the samples of a Flow are made, or the name of a scheme; None for the equation itself.
         x: the constant input (m,).
@@ -159,7 +159,7 @@ def bifurcation(
     if axis.ndim != 1 or len(axis) < 2 or (np.diff(axis) <= 0).any():
         raise ValueError(f"values: expected at least two increasing numbers, got shape {axis.shape}")
     subject = as_subject(system)
-    own = problem(subject, name, check_sampling(sampling, (name,)), x)
+    own = problem(subject, name, check_sampling(sampling, (name,), subject.discrete), x)
     if verify and own.flow is None:
         raise ValueError("verify: expected a flow, or samples of one by `sampling`, got a map alone")
     own.at(float(axis[0]))  # what does not fit is told before any work
@@ -169,6 +169,8 @@ def bifurcation(
     if settings.observe >= size:
         raise ValueError(f"observe: expected one of the {size} numbers of the state, from 0 on, got {settings.observe}")
     kept = settings.keep or (128 if own.discrete else 0.25 * TIME)
+    if own.discrete and kept < 1:
+        raise ValueError(f"keep: expected at least one step of a map, got {kept:g}")
     runs = Runs(own, settings, settings.transient or (STEPS if own.discrete else TIME), kept)
     found: list[Branch] = []
     points: list[BifurcationPoint] = []

@@ -87,7 +87,7 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
     if not isinstance(name, str):
         raise ValueError(f"name: expected the name of a number of the system, got {brief(name)}")
     inputs = _inputs(subject, name, x)
-    if name == STEP or INPUT.fullmatch(name):
+    if (sampling is not None and name == STEP) or INPUT.fullmatch(name):
         change: Build = lambda p: subject  # noqa: E731
     else:
         change = subject.parameter(name)

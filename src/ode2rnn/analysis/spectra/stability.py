@@ -112,9 +112,7 @@ def stability_chart(
     (name_1, values_1), (name_2, values_2) = axes
     if name_1 == name_2:
         raise ValueError(f"second: expected another parameter than {name_1!r}, got it twice")
-    sampled = check_sampling(sampling, (name_1, name_2))
-    if sampled is not None:
-        as_flow("system", subject, "what has ticks of its own is not sampled again")
+    sampled = check_sampling(sampling, (name_1, name_2), subject.discrete)
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (subject.input_width,))
     own = subject.plain()
     base, subjects = resting(own, at, held), _grid(own, axes)
@@ -223,4 +221,5 @@ def _grid(subject: Subject, axes: list[tuple[str, np.ndarray]]) -> np.ndarray:
 
 
 def _changing(subject: Subject, name: str) -> Callable[[float], Subject]:
-    return (lambda value: subject) if name == STEP else subject.parameter(name)
+    sampled_later = name == STEP and not subject.discrete
+    return (lambda value: subject) if sampled_later else subject.parameter(name)
