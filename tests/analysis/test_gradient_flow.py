@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import Activation, CanonicalRNN, Map, SimulationError, TappedRNN, run
+from ode2rnn import Activation, CanonicalRNN, Carousel, Map, SimulationError, SplitRNN, TappedRNN, run
 from ode2rnn.analysis.memory.gradient_flow import gradient_flow
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.training.gradients.bptt import bptt
@@ -216,3 +216,11 @@ def test_the_cell_of_a_torch_module_has_the_flow_of_its_jacobians():
         norms.append(float(product.norm()))
     np.testing.assert_allclose(flow.norms, norms, rtol=1e-6)
     np.testing.assert_allclose(flow.psi_norms[-1], np.sqrt(2), rtol=1e-12)
+
+
+def test_along_a_carousel_nothing_vanishes_and_nothing_explodes() -> None:
+    rng = np.random.default_rng(7)
+    base = SplitRNN.of(CanonicalRNN(np.zeros((2, 2)), 0.5 * np.eye(2), rng.standard_normal((2, 1)), np.zeros(2)))
+    flow = gradient_flow(Carousel.of(base), rng.standard_normal((50, 1)))
+    assert abs(flow.rate) < 1e-4
+    assert flow.verdict == "neither vanishes nor explodes along this run: a factor 1 a tick"

@@ -289,6 +289,7 @@ BAD_C9: list[tuple[dict[str, Any], str]] = [
     ({"C": np.zeros((3, 0))}, r"C: expected shape \(3, m\), got \(3, 0\)"),
     ({"C": np.zeros(3)}, r"C: expected shape \(3, m\), got \(3,\)"),
     ({"C": [[np.inf]] * 3}, r"C: expected finite numbers, got an array that holds infinity"),
+    ({"A": 65520.0 * np.eye(3), "B": torch.eye(3).half()}, r"A: expected finite numbers, got an array that holds inf"),
     ({"phi": np.zeros(2)}, r"phi: expected shape \(3,\), got \(2,\)"),
     ({"phi": 1.0}, r"phi: expected shape \(3,\), got \(1,\)"),
     ({"phi": np.zeros((3, 1))}, r"phi: expected shape \(3,\), got \(3, 1\)"),

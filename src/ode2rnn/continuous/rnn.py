@@ -13,7 +13,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.continuous.terms import Terms
 from ode2rnn.core.activations import Activation
-from ode2rnn.core.arrays import check_array, check_nonnegative, check_shape
+from ode2rnn.core.arrays import check_array, check_nonnegative, check_shape, is_torch
 
 
 class ContinuousRNN(AdditiveModel):
@@ -49,12 +49,13 @@ class ContinuousRNN(AdditiveModel):
         activation: str | Activation = "tanh",
     ) -> None:
         delay = check_nonnegative("tau", tau)
+        like = next((a for a in (A, B, C, phi) if is_torch(a)), None)
         d: int | str = "d"
         for name, matrix in (("A", A), ("B", B), ("C", C)):
             if name == "C" and matrix is None:
                 continue
             if not isinstance(matrix, Circulant):
-                matrix = check_array(name, matrix)
+                matrix = check_array(name, matrix, like)  # finite in the precision of the others, too
                 matrix = matrix.reshape((1, 1)) if matrix.ndim == 0 else matrix
             d = int(check_shape(name, matrix, (d, "m" if name == "C" else d)).shape[0])
         inputs = [] if C is None else [(C, 0.0)]
