@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from ode2rnn import AdditiveModel, ContinuousRNN, Sampled, discretize, integrate, quasi_static, run, signals
+from ode2rnn.solvers.explicit.runge_kutta import TABLEAUS
 
 
 def network(seed: int, tau: float, d: int = 5, m: int = 2, activation: str = "tanh") -> ContinuousRNN:
@@ -67,6 +68,15 @@ def test_an_accurate_method_gives_the_exact_samples_of_a_held_input(method, tau)
     held = signals.Held(edges, np.concatenate([x[:1], x]))
     exact = integrate(model, held, t=edges, history=np.zeros(5), rtol=1e-11, atol=1e-13)
     assert np.abs(sampled.s - exact.s[1:]).max() < 1e-8
+
+
+@pytest.mark.parametrize("method", TABLEAUS)
+def test_an_explicit_tick_is_the_step_of_torchdiffeq(method):
+    model, x = network(3, tau=0.0), np.array([0.3, -0.4])
+    s = np.random.default_rng(3).normal(size=(4, 5))
+    tick = Sampled(model, 0.25, method, substeps=2)
+    by_library = integrate(model, signals.Constant(x), t=(0.0, 0.25), history=s, method=method, dt=0.125)
+    np.testing.assert_allclose(tick.step(tick.init(s), x).state, by_library.s[-1], rtol=0, atol=1e-15)
 
 
 def test_substeps_converge_to_the_exact_samples_at_first_order():

@@ -32,6 +32,7 @@ from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.core.systems.tangents import pulled, pushed
 from ode2rnn.discrete.past import History, Past, Tick
 from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
+from ode2rnn.solvers.explicit.runge_kutta import TABLEAUS, advance
 from ode2rnn.solvers.integrate import integrate
 from ode2rnn.solvers.methods import METHODS
 
@@ -98,6 +99,7 @@ class Sampled(System[Past]):
             for delay in model.delays:
                 check_divides(self._options["dt"], delay)
         self._kept = int(np.ceil(max(model.delays, default=0.0) / self.dt - 1e-9))
+        self._explicit = method in TABLEAUS and not model.delays
 
     @property
     def width(self) -> int:  # type: ignore[override]
@@ -131,6 +133,8 @@ class Sampled(System[Past]):
     def step(self, state: Past, x: Array | None) -> Past:
         """The past one tick later, with the input held at ``x`` (..., m)."""
         signal = None if x is None else Constant(x)
+        if self._explicit:
+            return Past(self._advanced(self.model, state.state, x), (), self.dt)
         if not self._kept:  # what comes depends on the state now alone
             ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
             return Past(ran.s[-1], (), self.dt)
@@ -138,6 +142,10 @@ class Sampled(System[Past]):
         dense = ran.dense
         assert isinstance(dense, Piecewise)  # every method that takes delays gives one
         return Past(state.first, (*state.ticks, Tick.of(dense))[-self._kept :], self.dt)
+
+    def _advanced(self, model: Flow, s: Array, x: Array | None) -> Array:
+        """The state of ``model`` a tick later: what integrate gives, without what it keeps for later times."""
+        return advance(lambda s: model.rate(0.0, s, (), x), s, self.dt / self.substeps, self.method, self.substeps)
 
     def readout(self, state: Past) -> tuple[Array, Array]:
         """s and r = G(s) at the end of the tick."""
@@ -166,6 +174,8 @@ class Sampled(System[Past]):
         zero = as_like(np.zeros(shape), s)
         signal = None if x is None else Constant(x)
         both = concatenate([s + zero, along + zero], axis=-1)
+        if self._explicit:
+            return Past(self._advanced(Variation(model), both, x)[..., self.width :], (), self.dt)
         ran = integrate(Variation(model), signal, t=(0.0, self.dt), history=both, **self._options)
         return Past(ran.s[-1][..., self.width :], (), self.dt)
 
