@@ -88,6 +88,7 @@ def parse_config(config: Mapping[str, Any], folder: Path = Path(), sources: tupl
     for name in ("model", "solver"):
         if name not in config:
             raise ValueError(f"[{name}]: expected this section, got a config without it")
+    # the model comes first: the input and the solver are checked against its widths and delays
     section = config["model"]
     place = _place(section)
     own = None if place is None else folder / place[0]
@@ -198,6 +199,7 @@ def _solver(
     for key, value in options.items():
         if key != "method":
             _numbers(f"solver.{key}", value)
+    # what would take for ever is refused before it starts: each of these is at least one step
     steps_of = {"solver.dt": options.get("dt")}
     if isinstance(model, Flow):
         steps_of["model: the smallest delay"] = min(model.delays, default=None)

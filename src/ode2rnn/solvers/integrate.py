@@ -158,6 +158,7 @@ def _method(name: Any, problem: Problem, adjoint: bool) -> Method:
         raise ValueError(
             f"method: {chosen.name!r} runs in NumPy and has no gradients; use 'tsit5' or 'dopri5' in torch"
         )
+    # either the tolerances choose the steps, or dt does, and then it divides every delay
     if chosen.adaptive and dt is not None:
         raise ValueError(f"dt: {chosen.name!r} chooses its own steps by rtol and atol; leave dt out, or use 'rk4'")
     if not chosen.adaptive and dt is None:

@@ -155,6 +155,7 @@ class Run:
                 torch.nn.utils.clip_grad_norm_(self.parameters, self.clip)
             self.optimizer.step()
             total += loss.item() * len(which)
+        # the validation part is judged by the weights as they are now, without dropout
         self.model.eval()
         after = self._mean_loss()
         self._check_finite(after)

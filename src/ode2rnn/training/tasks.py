@@ -131,6 +131,7 @@ def forecasting(
             f"test_from: expected at least {window + 2} values before it and one after, got {test_from:g}"
             f" with {start} values before and {len(values) - start} after"
         )
+    # the past before test_from is known; of it the last part validates, and the first alone gives mean and deviation
     known, judged = windows(values, window), start - window
     first, last = known.take(slice(None, judged)).split(validation)
     trained_on = values[: window + len(first)]

@@ -117,6 +117,7 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
         return torch.ones(shape, dtype=torch.float64, requires_grad=True)
 
     leaves: list[tuple[str, Any]] = []
+    # one tick on tensors whose every operation autograd records: the record, read back, is the graph
     own = _with_tensors(cell, leaves)
     context = getattr(own, "context", 1)
     s = tensor(1, own.width)
@@ -126,6 +127,7 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     state: Any = own.init(s)
     named: list[tuple[str, Any]] = []
     outputs: list[str] = []
+    # a single tick begins from both s[n-1] and its readout; a run from s[-1] alone, whose readout follows from it
     if ticks == 1:
         before = tensor(1, getattr(own, "readout_width", own.width))
         leaves.append((f"{readout}[n-1]", before))

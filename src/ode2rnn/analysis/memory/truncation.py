@@ -141,9 +141,11 @@ def truncation(
         cuts = np.unique([check_count("segments", K) for K in segments])
         if len(cuts) == 0 or cuts[-1] > count:
             raise ValueError(f"segments: expected lengths up to the {count} samples of x, got {list(segments)}")
+    # measured: the state after K ticks from rest against the state itself, at every sample
     windows = None if inputs is None else own.prepare(inputs)
     error, ends = _window_errors(own, s, windows, most)
     scale = float(np.linalg.norm(s, axis=-1).max())
+    # bounded (U4, U5): by the norms of the taps, where their sum contracts
     taps, bound, rate = plain_taps(own), np.full(most, np.inf), np.inf
     if taps is not None:
         norms = norms_by_lag(taps, *_box(warping(own), s, ends))

@@ -135,6 +135,8 @@ def count_right_of(matrices: Matrices, sigma: float) -> int:
     bound = float(sum(np.linalg.norm(m, 2) * np.exp(-sigma * delay) for delay, m in matrices.items()))
     if not np.isfinite(bound):
         raise SimulationError(f"the roots right of {sigma:.3g} are too many to count")
+    # the argument principle on the line Re = sigma: det Delta, divided by (lambda - pole)^d so that it tends to 1,
+    # turns by pi for each root to the right; all that turns lies within |omega| of the size of the matrices
     width = bound + abs(sigma) + 1e-300
     inner = np.linspace(0, 2 * width, int(np.clip(8 * width * (tau * d + d / width), 64, MOST_POINTS / 8)))
     omega = np.concatenate([inner, np.geomspace(2 * width, 200 * d * width, 64)[1:]])
@@ -154,6 +156,7 @@ def count_right_of(matrices: Matrices, sigma: float) -> int:
             return round(float(total))
         if len(omega) > MOST_POINTS or not np.isfinite(values).all():
             break
+        # where the phase moves too far between two points to be followed, halve the interval
         middle = 0.5 * (omega[wide] + omega[wide + 1])
         omega, values = np.insert(omega, wide + 1, middle), np.insert(values, wide + 1, phase(middle))
     raise SimulationError(f"a characteristic root lies on the line Re = {sigma:.6g}, or too near to it to be counted")

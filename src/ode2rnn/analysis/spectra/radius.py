@@ -72,6 +72,7 @@ def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | N
     x, theta = np.zeros((ticks, 1, 0)), np.zeros(d)
     S, R = np.zeros((2, depth + ticks, 1, d))
 
+    # rho(M)^ticks = rho(M^ticks): far apart powers separate the leading multipliers, and each product is a run
     def ahead(memory: np.ndarray) -> np.ndarray:
         S[:depth, 0] = memory.reshape((depth, d))
         run_vectors(IDENTITY, (kinds, lags, WT), none, theta, x, S, R, depth)

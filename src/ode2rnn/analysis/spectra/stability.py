@@ -114,6 +114,7 @@ def stability_chart(
         raise ValueError(f"second: expected another parameter than {name_1!r}, got it twice")
     sampled = check_sampling(sampling, (name_1, name_2), subject.discrete)
     held = None if x is None else check_shape("x", to_numpy(check_array("x", x)), (subject.input_width,))
+    # at every pair of values the system, and where it rests there: continued from rest at its own values
     own = subject.plain()
     base, subjects = resting(own, at, held), _grid(own, axes)
     origin = [0 if name == STEP else int(np.abs(axis - own.value_of(name)).argmin()) for name, axis in axes]
@@ -123,6 +124,7 @@ def stability_chart(
     discrete = sampled is not None or subject.discrete
     scheme = "" if sampled is None else sampled.scheme
     chart = StabilityChart((name_1, name_2), values_1, values_2, values, 1.0 if discrete else 0.0, rest, scheme)
+    # characteristic roots of all the grid's matrices are counted together; a map's multipliers come row by row
     if not discrete and not as_flow("model", own).feedback_width:
         linear = [
             _matrices(flow, s, held) for flow, s in zip(subjects.ravel(), rest.reshape((-1, len(base))), strict=True)

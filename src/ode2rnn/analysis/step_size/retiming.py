@@ -121,8 +121,10 @@ def retiming(
         raise ValueError(f"x: expected shape (N, ..., {cells[0].input_width}), got {tuple(x.shape)}")
     signal = as_signal_of(x, dt, hold)
     times = dt * np.arange(1.0, len(x) + 1)
+    # the equation behind the network, and its input between the samples, are the same at every step
     exact, solution = _continuous(cells, signal, times, rtol)
     found: dict[str, list[np.ndarray]] = {kind: [] for kind in KINDS}
+    # m ticks for one; every m-th falls on a sample time. A layer's readout is the input of the next
     for m in counts.tolist():
         ticks = (dt / m) * np.arange(1, m * len(x) + 1)
         values = to_numpy(signal.left(np.minimum(ticks, times[-1])))

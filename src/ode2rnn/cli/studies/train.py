@@ -111,6 +111,7 @@ def train_study(
     chosen, setup = check_networks(choice.networks), choice.setup(SETUPS[name])
     data = task if isinstance(task, Task) else TASKS[name]()
 
+    # as many units each as make the numbers of weights equal
     shape = shape_of(data)
     builds, rates = {}, {}
     for network in chosen:

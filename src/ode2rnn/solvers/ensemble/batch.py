@@ -44,6 +44,7 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     network = weights(problem)
     if network is None:
         return False
+    # all trajectories take the same steps, from knot to knot of the input, and keep those that samples fall on
     edges = [problem.span[0], *problem.points.tolist(), problem.span[1]]
     grids = [np.concatenate([[a], step_ends(a, b, dt)]) for a, b in pairwise(edges)]
     ends = np.concatenate([grid[1:] for grid in grids])
@@ -54,6 +55,7 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     if not np.isfinite(states).all():
         return False
 
+    # dense output is made, by the plain method, only when a time between the samples is asked for
     def alone(problem: Problem) -> Any:
         whole = Solution(problem.span[0], solution.theta)
         with np.errstate(all="ignore"):

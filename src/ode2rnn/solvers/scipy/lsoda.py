@@ -97,6 +97,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     Raises:
         StepError: the solution diverges; the steps up to there stay in ``solution``.
     """
+    # odeint keeps no polynomials: it is asked at the samples, or on a grid, refined where it took many steps unseen
     times = _grid(problem) if problem.samples is None else problem.samples
     found = _states_at(problem, solution, times)
     if found is not None and problem.samples is None and (found[1] - MOST_IN_PART).clip(min=0).sum() > MOST_UNSEEN:
@@ -106,6 +107,7 @@ def solve(problem: Problem, solution: Solution) -> None:
         _by_steps(problem, solution)
         return
 
+    # a time between them is answered by running again: step by step for dense output, or at the asked times
     def resolve() -> Any:
         whole = Solution(problem.span[0], solution.theta)
         with np.errstate(all="ignore"):

@@ -101,6 +101,7 @@ def adjoint(
         slope = to_numpy(model.activation.slope(to_numpy(known(np.array([at])))[0]))
         return -psi @ A - slope * ((later(t + tau) if tau else psi) @ B + to_numpy(r_bar(at)))
 
+    # back from the end, where psi = 0, a delay at a time, so that psi(t + tau) is known where it is asked for
     psi = np.zeros(d)
     edges = _edges(solution, tau)
     for above, below in pairwise(edges):
