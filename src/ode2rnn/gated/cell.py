@@ -192,6 +192,10 @@ class StateAndReadout(System):
         """The cotangent of the state."""
         return LSTMState(0 * state.s if s_bar is None else s_bar, r_bar)
 
+    def tick(self, past: LSTMState, x: Array) -> Any:
+        """Everything at n that has a name; of a cell without computed gates s[n] and its readout."""
+        return self.step(past, x)
+
 
 class GatedCell(System):
     """A cell whose tick computes gates, all of which :meth:`tick` returns."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.analysis.cells.record import Record
-from ode2rnn.gated.cell import Gates
+from ode2rnn.gated.cell import Gates, LSTMState
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,8 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     leaves: list[tuple[str, Any]] = []
     # one tick on tensors whose every operation autograd records: the record, read back, is the graph
     own = _with_tensors(cell, leaves)
-    context = getattr(own, "context", 1)
+    behind, ahead = own.window
+    context = behind + 1 + ahead
     s = tensor(1, own.width)
     readout = "v" if {"g_cr", "W_vcr"} & {field.name for field in fields(own)} else "r"
     times = [("n-1", "n")] if ticks == 1 else [(str(n - 1), str(n)) for n in range(ticks)]
@@ -129,11 +130,11 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     outputs: list[str] = []
     # a single tick begins from both s[n-1] and its readout; a run from s[-1] alone, whose readout follows from it
     if ticks == 1:
-        before = tensor(1, getattr(own, "readout_width", own.width))
+        before = tensor(1, own.readout_width)
         leaves.append((f"{readout}[n-1]", before))
-        state = type(state)(s, before) if hasattr(state, "v") else state._replace(r=(before,))
-    elif hasattr(state, "v"):
-        before = tensor(1, getattr(own, "readout_width", own.width))
+        state = type(state)(s, before) if isinstance(state, LSTMState) else state._replace(r=(before,))
+    elif isinstance(state, LSTMState):
+        before = tensor(1, own.readout_width)
         leaves.append((f"{readout}[-1]", before))
         state = type(state)(s, before)
     else:
@@ -141,15 +142,14 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     for _, now in times:
         x = tensor(1, context, own.input_width) if context > 1 else tensor(1, own.input_width)
         leaves.append((f"x[{now}]", x))
-        tick = getattr(own, "tick", None)
-        values: Any = None if tick is None else tick(state, x)
-        state = own.step(state, x) if values is None else type(state)(values.s, values.v)
+        values = own.tick(state, x) if isinstance(state, LSTMState) else None
+        state = own.step(state, x) if values is None else LSTMState(values.s, values.v)
         shown = own.readout(state)
         outputs = [*(name for name in outputs if not name.startswith("s")), f"s[{now}]", f"{readout}[{now}]"]
         named += zip(outputs[-2:], shown, strict=True)
         if isinstance(values, Gates):
             named += [(f"{name}[{now}]", getattr(values, name)) for name in _shown(values)]
-    nodes, edges, biases = Record(leaves, named, getattr(own, "behind", 0)).read()
+    nodes, edges, biases = Record(leaves, named, behind).read()
     return CellGraph(nodes, tuple(Edge(*edge) for edge in edges), tuple(biases), tuple(outputs))
 
 

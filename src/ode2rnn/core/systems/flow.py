@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
+from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_module, is_torch, to_numpy
 from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
 from ode2rnn.core.systems.tangents import pushed
 
@@ -66,6 +66,7 @@ class Flow:
     discrete: ClassVar[bool] = False
     input_delays: tuple[float, ...] = ()
     feedback_width: int = 0
+    _f: Any = None  # the UserFunction of a flow of one's own
     _jacobian: Callable[..., Any] | None = None
     _on_time: bool | None = None
 
@@ -195,8 +196,8 @@ class Flow:
     def tensors(self) -> tuple[Array, ...]:
         """The torch tensors that the rate depends on, as far as they are known."""
         found = [value for value in self.parameters.values() if is_torch(value)]
-        named: Any = getattr(getattr(self, "_f", None), "function", None)
-        return (*found, *(named.parameters() if callable(getattr(named, "parameters", None)) else ()))
+        function: Any = None if self._f is None else self._f.function
+        return (*found, *(function.parameters() if is_module(function) else ()))
 
     def weights(self) -> dict[str, Array]:
         """What is learned, by name: the parameters of a flow of one's own."""
@@ -234,7 +235,7 @@ class Flow:
         """f(t, s), or f(t, s, x) with an input, of a flow without delays for one state (d,) in NumPy, unchecked: the
         fastest call.
         """
-        own: UserFunction | None = getattr(self, "_f", None)
+        own = self._f
         if own is None or own.dtype is not None or type(self).rate is not Flow.rate:
             return (lambda t, s, x: self.rate(t, s, (), x)) if self.input_width else self.rate
         return partial(own.function, **own.parameters) if own.parameters else own.function
