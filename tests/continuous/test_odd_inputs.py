@@ -106,7 +106,5 @@ def test_a_sparse_tensor_and_a_number_too_large_for_the_others_precision_are_ref
     for name in ("B", "phi"):
         given: dict[str, Any] = {"A": torch.eye(2), "B": A, "C": None, "phi": np.ones(2)}
         given[name] = given[name] * 1e300
-        with pytest.raises(
-            ValueError, match=r"^(readout\[0\]|phi): expected finite numbers, got an array that holds inf"
-        ):
+        with pytest.raises(ValueError, match=rf"^{name}: expected finite numbers, got an array that holds inf"):
             ContinuousRNN(**given)
