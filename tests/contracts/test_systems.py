@@ -32,6 +32,7 @@ PARAMETER = {
     "chain T3": "W_r[0, 1]", "chain T4": "W_r[0, 1]",
 }  # fmt: skip
 LARGER = {"Map": 0.4}
+LESS = ("Sampled, tsit5",)  # its steps are chosen for all members together
 SOLVED = ("tsit5", "Sampled, one delay")  # ticks that are taken by a solver to its own tolerance
 everyone = pytest.mark.parametrize("name", SYSTEMS)
 delayed = pytest.mark.parametrize("name", DELAYED)
@@ -74,6 +75,23 @@ def test_bptt_is_the_derivative_of_the_loop(name: str) -> None:
     record = back.gradients.weights()
     total = sum(float((brute.to_numpy(record[k]) * along[k]).sum()) for k in weights)
     assert total == pytest.approx(slope, abs=near(name, 2e-8) * 20, rel=1e-6)
+
+
+@everyone
+def test_the_bptt_of_a_batch_is_that_of_each_member(name: str) -> None:
+    cell, rng = SYSTEMS[name], np.random.default_rng(4)
+    x, s0 = rng.normal(size=(4, 3, 1)), 0.2 * rng.normal(size=(3, cell.width))
+    weight = rng.normal(size=(4, 3, brute.loop(cell, X, s0[0])[1].shape[-1]))
+    own = [brute.as_own(cell, a) for a in (x, weight, s0)]
+    whole = bptt(cell, *own)
+    each = [bptt(cell, own[0][:, k], own[1][:, k], own[2][k]) for k in range(3)]
+    atol = 1e-5 if name in LESS else 1e-9
+    for k in range(3):
+        np.testing.assert_allclose(brute.to_numpy(whole.x_bar)[:, k], brute.to_numpy(each[k].x_bar), atol=atol)
+        np.testing.assert_allclose(brute.to_numpy(whole.s0_bar)[k], brute.to_numpy(each[k].s0_bar), atol=atol)
+    for key, value in whole.gradients.weights().items():
+        total = sum(brute.to_numpy(one.gradients.weights()[key]) for one in each)
+        np.testing.assert_allclose(brute.to_numpy(value), total, atol=atol)
 
 
 @everyone

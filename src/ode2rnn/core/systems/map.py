@@ -154,11 +154,16 @@ class Map(System[MapState]):
         """The cotangent of F: of the state, the input, and the parameters as a Map that has these for numbers."""
         if is_torch(self.like) or is_torch(state.s):
             return super().step_vjp(state, x, bar)
-        s_bar = (bar.s[..., None, :] @ self._derivative(state.s, lambda s: self._called(self._F, s, x)))[..., 0, :]
-        x_bar = None
+        x = None if x is None else np.broadcast_to(x, (*state.s.shape[:-1], self.input_width))
+        # a state has many directions: these stand in an axis of their own before the last
+        s_wide, x_wide = state.s[..., None, :], None if x is None else x[..., None, :]
+        if self.jacobian is None:
+            matrix = _columns(state.s, lambda s: self._called(self._F, s, x_wide))
+        else:
+            matrix = to_numpy(self._matrix(state.s, x))
+        s_bar, x_bar = (bar.s[..., None, :] @ matrix)[..., 0, :], None
         if x is not None:
-            x = np.broadcast_to(x, (*state.s.shape[:-1], self.input_width))
-            x_bar = (bar.s[..., None, :] @ self._derivative(x, lambda v: self._called(self._F, state.s, v)))[..., 0, :]
+            x_bar = (bar.s[..., None, :] @ _columns(x, lambda v: self._called(self._F, s_wide, v)))[..., 0, :]
         values = {}
         for name, value in self.parameters.items():
             along = pushed(
@@ -225,13 +230,6 @@ class Map(System[MapState]):
         values = self._called(own, s, x)
         return values.reshape((*values.shape[:-1], d, d))
 
-    def _derivative(self, v: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        n = v.shape[-1]
-        if n == self.width and self.jacobian is not None and function.__code__.co_varnames[0] == "s":
-            return to_numpy(self._matrix(v, None))
-        along = np.broadcast_to(np.eye(n), (*v.shape, n))
-        return pushed(lambda a: [function(a)], [v[..., None, :]], [along])[0].swapaxes(-1, -2)
-
     def _check_jacobian(self) -> None:
         """Refuse a Jacobian that is not the derivative of F."""
         for s in np.resize(ROWS, (3, self.width)):
@@ -260,3 +258,9 @@ def _with_module(twin: Map, module: torch.nn.Module, values: Mapping[str, Any]) 
     twin._F.function = F
     twin.weights = lambda: new  # type: ignore[method-assign]
     return twin
+
+
+def _columns(v: np.ndarray, function: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """The derivative (..., d, n) of a function of (..., 1, n) at v (..., n)."""
+    along = np.broadcast_to(np.eye(v.shape[-1]), (*v.shape, v.shape[-1]))
+    return pushed(lambda a: [function(a)], [v[..., None, :]], [along])[0].swapaxes(-1, -2)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator, Mapping
+import functools
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, concatenate, is_torch, to_numpy
+from ode2rnn.core.arrays import Array, broadcast_to, concatenate, is_torch, stack, to_numpy
 
 Record = TypeVar("Record")
 
@@ -59,6 +59,21 @@ def joined(state: object) -> Array:
     return concatenate(arrays, axis=-1)
 
 
+def stacked(trees: list[Record], batch: tuple[int, ...]) -> Record | None:
+    """States of N ticks as one of arrays (N, *batch, n); None of states that are not of arrays (*batch, n) alone."""
+    first: Any = trees[0]
+    if isinstance(first, tuple):
+        each: Any = trees
+        if any(len(tree) != len(first) for tree in each):
+            return None  # a past that grows
+        parts = [stacked([*same], batch) for same in zip(*each, strict=True)]
+        return None if any(part is None for part in parts) else _like_tuple(first, parts)
+    arrays: Any = trees
+    if not all(is_array(array) and array.ndim <= len(batch) + 1 for array in arrays):
+        return None
+    return stack([broadcast_to(array, (*batch, array.shape[-1])) for array in arrays])
+
+
 def added(state: Record, other: Record) -> Record:
     """The sum of two states of one form, or of two cotangents, where None stands for zero."""
     one: Any = state
@@ -87,8 +102,8 @@ def weights_of(cell: object, prefix: str = "") -> dict[str, Array]:
             f" {type(cell).__name__}"
         )
     found: dict[str, Array] = {}
-    for field in fields(cell):
-        value, name = getattr(cell, field.name), prefix + field.name
+    for own in _names(type(cell)):
+        value, name = getattr(cell, own), prefix + own
         if is_array(value):
             found[name] = value
         elif isinstance(value, Mapping):
@@ -98,22 +113,27 @@ def weights_of(cell: object, prefix: str = "") -> dict[str, Array]:
     return found
 
 
+@functools.cache
+def _names(kind: Hashable) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))  # type: ignore[arg-type]
+
+
 def with_weights(cell: Record, values: Mapping[str, Array]) -> Record:
     """A copy of the cell with these arrays, named as by :func:`weights_of`; unchecked: gradients are one."""
-    twin = copy.copy(cell)
-    # what was derived from the old arrays and kept must not outlive them
-    own = {field.name for field in fields(cell)}  # type: ignore[arg-type]
-    vars(twin).clear()
-    vars(twin).update({name: value for name, value in vars(cell).items() if name in own})
-    for field in fields(cell):  # type: ignore[arg-type]
-        value, name = getattr(cell, field.name), field.name
-        new: Any = values.get(name, value)
+    # its fields alone: what was derived from the old arrays and kept must not outlive them
+    given = {name: getattr(cell, name) for name in _names(type(cell))}  # type: ignore[arg-type]
+    twin: Any = object.__new__(type(cell))
+    vars(twin).update(given)
+    vars(twin).update({name: value for name, value in values.items() if name in given})
+    if values.keys() <= given.keys():
+        return twin
+    # by lag "W_s[2]", or of a part of its own "g_cs.W_x"
+    for name, value in given.items():
         if isinstance(value, Mapping):
-            new = {key: values.get(f"{name}[{key}]", part) for key, part in value.items()}
+            vars(twin)[name] = {key: values.get(f"{name}[{key}]", part) for key, part in value.items()}
         elif is_dataclass(value) and not isinstance(value, type) and not is_array(value):
             inner = {k.removeprefix(f"{name}."): v for k, v in values.items() if k.startswith(f"{name}.")}
-            new = with_weights(value, inner) if inner else value
-        vars(twin)[name] = new
+            vars(twin)[name] = with_weights(value, inner) if inner else value
     return twin
 
 

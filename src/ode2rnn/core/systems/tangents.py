@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, reduce
 from types import ModuleType
 from typing import Any
 
@@ -55,9 +55,9 @@ def jacobian_of(function: Callable[[np.ndarray], np.ndarray], s: np.ndarray) -> 
 
 
 def _by_differences(function: Function, values: Sequence[np.ndarray], directions: Sequence[np.ndarray]) -> list[Array]:
-    # one length for all arrays: it is one direction in the space of all of them
+    # one length for all arrays of a member: it is one direction in the space of all of them
     pairs = list(zip(values, directions, strict=True))
-    scale = 1 + np.array(max((float(np.abs(v).max(initial=0.0)) for v in values), default=0.0))
+    scale: Any = 1 + reduce(np.maximum, [np.abs(v).max(axis=-1, keepdims=True, initial=0.0) for v in values])
     squares = [(np.asarray(d) ** 2).sum(axis=-1, keepdims=True) for _, d in pairs]
     length = np.sqrt(sum(squares[1:], squares[0]))
     h = STEP * scale / np.where(length > 0, length, 1.0)

@@ -20,11 +20,12 @@ from typing import Any
 import numpy as np
 
 from ode2rnn.core.arrays import Array, broadcast_to, check_count, check_flag, stack
-from ode2rnn.core.run import check_system, remembered
+from ode2rnn.core.run import Remembered, check_system, remembered
 from ode2rnn.core.systems import states
 from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.unroll import Position, Unrolled, unroll
 from ode2rnn.training.gradients.backward import Backward, check_growth, cotangent, summed
+from ode2rnn.training.gradients.short_states import Back, back_at_once
 
 
 def bptt(
@@ -76,35 +77,43 @@ def bptt(
     # of the network that is unrolled here the caller says the state of the cell alone
     given = Position(0, s0) if whole is not cell and isinstance(s0, cell.State) else s0
     forward = remembered(whole, x, given)
-    s, r, N = forward.trajectory.s, forward.trajectory.r, len(forward.trajectory.s)
+    s, r = forward.trajectory.s, forward.trajectory.r
     of_r = cotangent("r_bar", r_bar(r) if callable(r_bar) else r_bar, r)
     of_s = None if s_bar is None else cotangent("s_bar", s_bar, s)
+    with np.errstate(all="ignore"):  # overflow is told below
+        back = back_at_once(whole, forward, of_s, of_r, length) or _tick_by_tick(whole, forward, of_s, of_r, length)
+        psi, chi, x_bars, sums, bar = back
+        if forward.start is not None:
+            for name, value in whole.init_sums(forward.start, bar).items():
+                sums[name] = sums[name] + value
+        s0_bar = _start_bar(whole, s0, given, forward.start, bar)
+        x_bar = None if forward.trajectory.x is None else _input_bar(whole, forward.trajectory.x, [*x_bars])
+    check_growth(psi, (*sums.values(), x_bar))
+    # K copies of one cell share its weights: their record is the cell's
+    learned = cell.cell if isinstance(cell, Unrolled) else cell
+    return Backward(learned.with_weights(sums), x_bar, psi, chi, s0_bar, forward.trajectory)
+
+
+def _tick_by_tick(cell: System, forward: Remembered, of_s: Array | None, of_r: Array, length: int | None) -> Back:
+    """The loop over the ticks, from the last to the first."""
+    N = len(of_r)
     psi: list[Any] = [None] * N
     chi: list[Any] = [None] * N
     x_bars: list[Any] = [None] * N
     sums: dict[str, Array] = {}
     bar: Any = None
-    with np.errstate(all="ignore"):  # overflow is told below
-        for n in range(N - 1, -1, -1):
-            before, seen = forward.states[n], None if forward.seen is None else forward.seen[n]
-            own = whole.readout_vjp(forward.states[n + 1], None if of_s is None else of_s[n], of_r[n])
-            # at the end of a segment nothing comes back from the next
-            cut = bar is None or (length is not None and (n + 1) % length == 0)
-            bar = own if cut else states.added(bar, own)
-            psi[n], of_readout = whole.errors(before, seen, bar)
-            chi[n] = of_r[n] if of_readout is None else of_readout
-            bar, x_bars[n], record = whole.step_vjp(before, seen, bar)
-            for name, value in record.weights().items():
-                sums[name] = sums[name] + value if name in sums else value
-        if forward.start is not None:
-            for name, value in whole.init_sums(forward.start, bar).items():
-                sums[name] = sums[name] + value
-        s0_bar = _start_bar(whole, s0, given, forward.start, bar)
-        x_bar = None if forward.trajectory.x is None else _input_bar(whole, forward.trajectory.x, x_bars)
-    check_growth(psi, (*sums.values(), x_bar))
-    # K copies of one cell share its weights: their record is the cell's
-    learned = cell.cell if isinstance(cell, Unrolled) else cell
-    return Backward(learned.with_weights(sums), x_bar, stack(psi), stack(chi), s0_bar, forward.trajectory)
+    for n in range(N - 1, -1, -1):
+        before, seen = forward.states[n], None if forward.seen is None else forward.seen[n]
+        own = cell.readout_vjp(forward.states[n + 1], None if of_s is None else of_s[n], of_r[n])
+        # at the end of a segment nothing comes back from the next
+        cut = bar is None or (length is not None and (n + 1) % length == 0)
+        bar = own if cut else states.added(bar, own)
+        psi[n], of_readout = cell.errors(before, seen, bar)
+        chi[n] = of_r[n] if of_readout is None else of_readout
+        bar, x_bars[n], record = cell.step_vjp(before, seen, bar)
+        for name, value in record.weights().items():
+            sums[name] = sums[name] + value if name in sums else value
+    return Back(stack(psi), stack(chi), x_bars, sums, bar)
 
 
 def _input_bar(cell: System, x: Array, bars: list[Array]) -> Array:
