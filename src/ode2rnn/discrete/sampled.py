@@ -30,6 +30,7 @@ from ode2rnn.core.systems import states
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.core.systems.tangents import pulled, pushed
+from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.past import History, Past, Tick
 from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.integrate import integrate
@@ -129,12 +130,20 @@ class Sampled(System[Past]):
         return Past(s0, (), self.dt)
 
     def step(self, state: Past, x: Array | None) -> Past:
-        """The past one tick later, with the input held at ``x`` (..., m)."""
+        """The past one tick later, with the input held at ``x`` (..., m).
+
+        Raises:
+            SimulationError: the method found no solution; the times of its message begin with the tick.
+        """
         signal = None if x is None else Constant(x)
-        if not self._kept:  # what comes depends on the state now alone
-            ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
-            return Past(ran.s[-1], (), self.dt)
-        ran = integrate(self.model, signal, t=(0.0, self.dt), history=History(state), s0=state.state, **self._options)
+        try:
+            if not self._kept:  # what comes depends on the state now alone
+                ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
+                return Past(ran.s[-1], (), self.dt)
+            past = History(state)
+            ran = integrate(self.model, signal, t=(0.0, self.dt), history=past, s0=state.state, **self._options)
+        except SimulationError as error:  # a tick begins at t = 0 whichever it is
+            raise SimulationError(f"within the tick, {error}") from None
         dense = ran.dense
         assert isinstance(dense, Piecewise)  # every method that takes delays gives one
         return Past(state.first, (*state.ticks, Tick.of(dense))[-self._kept :], self.dt)
