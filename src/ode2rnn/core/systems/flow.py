@@ -13,7 +13,14 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
-from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.systems.functions import (
+    ROWS,
+    UserFunction,
+    check_derivative,
+    check_parameters,
+    checked_call,
+    flat_matrix,
+)
 from ode2rnn.core.systems.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
@@ -276,9 +283,8 @@ class Flow:
 
         def flat(*arguments: Any, **parameters: float) -> Any:
             found = self._jacobian(*arguments, **parameters)  # type: ignore[misc]
-            found = list(found) if delays and isinstance(found, list | tuple) and len(found) == delays + 1 else [found]
-            parts = [m if is_torch(m) else np.asarray(m, dtype=float) for m in found]
-            wide = [m.reshape((*m.shape[:-2], d * d)) for m in parts]
+            several = delays and isinstance(found, list | tuple) and len(found) == delays + 1
+            wide = [flat_matrix("jacobian", m, d) for m in (found if several else [found])]
             return np.concatenate(wide, axis=-1) if not is_torch(wide[0]) else _cat(wide)
 
         own = UserFunction("jacobian", flat, d * d * (delays + 1), self.parameters)
@@ -287,19 +293,16 @@ class Flow:
         return [values[..., k * d * d : (k + 1) * d * d].reshape((*values.shape[:-1], d, d)) for k in range(delays + 1)]
 
     def _check_jacobian(self) -> None:
-        """Refuse a Jacobian that is not the derivative of f."""
-        rows = np.resize(ROWS, (3, self.width))
-        for s in rows:
-            past = (s,) * len(self.delays)
-            eye = np.eye(self.width)
-            numbers = pushed(lambda v, past=past: [self.rate(0.0, v, past, None)], [s[None]], [eye])[0]
-            given = self._jacobians(0.0, s, past, None)[0]
-            numbers, own = numbers.T, to_numpy(given)
-            if not np.allclose(own, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
-                raise ValueError(
-                    f"jacobian: expected df/ds, (.., {self.width}, {self.width}), df_i/ds_j at [i, j]; differences"
-                    f" of f give {numbers.ravel()[:3].round(4)}, .., it gave {own.ravel()[:3].round(4)}, .."
-                )
+        """Refuse a Jacobian that is not the derivative of f, by s and by every s(t - tau_k)."""
+        d, zero = self.width, np.zeros((self.width, self.width))
+        for s in np.resize(ROWS, (3, d)):
+            past = [s[None]] * len(self.delays)
+            given = checked_call("jacobian", lambda s=s: self._jacobians(0.0, s, (s,) * len(self.delays), None))
+            for k, own in enumerate(given):
+                along = [np.eye(d) if i == k else zero for i in range(len(given))]
+                rates = pushed(lambda v, *late: [self.rate(0.0, v, late, None)], [s[None], *past], along)[0]
+                by = "df/ds" if k == 0 else f"df/ds(t - {self.delays[k - 1]:g})"
+                check_derivative("jacobian", by, to_numpy(own), rates.T)
 
     def _changed(self, **new: Any) -> Flow:
         given = {"input_width": self.input_width, "delays": self.delays, "parameters": self.parameters}

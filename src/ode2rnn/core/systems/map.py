@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
-from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.systems.functions import (
+    ROWS,
+    UserFunction,
+    check_derivative,
+    check_parameters,
+    checked_call,
+    flat_matrix,
+)
 from ode2rnn.core.systems.parameters import entry
 from ode2rnn.core.systems.system import System
 from ode2rnn.core.systems.tangents import pushed
@@ -216,9 +223,7 @@ class Map(System[MapState]):
         d = self.width
 
         def flat(*arguments: Any, **parameters: float) -> Any:
-            found = self.jacobian(*arguments, **parameters)  # type: ignore[misc]
-            found = found if is_torch(found) else np.asarray(found, dtype=float)
-            return found.reshape((*found.shape[:-2], d * d))
+            return flat_matrix("jacobian", self.jacobian(*arguments, **parameters), d)  # type: ignore[misc]
 
         own = UserFunction("jacobian", flat, d * d, self._F.parameters)
         own.batched, own.dtype = self._F.batched, self._F.dtype
@@ -236,12 +241,8 @@ class Map(System[MapState]):
         """Refuse a Jacobian that is not the derivative of F."""
         for s in np.resize(ROWS, (3, self.width)):
             numbers = pushed(lambda v: [self._called(self._F, v, None)], [s[None]], [np.eye(self.width)])[0].T
-            given = to_numpy(self._matrix(s, None))
-            if not np.allclose(given, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
-                raise ValueError(
-                    f"jacobian: expected dF/ds, (..., {self.width}, {self.width}) with dF_i/ds_j at [i, j]; differences"
-                    f" of F give {numbers.ravel()[:3].round(4)}, .., it gave {given.ravel()[:3].round(4)}, .."
-                )
+            given = checked_call("jacobian", lambda s=s: to_numpy(self._matrix(s, None)))
+            check_derivative("jacobian", "dF/ds", given, numbers)
 
 
 def _with_module(twin: Map, module: torch.nn.Module, values: Mapping[str, Any]) -> Map:
