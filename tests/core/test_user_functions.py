@@ -1,4 +1,4 @@
-"""What a user may hand to Flow and Map: a function of its arguments alone, of real numbers; all else is refused by name."""
+"""What a user may hand to Flow and Map: a function of its arguments alone, of real numbers; all else is refused."""
 
 from __future__ import annotations
 

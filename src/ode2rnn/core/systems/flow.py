@@ -5,6 +5,7 @@ Uses: C1, B6.  The equation with its own id, C2, is at home in the additive mode
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -93,6 +94,7 @@ class Flow:
         if len(set(self.delays)) < len(self.delays):
             raise ValueError(f"delays: expected distinct delays, got {self.delays}")
         self.parameters = check_parameters(parameters)
+        self._sound: set[tuple[str, ...]] = set()
         self._f = UserFunction("f", f, self.width, self.parameters)
         self._f.probe(lambda own, rows: self._called(own, 0.0, rows, (rows,) * len(self.delays), None), self.width)
         self._jacobian = jacobian
@@ -211,8 +213,13 @@ class Flow:
 
     def with_weights(self, values: Mapping[str, Any]) -> Flow:
         """The flow with these in place of its own."""
-        known = {name: values.get(name, value) for name, value in self.parameters.items()}
-        return self._changed(parameters=known) if known else self
+        known: dict[str, Any] = {name: values.get(name, value) for name, value in self.parameters.items()}
+        if not known or any(is_torch(known[name]) != is_torch(old) for name, old in self.parameters.items()):
+            return self._changed(parameters=known) if known else self
+        twin = copy.copy(self)
+        twin._f = self._f.of({name: value if is_torch(value) else float(value) for name, value in known.items()})
+        twin.parameters = twin._f.parameters
+        return twin
 
     def parameter(self, name: str) -> Callable[[float], Flow]:
         """The function that takes a value to the flow in which the number ``name`` has it.
@@ -297,7 +304,7 @@ class Flow:
         d, zero = self.width, np.zeros((self.width, self.width))
         for s in np.resize(ROWS, (3, d)):
             past = [s[None]] * len(self.delays)
-            given = checked_call("jacobian", lambda s=s: self._jacobians(0.0, s, (s,) * len(self.delays), None))
+            given = checked_call("jacobian", partial(self._jacobians, 0.0, s, (s,) * len(self.delays), None))
             for k, own in enumerate(given):
                 along = [np.eye(d) if i == k else zero for i in range(len(given))]
                 rates = pushed(lambda v, *late: [self.rate(0.0, v, late, None)], [s[None], *past], along)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import sys
 from collections.abc import Callable, Mapping
 from operator import itemgetter
@@ -9,7 +10,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from ode2rnn.core.arrays import FLOAT, Array, brief, check_number, is_torch, to_numpy
+from ode2rnn.core.arrays import FLOAT, Array, as_like, brief, check_number, is_torch, to_numpy
+from ode2rnn.core.systems.tangents import check_gradients
 
 # where a function is tried: inside (0, 1), so that one which is defined for positive states alone is not refused
 ROWS = np.random.default_rng(20).uniform(0.1, 0.9, (5, 64))
@@ -78,6 +80,23 @@ class UserFunction:
             self.batched = _same(together, each) and _same(deep[0, :, 0], each)
         except Exception:  # one that takes one state alone fails here, or mixes the rows
             self.batched = False
+        if self._of_tensors():
+            like = next(value for value in self.parameters.values() if is_torch(value))
+            names = [key for key, value in self.parameters.items() if is_torch(value)]
+
+            def valued(row: Array, *given: Array) -> Array:
+                return call(self.of({**self.parameters, **dict(zip(names, given, strict=True))}), row)
+
+            shown = ["the state", *(f"the parameter {key!r}" for key in names)]
+            check_gradients(
+                self, self.name, shown, valued, [as_like(rows[0], like), *(self.parameters[n] for n in names)]
+            )
+
+    def of(self, parameters: Mapping[str, float]) -> UserFunction:
+        """The same function with these parameters, unchecked."""
+        twin = copy.copy(self)
+        twin.parameters = dict(parameters)
+        return twin
 
     def _each_row(self, call: Callable[[UserFunction, np.ndarray], Any], rows: np.ndarray) -> np.ndarray:
         """The values of each row; what a function does beside giving them is found out."""

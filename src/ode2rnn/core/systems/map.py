@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -188,8 +189,7 @@ class Map(System[MapState]):
         if self.module is not None:
             return _with_module(twin, self.module, values)
         twin.parameters = {name: values.get(name, old) for name, old in self.parameters.items()}
-        twin._F = copy.copy(self._F)
-        twin._F.parameters = {n: v if is_torch(v) else float(v) for n, v in twin.parameters.items()}
+        twin._F = self._F.of({n: v if is_torch(v) else float(v) for n, v in twin.parameters.items()})
         return twin
 
     def plain(self) -> Map:
@@ -241,7 +241,7 @@ class Map(System[MapState]):
         """Refuse a Jacobian that is not the derivative of F."""
         for s in np.resize(ROWS, (3, self.width)):
             numbers = pushed(lambda v: [self._called(self._F, v, None)], [s[None]], [np.eye(self.width)])[0].T
-            given = checked_call("jacobian", lambda s=s: to_numpy(self._matrix(s, None)))
+            given = to_numpy(checked_call("jacobian", partial(self._matrix, s, None)))
             check_derivative("jacobian", "dF/ds", given, numbers)
 
 
