@@ -13,7 +13,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
+from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, concatenate, is_torch, to_numpy
 from ode2rnn.core.systems.functions import (
     ROWS,
     UserFunction,
@@ -292,7 +292,7 @@ class Flow:
             found = self._jacobian(*arguments, **parameters)  # type: ignore[misc]
             several = delays and isinstance(found, list | tuple) and len(found) == delays + 1
             wide = [flat_matrix("jacobian", m, d) for m in (found if several else [found])]
-            return np.concatenate(wide, axis=-1) if not is_torch(wide[0]) else _cat(wide)
+            return concatenate(wide, axis=-1)
 
         own = UserFunction("jacobian", flat, d * d * (delays + 1), self.parameters)
         own.batched, own.dtype = self._f.batched, self._f.dtype
@@ -342,9 +342,3 @@ class Settled(Flow):
 def _applied(J: Array, direction: Array) -> Array:
     """J v for J (..., d, d) and v (..., d), where J may have an axis of length 1 for many directions."""
     return (J @ direction[..., None])[..., 0]
-
-
-def _cat(parts: Sequence[Array]) -> Array:
-    import torch
-
-    return torch.cat(list(parts), dim=-1)
