@@ -51,7 +51,6 @@ LAST = {
 }  # the last equation of every section that is here
 EQUATIONS = [f"{section}{n}" for section, last in LAST.items() for n in range(1, last + 1)]
 HEAVY = ("torch", "numba", "matplotlib", "scipy", "tqdm", "torchdiffeq", "typer")
-HOMELESS = {"K6"}  # the gated cells as flows: no module says that it is their home
 LONGEST = 350  # lines
 MOST_FILES = 12  # of a folder
 MOST_ARGUMENTS = 8  # of a function, outside kernels
@@ -206,7 +205,7 @@ def homes() -> dict[str, list[str]]:
 
 @pytest.mark.parametrize("equation", EQUATIONS)
 def test_each_equation_has_exactly_one_home(equation: str) -> None:
-    assert len(homes().get(equation, [])) == (equation not in HOMELESS), f"at home in {homes().get(equation, [])}"
+    assert len(homes().get(equation, [])) == 1, f"at home in {homes().get(equation, [])}"
 
 
 def test_homes_and_uses_name_equations_as_ids() -> None:

@@ -26,7 +26,7 @@ from ode2rnn.discrete.schemes import discretize, retime, undiscretize
 from ode2rnn.discrete.unroll import fir, impulse_response, unroll
 from ode2rnn.gated.augmented import AugmentedLSTM
 from ode2rnn.gated.cell import Gates, LSTMState
-from ode2rnn.gated.continuous import ContinuousLSTM
+from ode2rnn.gated.continuous import ContinuousGRU, ContinuousLSTM
 from ode2rnn.gated.count import parameter_count
 from ode2rnn.gated.error_flow import carousel_flow
 from ode2rnn.gated.gru import GRU
@@ -88,6 +88,7 @@ __all__ = [
     "Gates",
     "GRU",
     "parameter_count",
+    "ContinuousGRU",
     "ContinuousLSTM",
     "SampledLSTM",
     "bptt",

@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
-from ode2rnn import GRU, ContinuousRNN, integrate, signals
+from ode2rnn import GRU, ContinuousGRU, ContinuousRNN, integrate, signals
 from ode2rnn.core.systems.flow import Flow
 
 TIGHT = {"rtol": 1e-10, "atol": 1e-12}
@@ -126,29 +126,13 @@ def gru(d: int = 3, m: int = 2, dt: float = 0.5) -> GRU:
     return GRU(**W, **{f"b_{g}": rng.normal(size=d) for g in "zrh"}, b_vh=rng.normal(size=d), dt=dt)
 
 
-def flow_of(cell: GRU, delay: float) -> Flow:
-    """K6: ds/dt = kappa (h - s), gates and candidate from x(t) and s(t - tau); z = 1 / (1 + dT kappa)."""
-
-    def sigma(a: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-a))
-
-    def rate(t: Any, s: Any, x: Any, past: Any = ()) -> Any:
-        late = past[0] if past else s
-        kappa = np.exp(-(x @ cell.W_xz.T + late @ cell.W_vz.T + cell.b_z)) / cell.dt
-        r = sigma(x @ cell.W_xr.T + late @ cell.W_vr.T + cell.b_r)
-        h = np.tanh(x @ cell.W_xh.T + cell.b_h + r * (late @ cell.W_vh.T + cell.b_vh))
-        return kappa * (h - s)
-
-    return Flow(rate, cell.width, input_width=cell.input_width, delays=[delay] if delay else [])
-
-
 def test_backward_euler_with_the_delay_of_a_step_is_the_gru() -> None:  # K6
     cell, N = gru(), 12
     x = np.random.default_rng(1).normal(size=(N, 2))
     start = np.array([0.2, -0.5, 0.7])
     held = signals.Held(cell.dt * np.arange(1, N + 1), x)  # x[n] on (t[n-1], t[n]]
     found = integrate(
-        flow_of(cell, cell.dt), held, t=(0.0, N * cell.dt), history=start, method="backward_euler", dt=cell.dt
+        ContinuousGRU(cell), held, t=(0.0, N * cell.dt), history=start, method="backward_euler", dt=cell.dt
     )
     state, ticks = cell.init(start), []
     for row in x:
@@ -159,7 +143,7 @@ def test_backward_euler_with_the_delay_of_a_step_is_the_gru() -> None:  # K6
 
 def test_finer_steps_of_the_gru_are_samples_of_its_flow() -> None:  # K6
     cell = gru()
-    flow, x, start = flow_of(cell, 0.0), np.array([0.4, -1.0]), np.array([0.2, -0.5, 0.7])
+    flow, x, start = ContinuousGRU(cell, 0.0), np.array([0.4, -1.0]), np.array([0.2, -0.5, 0.7])
     signal = signals.Constant(x)
     exact = integrate(flow, signal, t=[0.0, 2.0], history=start, **TIGHT).s[-1]
     own = solve_ivp(lambda t, s: flow.rate(t, s, (), x), (0, 2), start, "DOP853", rtol=1e-11, atol=1e-13).y[:, -1]
@@ -167,7 +151,7 @@ def test_finer_steps_of_the_gru_are_samples_of_its_flow() -> None:  # K6
     errors = []
     for lag in (8, 16, 32, 64, 128):
         dt = 2.0 / (4 * lag)
-        late = flow_of(cell, dt)
+        late = ContinuousGRU(cell, dt)
         end = integrate(late, signal, t=[0.0, 2.0], history=start, method="backward_euler", dt=dt).s[-1]
         errors.append(np.abs(end - exact).max())
     slope = np.polyfit(np.log([8, 16, 32, 64, 128]), np.log(errors), 1)[0]

@@ -160,10 +160,16 @@ def check_number(name: str, value: object) -> float:
     """``value`` as a finite float."""
     if isinstance(value, float | int) and abs(value) <= sys.float_info.max:
         return float(value)
-    array = to_numpy(check_array(name, value))
+    array = to_numpy(_without_gradient(name, check_array(name, value)))
     if array.ndim != 0:
         raise ValueError(f"{name}: expected one number, got an array of shape {array.shape}")
     return float(array)
+
+
+def _without_gradient(name: str, array: Array) -> Array:
+    if is_torch(array) and array.requires_grad:
+        raise ValueError(f"{name}: expected numbers, got a tensor that asks for a gradient, which does not flow to it")
+    return array
 
 
 def check_nonnegative(name: str, value: object) -> float:
@@ -218,7 +224,7 @@ def check_divides(dt: float, delay: float) -> int:
 
 def check_increasing(name: str, value: object, least: int = 1) -> np.ndarray:
     """``value`` as a strictly increasing vector of times."""
-    times = check_array(name, value, finite=False)
+    times = _without_gradient(name, check_array(name, value, finite=False))
     if is_torch(times):
         times = to_numpy(times)
     if times.ndim == 1 and times.size > max(1, least - 1):

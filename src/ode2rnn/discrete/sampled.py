@@ -7,7 +7,7 @@ substep that segment shrinks to one vector, and `Sampled` is the canonical RNN, 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -30,6 +30,8 @@ from ode2rnn.core.systems import states
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.systems.system import Parts, System
 from ode2rnn.core.systems.tangents import pulled, pushed
+from ode2rnn.core.systems.variation import Variation
+from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.past import History, Past, Tick
 from ode2rnn.discrete.schemes import continuous_of, discretize, rule_name, sampled_of
 from ode2rnn.solvers.explicit.runge_kutta import TABLEAUS, advance
@@ -131,14 +133,22 @@ class Sampled(System[Past]):
         return Past(s0, (), self.dt)
 
     def step(self, state: Past, x: Array | None) -> Past:
-        """The past one tick later, with the input held at ``x`` (..., m)."""
+        """The past one tick later, with the input held at ``x`` (..., m).
+
+        Raises:
+            SimulationError: the method found no solution; the times of its message begin with the tick.
+        """
         signal = None if x is None else Constant(x)
         if self._explicit:
             return Past(self._advanced(self.model, state.state, x), (), self.dt)
-        if not self._kept:  # what comes depends on the state now alone
-            ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
-            return Past(ran.s[-1], (), self.dt)
-        ran = integrate(self.model, signal, t=(0.0, self.dt), history=History(state), s0=state.state, **self._options)
+        try:
+            if not self._kept:  # what comes depends on the state now alone
+                ran = integrate(self.model, signal, t=(0.0, self.dt), history=state.state, **self._options)
+                return Past(ran.s[-1], (), self.dt)
+            past = History(state)
+            ran = integrate(self.model, signal, t=(0.0, self.dt), history=past, s0=state.state, **self._options)
+        except SimulationError as error:  # a tick begins at t = 0 whichever it is
+            raise SimulationError(f"within the tick, {error}") from None
         dense = ran.dense
         assert isinstance(dense, Piecewise)  # every method that takes delays gives one
         return Past(state.first, (*state.ticks, Tick.of(dense))[-self._kept :], self.dt)
@@ -299,28 +309,6 @@ class Sampled(System[Past]):
         if isinstance(self.model, AdditiveModel) and self.method == "backward_euler":
             return discretize(self.model, self.dt / self.substeps), float(self.substeps)
         return (self.model, self.dt) if self.adaptive else (self, 1.0)
-
-
-class Variation(Flow):
-    """A flow without delays with its deviation v beside s: ds/dt = f(s), dv/dt = f'(s) v; the states are (s, v)."""
-
-    def __init__(self, flow: Flow) -> None:
-        self.flow, self.width, self.input_width = flow, 2 * flow.width, flow.input_width
-        self.delays, self.parameters, self._on_time = (), {}, False
-
-    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
-        """The rates of both."""
-        d = self.flow.width
-        own, along = s[..., :d], s[..., d:]
-        return concatenate([self.flow.rate(t, own, (), x), self.flow.rate_jvp(t, own, (), x, along)], axis=-1)
-
-    def like(self, array: Array) -> Variation:
-        """The same for arrays of another kind."""
-        return Variation(self.flow.like(array))
-
-    def tensors(self) -> tuple[Array, ...]:
-        """Those of the flow."""
-        return self.flow.tensors()
 
 
 METHOD_OF = {"backward_euler": "backward_euler", "forward_euler": "euler"}

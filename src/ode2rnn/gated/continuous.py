@@ -1,6 +1,6 @@
-"""The LSTM in continuous time.
+"""The LSTM and the GRU in continuous time.
 
-Home of: K1, K2, K5.  Source: our own; the gates are those of "The Vanilla LSTM Network Mechanism in Detail".
+Home of: K1, K2, K5, K6.  Source: our own; the gates are those of "The Vanilla LSTM Network Mechanism in Detail".
 
 K1  ds/dt = -kappa_s * s(t) + kappa_u * u        rates and drive depend on x(t), s(t - tau), v(t - tau)
     v(t) = g_cr * G_d(s(t))                      g_cr depends on x(t), s(t), v(t - tau)
@@ -11,13 +11,17 @@ K2  backward Euler with tau = dT is the LSTM: g_cs = 1 / (1 + dT kappa_s), g_cu 
 K5  this is an equation behind the LSTM, not the only one: the two rules of K2 give two that differ, of the same samples
     at tau = dT. And v obeys a difference equation in t: its jumps come back every tau, ever smaller.
 
+K6  the GRU, whose state is its readout: ds/dt = kappa (h - s), gates and candidate h from x(t) and s(t - tau). Of h a
+    step lets in 1 - z = dT kappa / (1 + dT kappa) by backward Euler, 1 - e^(-dT kappa) by the exponential rule, so that
+    kappa = e^(-alpha_z) / dT or softplus(-alpha_z) / dT
+
 A forget gate near 0 is a rate beyond all numbers, so rates are kept by their logarithms.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,6 +34,7 @@ from ode2rnn.core.systems import states
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.systems.parameters import entry, feeds_back
 from ode2rnn.gated.cell import G_c, G_d, peephole
+from ode2rnn.gated.gru import GRU
 from ode2rnn.gated.rates import RULES, Known, Relaxation, exp, gated, gated_jvp, rates_jvp, rates_of
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM
 
@@ -254,6 +259,85 @@ class ContinuousLSTM(Flow):
         others = known.cr + peephole(c.W_scr, s)
         alpha = solve_readout(others, c.W_vcr * r[..., None, :], ACTIVATIONS["sigmoid"], others)
         return G_c(alpha) * r
+
+
+@dataclass(frozen=True, eq=False)
+class ContinuousGRU(Flow):
+    """ds/dt = kappa * (h - s(t)), kappa and h from x(t) and s(t - tau), where the GRU has x[n] and v[n-1]   (K6).
+
+    Args:
+        cell: a GRU whose gates are logistic sigmoids; its dt is the sampling step at which they are gates.
+        tau: delay, by default cell.dt: a step of backward Euler is then a tick of the GRU. With 0 they see the present.
+        rule: what the gate z is at the cell's own step: "backward_euler" or "exponential".
+
+    Raises:
+        ValueError: no GRU, other gates, tau < 0, an unknown rule.
+
+    Example:
+        >>> from ode2rnn import Sampled, run
+        >>> zero = dict.fromkeys(["W_xz", "W_vz", "W_xr", "W_vr", "b_r", "W_vh", "b_h", "b_vh"], 0.0)
+        >>> cell = GRU(**zero, b_z=1.0, W_xh=1.0, dt=0.5)
+        >>> one, other = run(cell, [1.0, 0.0]).s, run(Sampled(ContinuousGRU(cell), 0.5), [1.0, 0.0]).s
+        >>> bool(np.abs(one - other).max() < 1e-15)
+        True
+    """
+
+    cell: GRU
+    tau: float | None = None
+    rule: str = "backward_euler"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cell, GRU):
+            raise ValueError(f"cell: expected a GRU, got {brief_cell(self.cell)}")
+        if self.cell.recurrent_activation not in ("sigmoid", ACTIVATIONS["sigmoid"]):
+            raise ValueError("cell: expected the recurrent activation 'sigmoid', whose gates are rates (K6)")
+        tau = self.cell.dt if self.tau is None else check_nonnegative("tau", self.tau)
+        check_choice("rule", self.rule, RULES)
+        for name, value in (("tau", tau), ("width", self.cell.width), ("input_width", self.cell.input_width)):
+            object.__setattr__(self, name, value)
+        object.__setattr__(self, "delays", (tau,) if tau else ())
+        object.__setattr__(self, "parameters", {})  # its numbers are entries of arrays, see `parameter`
+
+    def rate(self, t: float, s: Array, past: Sequence[Array] = (), x: Array | None = None) -> Array:
+        """ds/dt at s (..., d), past[0] = s(t - tau) and x (..., m)."""
+        now, (alpha_z, _, _), _ = self.cell.activated(past[0] if self.delays else s, x)
+        return exp(RULES[self.rule].log_rate(alpha_z)) / self.cell.dt * (now.h - s)
+
+    @property
+    def depends_on_time(self) -> bool:
+        """False: time enters by the input alone."""
+        return False
+
+    def like(self, array: Array) -> ContinuousGRU:
+        """The same model with weights of the kind of ``array``."""
+        return self.with_weights({name: as_like(W, array) for name, W in self.weights().items()})
+
+    def tensors(self) -> tuple[Array, ...]:
+        """The weights, where they are tensors."""
+        return tuple(W for W in self.weights().values() if is_torch(W))
+
+    def weights(self) -> dict[str, Array]:
+        """Those of the cell."""
+        return self.cell.weights()
+
+    def with_weights(self, values: Mapping[str, Any]) -> ContinuousGRU:
+        """The same model of the cell with these weights."""
+        return replace(self, cell=self.cell.with_weights(dict(values)))
+
+    def settled(self) -> ContinuousGRU:
+        """The model with tau = 0, which rests where this one does."""
+        return replace(self, tau=0.0)
+
+    def parameter(self, name: str) -> Callable[[float], ContinuousGRU]:
+        """The function that takes a value of "tau", "gain" or an entry, as "W_vz[0, 1]", to the model that has it."""
+        if name == "tau":
+            return lambda p: replace(self, tau=p)
+        change: Callable[[float], Any] = self.cell.parameter(name)
+        return lambda p: replace(self, cell=change(p))
+
+    def value_of(self, name: str) -> float:
+        """The number ``name`` as it is, named as for :meth:`parameter`."""
+        return sum(self.delays) if name == "tau" else self.cell.value_of(name)
 
 
 def check_model(value: Any) -> ContinuousLSTM:

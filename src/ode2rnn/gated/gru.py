@@ -156,13 +156,13 @@ class GRU(GatedCell):
 
     def tick(self, past: GRUState, x: Array) -> GRUGates:
         """Everything at n, from v[n-1] and x[n] (..., m) (S3)."""
-        return self._ticked(past.v, x)[0]
+        return self.activated(past.v, x)[0]
 
     def step(self, state: GRUState, x: Array | None) -> GRUState:
         """One tick: v[n] after the input ``x`` (..., m)."""
-        return GRUState(self._ticked(state.v, x)[0].v)
+        return GRUState(self.activated(state.v, x)[0].v)
 
-    def _ticked(self, v: Array, x: Array | None) -> tuple[GRUGates, tuple[Array, Array, Array], Array]:
+    def activated(self, v: Array, x: Array | None) -> tuple[GRUGates, tuple[Array, Array, Array], Array]:
         """Everything at n, the activations of z, r and h, and what the reset gate acts on."""
         G_c, G_d = as_activation(self.recurrent_activation).value, as_activation(self.activation).value
         xi_z, xi_r, xi_h = (0.0, 0.0, 0.0) if x is None else self._products("W_x", x)
@@ -182,7 +182,7 @@ class GRU(GatedCell):
     def _factors(self, v: Array, x: Array | None) -> tuple[GRUGates, Array, Array, Array]:
         """Everything at n, dv[n] / dalpha_z, dv[n] / dalpha_h, and what alpha_r does to that which r acts on."""
         G_c, G_d = as_activation(self.recurrent_activation), as_activation(self.activation)
-        now, (alpha_z, alpha_r, alpha_h), acted_on = self._ticked(v, x)
+        now, (alpha_z, alpha_r, alpha_h), acted_on = self.activated(v, x)
         of_z = (v - now.h) * slope_of(G_c, now.z, alpha_z)
         of_h = (1 - now.z) * slope_of(G_d, now.h, alpha_h)
         return now, of_z, of_h, acted_on * slope_of(G_c, now.r, alpha_r)
@@ -228,7 +228,7 @@ class GRU(GatedCell):
 
     def carousel(self, state: GRUState, x: Array | None) -> Array:
         """z[n], by which the state alone is carried."""
-        return self._ticked(state.v, x)[0].z
+        return self.activated(state.v, x)[0].z
 
     def readout(self, state: GRUState) -> tuple[Array, Array]:
         """v[n] twice: the state is the readout."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, is_torch
-from ode2rnn.core.systems.flow import Relaxation
+from ode2rnn.core.systems.relaxation import Relaxation
 from ode2rnn.gated.cell import G_c, G_d, peephole
 from ode2rnn.gated.vanilla import VanillaLSTM
 

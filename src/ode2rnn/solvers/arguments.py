@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from ode2rnn.core.arrays import (
 from ode2rnn.core.signals import Constant, Signal, as_signal, probed_signal
 from ode2rnn.core.signals.signal import NO_KNOTS
 from ode2rnn.core.systems.flow import Flow
+from ode2rnn.core.systems.tangents import check_gradients
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.solvers.breaking import breaking_points
 from ode2rnn.solvers.feedback_arguments import both_at, feedback_history, feedback_points
@@ -188,9 +190,10 @@ def _check_tensors(model: Flow, x: Array | None, before: Array, start: Array, t0
     """Refuse a rate that does not take tensors to tensors."""
     if isinstance(model, AdditiveModel) or model.feedback_width:
         return
+    dense = None if x is None or not model.input_width else as_like(x, start)
     seen = [as_like(value, start).detach().requires_grad_() for value in (start, *((before,) * len(model.delays)))]
     try:
-        rate = model.rate(t0, seen[0], seen[1:], None if x is None or not model.input_width else as_like(x, start))
+        rate = model.rate(t0, seen[0], seen[1:], dense)
     except ValueError:
         raise
     except Exception as error:  # whatever a function of NumPy arrays raises at a tensor
@@ -199,6 +202,15 @@ def _check_tensors(model: Flow, x: Array | None, before: Array, start: Array, t0
         ) from error
     if not is_torch(rate):
         raise ValueError(f"model: expected a rate that takes tensors to tensors, got {type(rate).__name__}")
+    if not sys.modules["torch"].is_grad_enabled():
+        return
+    shown = ["the state", *(f"s(t - {delay:g})" for delay in model.delays), "the input"]
+    values = [*seen, *([] if dense is None else [dense])]
+
+    def rated(s: Array, *rest: Array) -> Array:
+        return model.rate(t0, s, rest[: len(model.delays)], rest[-1] if dense is not None else None)
+
+    check_gradients(model, "model", shown[: len(values)], rated, values)
 
 
 def _seeds(

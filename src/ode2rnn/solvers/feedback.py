@@ -15,7 +15,7 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, broadcast_to, concatenate, einsum, stack, times_like
 from ode2rnn.core.dense import Piecewise, interpolation_matrix
 from ode2rnn.core.signals.signal import Signal
-from ode2rnn.core.systems.flow import Relaxation
+from ode2rnn.core.systems.relaxation import Relaxation
 from ode2rnn.core.trajectory import Stats, Trajectory
 from ode2rnn.solvers.problem import Known, Problem, Times
 from ode2rnn.solvers.solution import Solution

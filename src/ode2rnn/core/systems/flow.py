@@ -5,26 +5,37 @@ Uses: C1, B6.  The equation with its own id, C2, is at home in the additive mode
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 
-from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_module, is_torch, to_numpy
-from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.arrays import (
+    Array,
+    as_like,
+    brief,
+    check_count,
+    check_positive,
+    concatenate,
+    is_module,
+    is_torch,
+    to_numpy,
+)
+from ode2rnn.core.systems.functions import (
+    ROWS,
+    UserFunction,
+    check_derivative,
+    check_parameters,
+    checked_call,
+    flat_matrix,
+)
+from ode2rnn.core.systems.relaxation import Relaxation
 from ode2rnn.core.systems.tangents import pushed
 
 TIMES = (0.0, 0.37, 1.9, 11.3)  # at which a rate is compared, to find out whether it depends on time
-
-
-class Relaxation(NamedTuple):
-    """Units that relax each on its own, ds/dt = -kappa_s s + kappa_u u: log kappa_s, log kappa_u and u, (..., d)."""
-
-    log_s: Array
-    log_u: Array
-    u: Array
 
 
 class Flow:
@@ -87,6 +98,7 @@ class Flow:
         if len(set(self.delays)) < len(self.delays):
             raise ValueError(f"delays: expected distinct delays, got {self.delays}")
         self.parameters = check_parameters(parameters)
+        self._sound: set[tuple[str, ...]] = set()
         self._f = UserFunction("f", f, self.width, self.parameters)
         self._f.probe(lambda own, rows: self._called(own, 0.0, rows, (rows,) * len(self.delays), None), self.width)
         self._jacobian = jacobian
@@ -205,8 +217,13 @@ class Flow:
 
     def with_weights(self, values: Mapping[str, Any]) -> Flow:
         """The flow with these in place of its own."""
-        known = {name: values.get(name, value) for name, value in self.parameters.items()}
-        return self._changed(parameters=known) if known else self
+        known: dict[str, Any] = {name: values.get(name, value) for name, value in self.parameters.items()}
+        if not known or any(is_torch(known[name]) != is_torch(old) for name, old in self.parameters.items()):
+            return self._changed(parameters=known) if known else self
+        twin = copy.copy(self)
+        twin._f = self._f.of({name: value if is_torch(value) else float(value) for name, value in known.items()})
+        twin.parameters = twin._f.parameters
+        return twin
 
     def parameter(self, name: str) -> Callable[[float], Flow]:
         """The function that takes a value to the flow in which the number ``name`` has it.
@@ -277,10 +294,9 @@ class Flow:
 
         def flat(*arguments: Any, **parameters: float) -> Any:
             found = self._jacobian(*arguments, **parameters)  # type: ignore[misc]
-            found = list(found) if delays and isinstance(found, list | tuple) and len(found) == delays + 1 else [found]
-            parts = [m if is_torch(m) else np.asarray(m, dtype=float) for m in found]
-            wide = [m.reshape((*m.shape[:-2], d * d)) for m in parts]
-            return np.concatenate(wide, axis=-1) if not is_torch(wide[0]) else _cat(wide)
+            several = delays and isinstance(found, list | tuple) and len(found) == delays + 1
+            wide = [flat_matrix("jacobian", m, d) for m in (found if several else [found])]
+            return concatenate(wide, axis=-1)
 
         own = UserFunction("jacobian", flat, d * d * (delays + 1), self.parameters)
         own.batched, own.dtype = self._f.batched, self._f.dtype
@@ -288,19 +304,16 @@ class Flow:
         return [values[..., k * d * d : (k + 1) * d * d].reshape((*values.shape[:-1], d, d)) for k in range(delays + 1)]
 
     def _check_jacobian(self) -> None:
-        """Refuse a Jacobian that is not the derivative of f."""
-        rows = np.resize(ROWS, (3, self.width))
-        for s in rows:
-            past = (s,) * len(self.delays)
-            eye = np.eye(self.width)
-            numbers = pushed(lambda v, past=past: [self.rate(0.0, v, past, None)], [s[None]], [eye])[0]
-            given = self._jacobians(0.0, s, past, None)[0]
-            numbers, own = numbers.T, to_numpy(given)
-            if not np.allclose(own, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
-                raise ValueError(
-                    f"jacobian: expected df/ds, (.., {self.width}, {self.width}), df_i/ds_j at [i, j]; differences"
-                    f" of f give {numbers.ravel()[:3].round(4)}, .., it gave {own.ravel()[:3].round(4)}, .."
-                )
+        """Refuse a Jacobian that is not the derivative of f, by s and by every s(t - tau_k)."""
+        d, zero = self.width, np.zeros((self.width, self.width))
+        for s in np.resize(ROWS, (3, d)):
+            past = [s[None]] * len(self.delays)
+            given = checked_call("jacobian", partial(self._jacobians, 0.0, s, (s,) * len(self.delays), None))
+            for k, own in enumerate(given):
+                along = [np.eye(d) if i == k else zero for i in range(len(given))]
+                rates = pushed(lambda v, *late: [self.rate(0.0, v, late, None)], [s[None], *past], along)[0]
+                by = "df/ds" if k == 0 else f"df/ds(t - {self.delays[k - 1]:g})"
+                check_derivative("jacobian", by, to_numpy(own), rates.T)
 
     def _changed(self, **new: Any) -> Flow:
         given = {"input_width": self.input_width, "delays": self.delays, "parameters": self.parameters}
@@ -333,9 +346,3 @@ class Settled(Flow):
 def _applied(J: Array, direction: Array) -> Array:
     """J v for J (..., d, d) and v (..., d), where J may have an axis of length 1 for many directions."""
     return (J @ direction[..., None])[..., 0]
-
-
-def _cat(parts: Sequence[Array]) -> Array:
-    import torch
-
-    return torch.cat(list(parts), dim=-1)

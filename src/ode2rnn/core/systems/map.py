@@ -7,12 +7,20 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from ode2rnn.core.arrays import Array, as_like, brief, check_count, check_positive, is_torch, to_numpy
-from ode2rnn.core.systems.functions import ROWS, UserFunction, check_parameters
+from ode2rnn.core.systems.functions import (
+    ROWS,
+    UserFunction,
+    check_derivative,
+    check_parameters,
+    checked_call,
+    flat_matrix,
+)
 from ode2rnn.core.systems.parameters import entry
 from ode2rnn.core.systems.system import System
 from ode2rnn.core.systems.tangents import pushed
@@ -186,8 +194,7 @@ class Map(System[MapState]):
         if self.module is not None:
             return _with_module(twin, self.module, values)
         twin.parameters = {name: values.get(name, old) for name, old in self.parameters.items()}
-        twin._F = copy.copy(self._F)
-        twin._F.parameters = {n: v if is_torch(v) else float(v) for n, v in twin.parameters.items()}
+        twin._F = self._F.of({n: v if is_torch(v) else float(v) for n, v in twin.parameters.items()})
         return twin
 
     def plain(self) -> Map:
@@ -221,9 +228,7 @@ class Map(System[MapState]):
         d = self.width
 
         def flat(*arguments: Any, **parameters: float) -> Any:
-            found = self.jacobian(*arguments, **parameters)  # type: ignore[misc]
-            found = found if is_torch(found) else np.asarray(found, dtype=float)
-            return found.reshape((*found.shape[:-2], d * d))
+            return flat_matrix("jacobian", self.jacobian(*arguments, **parameters), d)  # type: ignore[misc]
 
         own = UserFunction("jacobian", flat, d * d, self._F.parameters)
         own.batched, own.dtype = self._F.batched, self._F.dtype
@@ -234,12 +239,8 @@ class Map(System[MapState]):
         """Refuse a Jacobian that is not the derivative of F."""
         for s in np.resize(ROWS, (3, self.width)):
             numbers = pushed(lambda v: [self._called(self._F, v, None)], [s[None]], [np.eye(self.width)])[0].T
-            given = to_numpy(self._matrix(s, None))
-            if not np.allclose(given, numbers, rtol=1e-4, atol=1e-6, equal_nan=True):
-                raise ValueError(
-                    f"jacobian: expected dF/ds, (..., {self.width}, {self.width}) with dF_i/ds_j at [i, j]; differences"
-                    f" of F give {numbers.ravel()[:3].round(4)}, .., it gave {given.ravel()[:3].round(4)}, .."
-                )
+            given = to_numpy(checked_call("jacobian", partial(self._matrix, s, None)))
+            check_derivative("jacobian", "dF/ds", given, numbers)
 
 
 def _with_module(twin: Map, module: torch.nn.Module, values: Mapping[str, Any]) -> Map:

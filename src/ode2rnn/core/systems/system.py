@@ -16,7 +16,7 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, is_torch, stack, to_numpy
 from ode2rnn.core.systems import states
 from ode2rnn.core.systems.parameters import changed_weights, value_of
-from ode2rnn.core.systems.tangents import pulled, pushed
+from ode2rnn.core.systems.tangents import check_gradients, pulled, pushed
 
 Parts = tuple[tuple[str, int], ...]
 S = TypeVar("S")  # the type of a system's states
@@ -167,22 +167,22 @@ class System(Generic[S]):
         arrays = [states.as_tensor(a) for a in states.arrays_of(state)]
         weights = [own.weights()[name] for name in names]
         inputs = [] if x is None else [states.as_tensor(x)]
+        given = [*arrays, *inputs, *weights]
 
-        def tick(*given: Array) -> list[Array]:
-            rest = iter(given)
+        def tick(*own_values: Array) -> list[Array]:
+            rest = iter(own_values)
             before = states.rebuilt(state, rest)
             seen = None if x is None else next(rest)
-            cell = own.with_weights(dict(zip(names, rest, strict=True)))
-            return states.arrays_of(cell.step(before, seen))
+            return states.arrays_of(own.with_weights(dict(zip(names, rest, strict=True))).step(before, seen))
 
         bars = [states.as_tensor(a) for a in states.arrays_of(bar)]
         try:
-            found = pulled(tick, [*arrays, *inputs, *weights], bars)
+            found = pulled(tick, given, bars)
+            shown = ["the state"] * len(arrays) + ["the input"] * len(inputs) + [f"the weight {n!r}" for n in names]
+            check_gradients(self, "cell", shown, lambda *a: states.joined(tuple(tick(*a))), given)
         except (TypeError, RuntimeError, AttributeError) as error:
-            raise ValueError(
-                f"cell: expected a step that runs on tensors, or a step_vjp of its own; {type(self).__name__}.step"
-                f" raised {error!r:.200}"
-            ) from error
+            got = f"{type(self).__name__}.step raised {error!r:.200}"
+            raise ValueError(f"cell: expected a step that runs on tensors, or a step_vjp of its own; {got}") from error
         found = found if is_torch(self.like) else [to_numpy(value) for value in found]
         back = iter(found)
         before = states.rebuilt(state, back)

@@ -54,6 +54,54 @@ def jacobian_of(function: Callable[[np.ndarray], np.ndarray], s: np.ndarray) -> 
     return pushed(lambda v: [function(v)], [s[..., None, :]], [along])[0].swapaxes(-1, -2)
 
 
+def check_gradients(
+    owner: object, name: str, shown: Sequence[str], function: Callable[..., Array], values: Sequence[Array]
+) -> None:
+    """Refuse a function of tensors that loses a gradient on the way to its value, as one that makes a float of them.
+
+    Found out once for every ``owner`` and its copies.
+
+    Raises:
+        ValueError: a value changes the result, and no gradient arrives.
+    """
+    torch = sys.modules["torch"]
+    sound: set[tuple[str, ...]] = vars(owner).setdefault("_sound", set())
+    if tuple(shown) in sound:
+        return
+    leaves = [v.detach().clone().requires_grad_() for v in values]
+    with warnings.catch_warnings(), torch.enable_grad():
+        warnings.simplefilter("ignore")  # of torch, which warns of some ways to lose a gradient
+        result = function(*leaves)
+        weight = 1 + torch.arange(result.numel(), dtype=result.dtype, device=result.device).reshape(result.shape) / 7
+        total, found = (weight * result).sum(), [None] * len(leaves)
+        if total.requires_grad:
+            found = list(torch.autograd.grad(total, leaves, allow_unused=True, materialize_grads=True))
+        with torch.no_grad():
+            size, own = float((weight * result).abs().sum()), float(total)
+            for k, (label, leaf) in enumerate(zip(shown, leaves, strict=True)):
+                # along what got no gradient; where there is one it is believed, it may be a surrogate
+                along = 1 + torch.arange(leaf.numel(), dtype=leaf.dtype, device=leaf.device).reshape(leaf.shape) / 3
+                along = along if found[k] is None else torch.where(found[k] == 0, along, 0.0)
+
+                def moved(h: float, k: int = k, along: Array = along) -> float:
+                    given = [leaf + h * along if i == k else leaf for i, leaf in enumerate(leaves)]
+                    return float((weight * function(*given)).sum())
+
+                # a difference of two lengths: what is rounded in float32 on the way is no gradient that is lost
+                if along.any() and all(_changes(own, moved(h), moved(-h), h, size) for h in (1e-4, 1e-2)):
+                    raise ValueError(
+                        f"{name}: expected a value through which gradients flow; {label} changes it, and its gradient"
+                        " is lost on the way, as by float(), .item(), .detach() or NumPy"
+                    )
+    sound.add(tuple(shown))
+
+
+def _changes(own: float, ahead: float, behind: float, h: float, size: float) -> bool:
+    """Whether differences to both sides say that there is a slope; at a kink one of them may be zero."""
+    one, other = ahead - own, own - behind
+    return bool(np.isfinite([one, other]).all()) and min(abs(one), abs(other)) > 1e-2 * h**2 * size and one * other > 0
+
+
 def _by_differences(function: Function, values: Sequence[np.ndarray], directions: Sequence[np.ndarray]) -> list[Array]:
     # one length for all arrays of a member: it is one direction in the space of all of them
     pairs = list(zip(values, directions, strict=True))

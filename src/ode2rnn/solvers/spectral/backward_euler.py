@@ -12,12 +12,11 @@ from ode2rnn.core.newton import solve_readout
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.solvers.problem import AdditiveSegment, Problem, step_ends
 from ode2rnn.solvers.solution import Solution, StepError
-from ode2rnn.solvers.spectral.newton import solve_panel
+from ode2rnn.solvers.spectral.implicit import implicit_step
 
 THETA = np.array([0.0, 1.0])
 # beyond this the inverse of I - h A holds no correct digit
 WORST_CONDITION = 1e14
-ROUNDED = 1e-11  # a thousandth of it is what Newton's method leaves
 
 
 def solve(problem: Problem, solution: Solution) -> None:
@@ -60,14 +59,9 @@ def _solve_flow(problem: Problem, solution: Solution) -> None:
         start = a
         for end in step_ends(a, b, dt).tolist():
             known = segment.forcing(np.array([end]))
-            found = solve_panel(segment, known, s, np.array([[end - start]]), (ROUNDED, ROUNDED))
-            if found is None:
-                raise StepError(
-                    f"at t = {end:.6g}: Newton's method found no solution of the implicit equation; the solution"
-                    " diverges there, or try a smaller dt"
-                )
-            solution.append(end, stack([s, found.values[0]]))
-            s, start = found.values[0], end
+            new = implicit_step(segment, known[0], s, end - start, end)
+            solution.append(end, stack([s, new]))
+            s, start = new, end
 
 
 def _resolvent(problem: Problem, h: float) -> Array:

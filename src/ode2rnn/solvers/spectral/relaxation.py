@@ -15,7 +15,7 @@ import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.core.arrays import Array, as_like, concatenate, is_torch
-from ode2rnn.core.systems.flow import Relaxation
+from ode2rnn.core.systems.relaxation import Relaxation
 from ode2rnn.solvers.feedback import FeedbackSegment, FeedbackSolution
 from ode2rnn.solvers.problem import Known, Problem
 from ode2rnn.solvers.solution import check_step, smallest_step
