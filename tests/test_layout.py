@@ -62,7 +62,6 @@ LONG_SIGNATURES = {
     "analysis.step_size.convergence.convergence": 12,
     "analysis.motion.lyapunov.lyapunov": 10,
     "analysis.equilibria.phase_plane.phase_plane": 10,
-    "cli.commands.train": 9,
     "core.trajectory.Trajectory.__init__": 11,
     "nn.layer.recurrent.RecurrentLayer.__init__": 10,
     "nn.lstm.layer.LSTMLayer.__init__": 10,

@@ -37,7 +37,7 @@ README = PAGES[0].read_text(encoding="utf-8")
 SMALLER = {
     "ode2rnn steps --count": "--count 40",
     "ode2rnn train sunspots": "--seeds 1 --epochs 1 --units 2",
-    "ode2rnn train adding": "--lengths 5 --networks rnn --seeds 1 --epochs 1 --weights 100 --jobs 1",
+    "ode2rnn train adding": "--lengths 5 --networks rnn --seeds 1 --epochs 1 --weights 100",
 }
 EPOCHS = "epochs=300", "epochs=2"  # the same for the block that trains
 

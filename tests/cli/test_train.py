@@ -78,22 +78,23 @@ def test_an_interrupted_command_goes_on_when_it_is_given_again(monkeypatch):
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ode2rnn.cli.studies.lengths.TRAIN", 60)
+    monkeypatch.setattr("ode2rnn.cli.studies.lengths.cores", lambda: 1)
 
 
 def test_scores_by_length_are_printed_saved_and_drawn_and_an_interrupted_command_goes_on(few, monkeypatch):
-    whole = train("adding", *BY_LENGTH, "--jobs", "1", "--out", "whole")
+    whole = train("adding", *BY_LENGTH, "--out", "whole")
     assert whole.exit_code == 0, whole.output
     study = length_study("adding", [4, 14], 2, Choice(PLAIN, weights=100, epochs=1), jobs=1, progress=False)
     assert study.table() in whole.stdout
     assert sorted(path.name for path in Path("whole").iterdir()) == ["adding-lengths.csv", "adding-lengths.png"]
     with monkeypatch.context() as patched:
         interrupt_in_the_third_training(patched)
-        stopped = train("adding", *BY_LENGTH, "--jobs", "1")
+        stopped = train("adding", *BY_LENGTH)
     assert stopped.exit_code == 130
     assert "the same command goes on from here" in stopped.stderr
     kept = sorted(path.name for path in Path("train/adding-lengths-unfinished").iterdir())
     assert kept == ["rnn-14-0", "rnn-14-1"]  # the longest first
-    again = train("adding", *BY_LENGTH, "--jobs", "1")
+    again = train("adding", *BY_LENGTH)
     assert again.exit_code == 0, again.output
     assert Path("train/adding-lengths.csv").read_bytes() == Path("whole/adding-lengths.csv").read_bytes()
     assert not Path("train/adding-lengths-unfinished").exists()
@@ -140,13 +141,11 @@ def refused(result: Result, message: str, code: int = 2) -> None:
         (["sine", "--weights", "0"], "--weights: expected a whole number >= 1, got 0"),
         (["sine", "--weights", "9", "--units", "2"], "--weights: expected none where the units are given"),
         (["sine", "--networks", "rnn,lstn"], "--networks: expected one of .*; did you mean 'lstm'"),
-        (["sine", "--jobs", "2"], "--jobs: expected none without --lengths"),
         (["sine", "--lengths", "10"], "TASK: expected one of adding, copy"),
         (["adding", "--lengths", "10,x"], "--lengths: expected whole numbers separated by commas, as in 25,50,100"),
         (["adding", "--lengths", "1"], "--lengths: expected a whole number >= 2, got 1"),
         (["copy", "--lengths", "10"], "--lengths: expected a whole number >= 11, got 10"),
         (["adding", "--lengths", "5,5"], "--lengths: expected different lengths"),
-        (["adding", "--lengths", "5", "--jobs", "0"], "--jobs: expected a whole number >= 1, got 0"),
         (["sine", "--out", "file/below"], "--out: expected a folder to write into, .* is a file"),
     ],
     ids=str,

@@ -274,13 +274,13 @@ def train(
     ] = None,
     units: Annotated[int | None, typer.Option(help="Hidden units of each network, in place of equal weights.")] = None,
     epochs: Annotated[int | None, typer.Option(help="Epochs at most; by default chosen for the task.")] = None,
-    jobs: Annotated[int | None, typer.Option(help="With --lengths: trainings at once; by default the cores.")] = None,
     out: Annotated[Path, typer.Option(help="Folder for TASK.csv and TASK.png.")] = Path("train"),
 ) -> None:
     """Train networks with and without gates, of as many weights, on a task.
 
     Prints the mean score over the seeds and its spread, beside what simple methods reach on the same test part.
-    With --lengths: at each length of the sequence. A training that is interrupted goes on where it was when the same
+    With --lengths: at each length of the sequence, as many trainings at once as NUMBA_NUM_THREADS says, or as there are
+    cores. A training that is interrupted goes on where it was when the same
     command is given again. 'digits' needs scikit-learn.
 
     \b
@@ -295,18 +295,16 @@ def train(
 
         check_choice("TASK", task, MEMORIES if lengths else SETUPS)
         steps = numbers_in("--lengths", lengths, int, "25,50,100") if lengths else None
-        if jobs is not None and not lengths:
-            raise ValueError("--jobs: expected none without --lengths")
         chosen = [name.strip() for name in networks.split(",")] if networks else None
         name = f"{task}-lengths" if lengths else task
         kept = out / f"{name}-unfinished"
         choice = Choice(chosen, weights, units, epochs)
-        options = {key: f"--{key}" for key in ("seeds", "epochs", "networks", "weights", "lengths", "jobs")}
+        options = {key: f"--{key}" for key in ("seeds", "epochs", "networks", "weights", "lengths")}
         with named("", options | {"hidden": "--units", "checkpoint": f"--out: {kept}"}):
             try:
                 study: Comparison | LengthStudy
                 if steps is not None:
-                    study = length_study(task, steps, 3 if seeds is None else seeds, choice, jobs=jobs, checkpoint=kept)
+                    study = length_study(task, steps, 3 if seeds is None else seeds, choice, checkpoint=kept)
                 else:
                     study = train_study(task, 5 if seeds is None else seeds, choice, checkpoint=kept)
             except KeyboardInterrupt:

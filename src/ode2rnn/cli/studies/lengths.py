@@ -5,7 +5,6 @@ Every length, network and seed is a training of its own; they share the cores, o
 
 from __future__ import annotations
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,6 +19,7 @@ from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
 from ode2rnn.cli.studies.networks import KINDS, check_networks, shape_of, units_for
 from ode2rnn.cli.studies.train import USUAL, Choice, Setup, one_thread
 from ode2rnn.core.arrays import check_choice, check_count
+from ode2rnn.kernels import cores
 from ode2rnn.training import Task, adding, copy_memory
 from ode2rnn.training.compare import forget, place_of, train_one
 
@@ -118,7 +118,7 @@ def length_study(
         lengths: steps in a sequence; by default those of ``MEMORIES``.
         seeds: how many, from 0 on.
         choice: the networks, and what differs from the setting of ``MEMORIES``.
-        jobs: trainings at once, each in a process of its own; by default one for each core. 1: in this process.
+        jobs: trainings at once, each in a process of its own; by default `kernels.cores()` of them. 1: in this process.
         checkpoint: a folder that keeps an interrupted study; the same call goes on.
         progress: show a bar where stderr is a terminal.
 
@@ -134,7 +134,7 @@ def length_study(
     chosen, setup = check_networks(choice.networks), choice.setup(memory.setup)
     steps = _check_lengths(memory.lengths if lengths is None else lengths, memory.least)
     count = check_count("seeds", seeds)
-    at_once = _cores() if jobs is None else check_count("jobs", jobs)
+    at_once = cores() if jobs is None else check_count("jobs", jobs)
 
     tasks = {length: memory.task(length) for length in steps}
     planned = []
@@ -190,10 +190,6 @@ def _quiet() -> None:
 
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     tqdm.set_lock(RLock())  # its own is shared by processes, and is missed when one of them ends like that
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _check_lengths(lengths: Iterable[int], least: int) -> list[int]:
