@@ -19,6 +19,8 @@ from ode2rnn.gated.continuous import ContinuousLSTM
 from ode2rnn.gated.rates import RULES
 from ode2rnn.gated.sampled import SampledLSTM
 from ode2rnn.solvers.integrate import integrate
+from ode2rnn.training.data import Sequences
+from ode2rnn.training.fit import fit
 
 HALVINGS = tuple(2.0**-k for k in range(4, 10))
 FACTORS = (1, 2, 4, 8, 16, 32, 64)
@@ -109,8 +111,6 @@ def trained(experiment: Experiment, name: str) -> Any:
     import torch
 
     from ode2rnn import nn
-    from ode2rnn.training.data import Sequences
-    from ode2rnn.training.fit import fit
     from ode2rnn.training.networks import Recurrent, seeded
 
     x = experiment.x[-TRAINED:]
