@@ -106,8 +106,11 @@ def _plane(ax: Axes, plane: PhasePlane) -> None:
     arrows = field[np.ix_(rows, columns)]
     length = np.linalg.norm(arrows, axis=-1, keepdims=True)
     # the direction; the length only tells slow from fast
-    arrows = arrows / np.maximum(length, 1e-300) * (length / max(length.max(), 1e-300)) ** 0.25
-    ax.quiver(a[columns], b[rows], arrows[..., 0], arrows[..., 1], color="0.72", width=0.0022, pivot="mid", zorder=1)
+    arrows = arrows / np.maximum(length, 1e-300) * (length / max(np.nanmax(length, initial=0.0), 1e-300)) ** 0.25
+    if np.isfinite(arrows).any():  # a rate need not be defined all over the plane
+        ax.quiver(
+            a[columns], b[rows], arrows[..., 0], arrows[..., 1], color="0.72", width=0.0022, pivot="mid", zorder=1
+        )
     for k, orbit in enumerate(plane.orbits):
         if plane.discrete:
             ax.plot(orbit[:, 0], orbit[:, 1], ".", color="0.35", ms=2.2, zorder=2, label="iterates" if k == 0 else None)

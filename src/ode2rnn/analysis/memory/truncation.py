@@ -194,7 +194,7 @@ def _window_errors(cell: System, s: np.ndarray, x: np.ndarray | None, most: int)
     memory = cell.init(as_like(np.zeros(s.shape), cell.like))
     for K in range(1, most + 1):
         if K > 1:  # the window that ended at n - 1
-            memory = states.mapped(lambda a: a[:-1], memory)
+            memory = states.mapped(lambda a: a[(slice(None),) * (a.ndim - s.ndim) + (slice(-1),)], memory)
         memory = cell.step(memory, None if x is None else x[K - 1 :])
         ends.append(to_numpy(cell.readout(memory)[0]))
         errors[K - 1] = np.linalg.norm(s[K - 1 :] - ends[-1], axis=-1).max()

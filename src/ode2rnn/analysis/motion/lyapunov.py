@@ -255,14 +255,20 @@ def _flow_motion(flow: Flow, x: Any, s0: Any, dt: float | None, seed: int) -> Mo
 
 def _start(flat: Flat, s0: Any, seed: int) -> np.ndarray:
     if s0 is None:
-        return 0.1 * np.random.default_rng(seed).standard_normal(flat.size)
+        return _drawn(flat, seed)
     return check_shape("s0", flat.start(np.atleast_1d(to_numpy(check_array("s0", s0)))), (flat.size,))
+
+
+def _drawn(flat: Flat, seed: int) -> np.ndarray:
+    """A random state near 0; of positive numbers where the rate or map is one of positive states alone."""
+    start = 0.1 * np.random.default_rng(seed).standard_normal(flat.size)
+    return start if np.isfinite(flat.residual(start, flat.constant(None))).all() else np.abs(start)
 
 
 def _past(flow: Flow, s0: Any, seed: int) -> Any:
     """The function that takes the steps of a delay equation to the values at the nodes of its past."""
     if s0 is None:
-        s0 = 0.1 * np.random.default_rng(seed).standard_normal(flow.width)
+        s0 = _drawn(at_rest(flow), seed)
     value = None if callable(s0) else np.atleast_1d(to_numpy(check_array("s0", s0)))
     unseen = np.zeros(flow.feedback_width)  # beside s, before the start
 

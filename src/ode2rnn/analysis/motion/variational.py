@@ -182,7 +182,15 @@ class DelaySteps:
         for _ in range(30):
             residual = s - start - self._Q @ to_numpy(flow.rate(0.0, s, past, x))
             matrix = self._derivative(s, past, x, zeros)
-            change = np.linalg.solve(matrix, residual.reshape(-1)).reshape((K, d))
+            try:
+                change = np.linalg.solve(matrix, residual.reshape(-1)).reshape((K, d))
+            except np.linalg.LinAlgError:
+                change = np.full((K, d), np.nan)
+            if not np.isfinite(change).all():
+                raise SimulationError(
+                    f"the rate or its derivative is not finite near s = {start[:4].round(4)}, or a panel too long; give"
+                    " s0 where the rate is defined, or a smaller dt"
+                )
             s = s - change
             if np.abs(change).max() <= 1e-12 * (1 + np.abs(s).max()):
                 break

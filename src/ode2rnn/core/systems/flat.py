@@ -81,7 +81,8 @@ class Flat:
         """The next states, or the rates, for states (..., n) and a row u of :meth:`drive`."""
         x = u if self.input_width else None
         if isinstance(self.system, Flow):
-            return to_numpy(self.system.rate(0.0, S, (), x))
+            with np.errstate(all="ignore"):  # a state outside the domain of a rate has none, and is no event
+                return to_numpy(self.system.rate(0.0, S, (), x))
         if self._tensors:
             with sys.modules["torch"].no_grad():
                 return to_numpy(self._stepped(self.system, self._kind(S), None if x is None else self._kind(x)))
@@ -96,7 +97,8 @@ class Flat:
         """What the derivative at the states (..., n) makes of directions (..., k, n)."""
         x = u if self.input_width else None
         if isinstance(self.system, Flow):
-            return to_numpy(self.system.rate_jvp(0.0, S[..., None, :], (), x, V))
+            with np.errstate(all="ignore"):
+                return to_numpy(self.system.rate_jvp(0.0, S[..., None, :], (), x, V))
         if self._tensors:
             with sys.modules["torch"].no_grad():
                 own = self._kind(S[..., None, :]), self._kind(V), None if x is None else self._kind(x)
@@ -125,8 +127,13 @@ class Flat:
         return after - S if self.discrete else after
 
     def slope(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """The derivative of :meth:`residual`, (..., n, n)."""
-        J = self.jacobian(S, u)
+        """The derivative of :meth:`residual`, (..., n, n); NaN where no step is found."""
+        try:
+            J = self.jacobian(S, u)
+        except SimulationError:
+            if S.ndim == 1:
+                return np.full((self.size, self.size), np.nan)
+            return np.array([self.slope(row, u) for row in S])
         return J - np.eye(self.size) if self.discrete else J
 
     def start(self, s: np.ndarray) -> np.ndarray:

@@ -253,7 +253,7 @@ class Flow:
         fastest call.
         """
         own = self._f
-        if own is None or own.dtype is not None or type(self).rate is not Flow.rate:
+        if own is None or own.makes_tensors or own.dtype is not None or type(self).rate is not Flow.rate:
             return (lambda t, s, x: self.rate(t, s, (), x)) if self.input_width else self.rate
         return partial(own.function, **own.parameters) if own.parameters else own.function
 

@@ -46,6 +46,7 @@ class UserFunction:
         self.name, self.function, self.columns, self.parameters = name, function, columns, dict(parameters)
         self.batched = True
         self.dtype: str | None = None  # of the tensors that it wants, None for NumPy
+        self.makes_tensors = False  # of arrays
 
     def probe(self, call: Callable[[UserFunction, np.ndarray], Any], width: int) -> None:
         """Find out how it is called; ``call(self, rows)`` calls it with states (..., width) made of the rows.
@@ -55,7 +56,8 @@ class UserFunction:
         """
         rows = np.array(np.resize(ROWS, (5, width)) if width > 64 else ROWS[:, :width])
         failure: Exception | None = None
-        for dtype in (None, "float64", "float32") if "torch" in sys.modules else (None,):
+        kinds = (None, "float64", "float32") if "torch" in sys.modules else (None,)
+        for dtype in kinds[1:] if self._of_tensors() else kinds:
             self.dtype = dtype
             try:
                 self.batched = False
@@ -125,7 +127,10 @@ class UserFunction:
             with torch.no_grad():
                 moved = _each(lambda a: torch.as_tensor(np.array(a), dtype=kind), arrays)
                 return to_numpy(self._values(heads, moved, batch))
-        return self._values(heads, arrays, batch)
+        # torch warns of arrays that cannot be written into
+        given = _each(np.array, arrays) if self.makes_tensors and not tensors else arrays
+        values = self._values(heads, given, batch)
+        return values if tensors else to_numpy(values)  # of a function that makes tensors itself
 
     def _of_tensors(self) -> bool:
         return any(is_torch(value) for value in self.parameters.values())
@@ -148,6 +153,7 @@ class UserFunction:
         try:
             if isinstance(value, np.ma.MaskedArray):
                 raise ValueError("masked entries are no numbers")
+            self.makes_tensors = self.makes_tensors or is_torch(value)
             array = value if is_torch(value) else np.asarray(value)
             if array.dtype is not FLOAT and not is_torch(array):
                 if array.dtype.kind not in "biuf":
