@@ -10,11 +10,11 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from ode2rnn.kernels.compiling import inlined
 from ode2rnn.kernels.elementwise import float64 as elementwise
-from ode2rnn.kernels.elementwise.float64 import SCALAR
 
 ROUND = np.float32(12582912.0)  # 3 * 2^22: adding it leaves the nearest whole number in the last bits
 PER_LOG2 = np.float32(1.4426950408889634)
@@ -27,7 +27,7 @@ C0, C1, C2 = np.float32(0.5), np.float32(0.16666667), np.float32(0.041666465)
 C3, C4, C5 = np.float32(0.0083332985), np.float32(0.0013933644), np.float32(0.00019899276)
 
 
-@njit(**SCALAR)
+@inlined
 def reduce32(y: np.float32) -> tuple[np.float32, np.float32]:
     """(2^k, e^p - 1) with e^y = 2^k e^p, for -87 <= y <= 87."""
     shifted = y * PER_LOG2 + ROUND
@@ -39,7 +39,7 @@ def reduce32(y: np.float32) -> tuple[np.float32, np.float32]:
     return scale, p + p2 * a
 
 
-@njit(**SCALAR)
+@inlined
 def tanh32(x: np.float32) -> np.float32:
     """tanh x, from e^(-2|x|) - 1, which loses nothing where x is small."""
     y = -TWO * abs(x)
@@ -49,7 +49,7 @@ def tanh32(x: np.float32) -> np.float32:
     return np.float32(math.copysign(minus / (TWO + minus), x))
 
 
-@njit(**SCALAR)
+@inlined
 def sigmoid32(x: np.float32) -> np.float32:
     """1 / (1 + e^-x), with e^-|x| alone, which cannot overflow."""
     y = -abs(x)
@@ -70,19 +70,19 @@ def in_kind(double: Any, single: Any) -> Any:
     return both
 
 
-@njit(**SCALAR)
+@inlined
 def _softplus32(x: np.float32) -> np.float32:
     return np.float32(elementwise.softplus(np.float64(x)))
 
 
-@njit(**SCALAR)
+@inlined
 def _softplus_slope(r: float) -> float:
     """The sigmoid of s = log(e^r - 1), 1 - e^-r."""
     scale, part = elementwise._reduce(-708.0 if r > 708.0 else -r)
     return (1.0 - scale) - scale * part
 
 
-@njit(**SCALAR)
+@inlined
 def _softplus_slope32(r: np.float32) -> np.float32:
     scale, part = reduce32(LEAST if r > -LEAST else -r)
     return (ONE - scale) - scale * part

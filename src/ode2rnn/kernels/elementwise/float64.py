@@ -11,21 +11,11 @@ subtracts 3 * 2^51, and NaN must get through.
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.codes import RELU, SIGMOID, SOFTPLUS, TANH
-
-FLAGS = {"contract", "nsz"}
-# nothing calls a kernel from C: no door for it, which would take time to compile
-LOOP: dict[str, Any] = {"cache": True, "error_model": "numpy", "fastmath": FLAGS, "no_cfunc_wrapper": True}
-SCALAR: dict[str, Any] = {**LOOP, "forceinline": True}
-# other threads run while a kernel does: kernels.cores gives each core its share of an ensemble
-LOOP["nogil"] = True
-# what kernels alone call has no door for Python either
-INNER: dict[str, Any] = {**LOOP, "no_cpython_wrapper": True}
 
 ROUND = 6755399441055744.0  # 3 * 2^51: adding it leaves the nearest whole number in the last bits
 PER_LOG2 = 1.4426950408889634
@@ -40,7 +30,7 @@ SERIES = (
 )
 
 
-@njit(**SCALAR)
+@inlined
 def _reduce(y: float) -> tuple[float, float]:
     """(2^k, e^p - 1) with e^y = 2^k e^p, for -708 <= y <= 708."""
     shifted = y * PER_LOG2 + ROUND
@@ -55,7 +45,7 @@ def _reduce(y: float) -> tuple[float, float]:
     return scale, p + p2 * (a + p4 * (b + p4 * c))
 
 
-@njit(**SCALAR)
+@inlined
 def tanh(x: float) -> float:
     """tanh x, from e^(-2|x|) - 1, which loses nothing where x is small."""
     y = -2.0 * abs(x)
@@ -65,7 +55,7 @@ def tanh(x: float) -> float:
     return math.copysign(minus / (2.0 + minus), x)
 
 
-@njit(**SCALAR)
+@inlined
 def sigmoid(x: float) -> float:
     """1 / (1 + e^-x), with e^-|x| alone, which cannot overflow."""
     y = -abs(x)
@@ -75,13 +65,13 @@ def sigmoid(x: float) -> float:
     return (e if x < 0.0 else 1.0) / (1.0 + e)
 
 
-@njit(**SCALAR)
+@inlined
 def relu(x: float) -> float:
     """max(x, 0)."""
     return 0.0 if x < 0.0 else x
 
 
-@njit(**SCALAR)
+@inlined
 def softplus(x: float) -> float:
     """log(1 + e^x) = max(x, 0) + log(1 + u), u = e^-|x|, where log(1 + u) = 2 artanh(u / (2 + u))."""
     y = -abs(x)
@@ -99,7 +89,7 @@ def softplus(x: float) -> float:
     return relu(x) + 2.0 * (z + z * w * g)
 
 
-@njit(**LOOP)
+@kernel
 def warp(code: int, s: np.ndarray, r: np.ndarray) -> None:
     """r = G(s) for vectors of one length; r may be s."""
     n = s.shape[0]

@@ -15,9 +15,9 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from ode2rnn.kernels.compiling import FLAGS
 from ode2rnn.kernels.elementwise import float32 as elementwise32
 from ode2rnn.kernels.elementwise import float64 as elementwise
-from ode2rnn.kernels.elementwise.float64 import FLAGS
 from ode2rnn.kernels.products.tile import LONG, VECTOR, intrinsic
 
 if TYPE_CHECKING:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import INNER
+from ode2rnn.kernels.compiling import inner
 from ode2rnn.kernels.elementwise.sine import sine
 from ode2rnn.kernels.products.batch import LANES
 
 
-@njit(**INNER)
+@inner
 def load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, waves: Any, origin: np.ndarray) -> None:
     """The input of a trajectory on a segment, into a lane."""
     edges, pieces, omega, sines, cosines = data
@@ -28,7 +27,7 @@ def load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, wav
         waves[0][j, lane] = omega[j, column]
 
 
-@njit(**INNER)
+@inner
 def evaluate(
     t: np.ndarray, step: np.ndarray, node: float, origin: np.ndarray, poly: np.ndarray, waves: Any, x: np.ndarray
 ) -> None:
@@ -52,7 +51,7 @@ def evaluate(
                     row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), float(q))
 
 
-@njit(**INNER)
+@inner
 def add_jump(
     sign: float, lane: int, t: float, C: np.ndarray, origin: np.ndarray, poly: np.ndarray, waves: Any, K: np.ndarray
 ) -> None:

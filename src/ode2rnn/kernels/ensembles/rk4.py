@@ -6,15 +6,15 @@ The plain twin is torchdiffeq's method of that name.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
 
 THIRD = 1 / 3
 
 
-@njit(**LOOP)
+@kernel
 def rk4_blocks(
     code: int,
     AB: np.ndarray,
@@ -79,7 +79,7 @@ def rk4_blocks(
         _store(s, start, width, states)
 
 
-@njit(**LOOP)
+@kernel
 def _point(stage: int, h: float, s: np.ndarray, k: np.ndarray, z: np.ndarray) -> None:
     k0, k1, k2 = k[0], k[1], k[2]
     if stage == 0:
@@ -96,14 +96,14 @@ def _point(stage: int, h: float, s: np.ndarray, k: np.ndarray, z: np.ndarray) ->
             z[j] = s[j] + h * (k0[j] - k1[j] + k2[j])
 
 
-@njit(**LOOP)
+@kernel
 def _advance(h: float, s: np.ndarray, k: np.ndarray) -> None:
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     for j in range(len(s)):
         s[j] += 0.125 * h * (k0[j] + 3.0 * (k1[j] + k2[j]) + k3[j])
 
 
-@njit(**LOOP)
+@kernel
 def _store(block: np.ndarray, start: int, width: int, rows: np.ndarray) -> None:
     for i in range(rows.shape[0]):
         for lane in range(width):

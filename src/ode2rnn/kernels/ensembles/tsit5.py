@@ -10,9 +10,9 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import INNER, LOOP, warp
+from ode2rnn.kernels.compiling import inner, kernel
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input
 from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
 from ode2rnn.kernels.steps.taylor import smallest_step
@@ -21,7 +21,7 @@ SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 
-@njit(**LOOP)
+@kernel
 def solve_lanes(
     code: int,
     AB: np.ndarray,
@@ -153,7 +153,7 @@ def solve_lanes(
             return -1, most, worst
 
 
-@njit(**INNER)
+@inner
 def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.ndarray) -> None:
     for i in range(start[0].shape[1]):
         s[i * LANES + lane] = start[0][n, i]
@@ -161,7 +161,7 @@ def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.nda
     h[lane] = start[2][n]
 
 
-@njit(**INNER)
+@inner
 def _load_model(
     n: int,
     lane: int,
@@ -181,7 +181,7 @@ def _load_model(
             base[i * LANES + lane] = phi[n, i]
 
 
-@njit(**INNER)
+@inner
 def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
     a0, a1, a2, a3, a4, a5 = a[0], a[1], a[2], a[3], a[4], a[5]
     k0, k1, k2, k3, k4, k5 = K[0], K[1], K[2], K[3], K[4], K[5]
@@ -205,7 +205,7 @@ def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndar
             z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + (a4 * k4[j] + a5 * k5[j]))
 
 
-@njit(**INNER)
+@inner
 def _error(
     E: np.ndarray,
     H: np.ndarray,
@@ -237,7 +237,7 @@ def _error(
         error[lane] = math.sqrt(error[lane] / d)
 
 
-@njit(**INNER)
+@inner
 def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, d: int) -> None:
     first, seventh = K[0], K[6]
     for i in range(d):
@@ -248,7 +248,7 @@ def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray,
             slope[lane] = final[lane] if accepted[lane] > 0.0 else slope[lane]
 
 
-@njit(**INNER)
+@inner
 def _sample(
     theta: float, h: float, lane: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
 ) -> None:

@@ -10,8 +10,8 @@ cx, cr, xi with an external gate, where xi is the input term of du; Z, the gradi
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.layers.gated_weights import DIAGONAL, FULL, pack_backward, pack_forward
 from ode2rnn.kernels.layers.gates import (
     add,
@@ -30,10 +30,10 @@ from ode2rnn.kernels.layers.gates import (
     update_xd,
 )
 from ode2rnn.kernels.products.outer import add_outer_at, add_outer_of_few, pack_panels, pack_stripes
-from ode2rnn.kernels.products.tile import FREE, add_product_at, clear, put_at, width_of
+from ode2rnn.kernels.products.tile import add_product_at, clear, put_at, width_of
 
 
-@njit(**FREE)
+@kernel
 def forward(
     zero: float,
     ticks: int,
@@ -125,7 +125,7 @@ def forward(
     copy(zero, 1, batch * d_v, (v, 0, v_last, 0))
 
 
-@njit(**FREE)
+@kernel
 def backward(
     zero: float,
     ticks: int,

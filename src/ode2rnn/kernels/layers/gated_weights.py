@@ -7,29 +7,29 @@ order du, cu, cs, cx, cr of the gates, and that of W_qdr; 0 for what there is no
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.layers.gates import copy
 from ode2rnn.kernels.products.outer import pack_panels
-from ode2rnn.kernels.products.tile import FREE, clear, number_at, put_at, width_of
+from ode2rnn.kernels.products.tile import clear, number_at, put_at, width_of
 
 X, V, B, S, Q = 0, 5, 10, 15, 20  # where each kind begins
 NONE, DIAGONAL, FULL = 0, 1, 2  # kinds of peepholes
 
 
-@njit(**FREE)
+@kernel
 def gate_at(i: int, gates: int) -> int:
     """Where the gate i of five stands among ``gates``; -1 for the external one among four."""
     return i if gates == 5 or i < 3 else i - 1 if i == 4 else -1
 
 
-@njit(**FREE)
+@kernel
 def input_at(i: int, gates: int) -> int:
     """The same for the inputs, where with an external gate du comes last."""
     return gate_at(i, gates) if gates == 4 else i - 1 if i else 4
 
 
-@njit(**FREE)
+@kernel
 def columns(zero: float, w: int, m: int, k: int, first: int, width: int, deep: int, packed: int) -> None:
     """W (m, k) as the outputs first .. first + m of ``packed`` (panels, deep, PANEL)."""
     size = width_of(zero)
@@ -40,7 +40,7 @@ def columns(zero: float, w: int, m: int, k: int, first: int, width: int, deep: i
             put_at(zero, to + p * width * size, number_at(zero, w + (i * k + p) * size))
 
 
-@njit(**FREE)
+@kernel
 def pack_forward(
     zero: float,
     letters: np.ndarray,
@@ -90,7 +90,7 @@ def pack_forward(
         columns(zero, letters[Q], d_v, d, 0, width, d, W_qdr)
 
 
-@njit(**FREE)
+@kernel
 def pack_backward(
     zero: float,
     letters: np.ndarray,

@@ -6,14 +6,14 @@ Uses: D5, D8, B1, B2.  Rows are the sequences of a batch. The twin is nn/passes/
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.codes import RELU, SIGMOID, SOFTPLUS, TANH
 from ode2rnn.kernels.elementwise.float32 import sigmoid, softplus, softplus_slope, tanh
-from ode2rnn.kernels.products.tile import FREE, add_product, start_of
+from ode2rnn.kernels.products.tile import add_product, start_of
 
 
-@njit(**FREE)
+@kernel
 def _fill(theta: np.ndarray, rows: np.ndarray, n: int) -> None:
     """Every row of rows[n] is theta."""
     for b in range(rows.shape[1]):
@@ -21,7 +21,7 @@ def _fill(theta: np.ndarray, rows: np.ndarray, n: int) -> None:
             rows[n, b, j] = theta[j]
 
 
-@njit(**FREE)
+@kernel
 def _warp_in_place(code: int, s: np.ndarray, n: int) -> None:
     """s[n] = G(s[n]); an array apart would keep the compiler from vector instructions."""
     _, batch, d = s.shape
@@ -44,7 +44,7 @@ def _warp_in_place(code: int, s: np.ndarray, n: int) -> None:
                 s[n, b, j] = softplus(s[n, b, j])
 
 
-@njit(**FREE)
+@kernel
 def _times_slope(code: int, r: np.ndarray, chi: np.ndarray, n: int) -> None:
     """chi[n] *= G'(s[n]), which for the registered activations is a function of r = G(s)."""
     _, batch, d = r.shape
@@ -67,7 +67,7 @@ def _times_slope(code: int, r: np.ndarray, chi: np.ndarray, n: int) -> None:
                 chi[n, b, j] *= softplus_slope(r[n, b, j])
 
 
-@njit(**FREE)
+@kernel
 def standard_forward(
     code: int,
     W_r: np.ndarray,
@@ -90,7 +90,7 @@ def standard_forward(
         past = c + n * step
 
 
-@njit(**FREE)
+@kernel
 def standard_backward(code: int, W: np.ndarray, R: np.ndarray, scratch: np.ndarray, psi: np.ndarray) -> None:
     """psi[0 .. N-1] in place of the partial gradients in r[0 .. N-1] (B1, B2); W is W_r^T, packed."""
     ticks, batch, d = R.shape
@@ -102,7 +102,7 @@ def standard_backward(code: int, W: np.ndarray, R: np.ndarray, scratch: np.ndarr
         _times_slope(code, R, psi, n)
 
 
-@njit(**FREE)
+@kernel
 def canonical_forward(
     code: int,
     W: np.ndarray,
@@ -136,7 +136,7 @@ def canonical_forward(
                 memory[b, d + j] = R[n, b, j]
 
 
-@njit(**FREE)
+@kernel
 def canonical_backward(
     code: int,
     W: np.ndarray,

@@ -10,14 +10,13 @@ time keep the arithmetic units, not the memory, at the limit.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import INNER, LOOP
+from ode2rnn.kernels.compiling import inner, kernel
 
 LANES = 64
 
 
-@njit(**INNER)
+@inner
 def weights_for(W: np.ndarray) -> np.ndarray:
     """What a block keeps of the matrices: W (n, k) itself, or room for those of its lanes, of (P, n, k)."""
     if W.ndim == 2:
@@ -25,7 +24,7 @@ def weights_for(W: np.ndarray) -> np.ndarray:
     return np.zeros(W.shape[1] * W.shape[2] * LANES)
 
 
-@njit(**INNER)
+@inner
 def load_weights(W: np.ndarray, n: int, lane: int, block: np.ndarray) -> None:
     """Matrix n of (P, n, k) into a lane; nothing where one serves all."""
     if W.ndim == 3:
@@ -34,7 +33,7 @@ def load_weights(W: np.ndarray, n: int, lane: int, block: np.ndarray) -> None:
                 block[(i * W.shape[2] + p) * LANES + lane] = W[n, i, p]
 
 
-@njit(**INNER)
+@inner
 def multiply(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z for W (n, k) that serves all lanes, or flat with one for each: entry (i, p) at (i k + p) LANES."""
     if W.ndim == 2:
@@ -43,7 +42,7 @@ def multiply(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
         add_own_product(W, Z, out)
 
 
-@njit(**LOOP)
+@kernel
 def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z for W (n, k), a block Z of k rows and a block out of n rows."""
     n, k = W.shape
@@ -93,7 +92,7 @@ def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
                 out[o3 + j] += e0 * one[j]
 
 
-@njit(**INNER)
+@inner
 def add_own_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z where each lane has its own W: entry (i, p) of lane l at (i k + p) LANES + l."""
     n, k = len(out) // LANES, len(Z) // LANES

@@ -6,15 +6,14 @@ panels (rows, PANEL), so that what a tile reads lies together. Everything is giv
 
 from __future__ import annotations
 
-from numba import njit
-
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.layers.gates import copy, copy_by_8
-from ode2rnn.kernels.products.tile import FREE, _pair, _strip, clear, width_of
+from ode2rnn.kernels.products.tile import _pair, _strip, clear, width_of
 
 STRIPE = 8  # columns of Z in a block: the most rows of a tile
 
 
-@njit(**FREE)
+@kernel
 def pack_stripes(zero: float, z: int, row: int, columns: int, rows: int, most: int, left: int) -> None:
     """Z (rows, columns), with rows ``row`` numbers apart, to ``left`` (blocks, most, STRIPE)."""
     size = width_of(zero)
@@ -22,7 +21,7 @@ def pack_stripes(zero: float, z: int, row: int, columns: int, rows: int, most: i
         copy_by_8(zero, rows, min(STRIPE, columns - i), (z + i * size, row, left + i * most * size, STRIPE))
 
 
-@njit(**FREE)
+@kernel
 def pack_panels(zero: float, v: int, row: int, columns: int, rows: int, most: int, width: int, right: int) -> None:
     """V (rows, columns) to ``right`` (panels, most, PANEL), zero past the last column."""
     size = width_of(zero)
@@ -33,7 +32,7 @@ def pack_panels(zero: float, v: int, row: int, columns: int, rows: int, most: in
         copy(zero, rows, min(width, columns - j), (v + j * size, row, right + j * most * size, width))
 
 
-@njit(**FREE)
+@kernel
 def add_outer_at(
     zero: float, left: int, begin: int, end: int, right: int, columns: int, rows: int, most: int, width: int, out: int
 ) -> None:
@@ -54,7 +53,7 @@ def add_outer_at(
         i += some
 
 
-@njit(**FREE)
+@kernel
 def add_outer_of_few(
     zero: float,
     x: int,

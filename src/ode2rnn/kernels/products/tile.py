@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic as numba_intrinsic
 
-from ode2rnn.kernels.elementwise.float64 import FLAGS, LOOP
+from ode2rnn.kernels.compiling import FLAGS, kernel
 
 if TYPE_CHECKING:
     from numba.core.base import BaseContext
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from numba.core.typing.templates import Signature
 
 intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
-FREE = LOOP | {"nogil": True}
 INT, LONG = ir.IntType(32), ir.IntType(64)
 
 
@@ -213,7 +212,7 @@ tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
 tile_1_by_4, tile_1_by_2, tile_4_by_2 = _tile(1, 4), _tile(1, 2), _tile(4, 2)
 
 
-@njit(**FREE)
+@kernel
 def _strip(
     zero: float, z: int, row: int, step: int, w: int, w_step: int, rows: int, k: int, c: int, c_row: int, size: int
 ) -> None:
@@ -236,7 +235,7 @@ def _strip(
             i += 1
 
 
-@njit(**FREE)
+@kernel
 def _pair(
     zero: float, z: int, row: int, step: int, w: int, w_step: int, w_panel: int, rows: int, k: int, c: int, c_row: int,
     size: int,
@@ -252,7 +251,7 @@ def _pair(
         _strip(zero, z, row, step, w + w_panel * size, w_step, rows - i, k, c + w_step * size, c_row, size)
 
 
-@njit(**FREE)
+@kernel
 def _row(zero: float, z: int, w: int, k: int, width: int, c: int, panels: int, size: int) -> int:
     """C += Z W for one row and as many panels as can be taken several at a time; how many those are."""
     j = 0
@@ -267,7 +266,7 @@ def _row(zero: float, z: int, w: int, k: int, width: int, c: int, panels: int, s
     return j
 
 
-@njit(**FREE)
+@kernel
 def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: int, m: int) -> None:
     """C += Z W^T for the rows Z (rows, k) at the address z, C (rows, m) at c, and the packed W (m, k).
 
@@ -278,7 +277,7 @@ def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: i
     add_product_at(zero, z, k, rows, start_of(packed), k, width, start_of(scratch), c, m, m)
 
 
-@njit(**FREE)
+@kernel
 def add_product_at(
     zero: float,
     z: int,
@@ -310,7 +309,7 @@ def add_product_at(
                 add_to(c + (i * c_row + whole * width + j) * size, part)
 
 
-@njit(**FREE)
+@kernel
 def add_outer(Z: np.ndarray, V: np.ndarray, width: int, out: np.ndarray) -> None:
     """out += Z^T V for Z (n, d), V (n, k) with k a multiple of the width of a panel."""
     zero, size = out.dtype.type(0.0), out.itemsize

@@ -6,9 +6,7 @@ BLAS, whose threads would spin on matrices of this size.
 
 from __future__ import annotations
 
-from numba import njit
-
-from ode2rnn.kernels.elementwise.float64 import LOOP
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.vectors import WIDTH, fma, get, load, plus, spread, store, times
 
 PANEL = 3 * WIDTH
@@ -16,7 +14,7 @@ PANEL = 3 * WIDTH
 Matrices = tuple[int, int, int, int]  # where [A | B] are packed, their numbers of columns, the width of a vector
 
 
-@njit(**LOOP)
+@kernel
 def add_linear(matrices: Matrices, W: int, s: int, r: int, to: int, turn: int) -> None:
     """W[to :] += A W[s :] + B W[r :]; where ``turn`` is odd the panels come in the opposite order.
 

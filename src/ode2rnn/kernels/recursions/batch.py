@@ -15,16 +15,16 @@ the product is added to z[n-1] itself.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.products.batch import LANES, add_product
 from ode2rnn.kernels.products.tile import start_of
 from ode2rnn.kernels.recursions.batch_tiles import advance, show
 
 
-@njit(**LOOP)
+@kernel
 def sweep_block(
     code: int,
     basis: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
@@ -128,7 +128,7 @@ def sweep_block(
                         final[i * LANES + lane] = s[i * LANES + lane]
 
 
-@njit(**LOOP)
+@kernel
 def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None:
     depth, size = r.shape
     for lane in range(LANES):
@@ -137,7 +137,7 @@ def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None
             delayed[j] = r[at, j]
 
 
-@njit(**LOOP)
+@kernel
 def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, add: bool) -> None:
     """out = factor z, or out += factor z."""
     for k in range(pairs):
@@ -152,7 +152,7 @@ def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, ad
             result[j] = real[j] * rest[j]
 
 
-@njit(**LOOP)
+@kernel
 def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool) -> None:
     if add:
         for j in range(LANES):
@@ -164,7 +164,7 @@ def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool
             out[LANES + j] = factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
 
 
-@njit(**LOOP)
+@kernel
 def _scale(block: np.ndarray, factor: np.ndarray) -> None:
     for i in range(len(block) // LANES):
         row = block[i * LANES :]
@@ -172,7 +172,7 @@ def _scale(block: np.ndarray, factor: np.ndarray) -> None:
             row[lane] *= factor[lane]
 
 
-@njit(**LOOP)
+@kernel
 def _ends(values: np.ndarray) -> tuple[int, int]:
     """The smallest and the largest."""
     low = high = values[0]
@@ -181,7 +181,7 @@ def _ends(values: np.ndarray) -> tuple[int, int]:
     return low, high
 
 
-@njit(**LOOP)
+@kernel
 def _bound(
     s: np.ndarray, n: int, every: bool, skips: np.ndarray, ticks: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> None:

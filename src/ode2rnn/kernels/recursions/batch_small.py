@@ -6,20 +6,20 @@ With few states the matrices of all lanes stay in the cache, and no common basis
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.products.batch import LANES
 
 
-@njit(**LOOP)
+@kernel
 def _one(W: np.ndarray, forcing: np.ndarray, z: np.ndarray) -> None:
     """s = W_s s + W_r r + forcing for one state; z holds s, then r."""
     for lane in range(LANES):
         z[lane] = forcing[lane] + (W[lane] * z[lane] + W[LANES + lane] * z[LANES + lane])
 
 
-@njit(**LOOP)
+@kernel
 def _two(W: np.ndarray, forcing: np.ndarray, z: np.ndarray) -> None:
     """The same for two states. One function for each pair of lanes of arrays, so that the compiler looks once, not for
     every row, whether they overlap.
@@ -32,7 +32,7 @@ def _two(W: np.ndarray, forcing: np.ndarray, z: np.ndarray) -> None:
         z[lane], z[LANES + lane] = forcing[lane] + first, forcing[LANES + lane] + second
 
 
-@njit(**LOOP)
+@kernel
 def _more(W: np.ndarray, forcing: np.ndarray, z: np.ndarray) -> None:
     """The same for any number of states; the forcing is overwritten."""
     size = len(forcing)
@@ -47,7 +47,7 @@ def _more(W: np.ndarray, forcing: np.ndarray, z: np.ndarray) -> None:
         z[j] = forcing[j]
 
 
-@njit(**LOOP)
+@kernel
 def _drive(W_x: np.ndarray, theta: np.ndarray, x: np.ndarray, forcing: np.ndarray) -> None:
     """forcing = W_x x + theta, x (m, 1) for all lanes or (m, LANES)."""
     size = len(theta)
@@ -65,7 +65,7 @@ def _drive(W_x: np.ndarray, theta: np.ndarray, x: np.ndarray, forcing: np.ndarra
                     row[lane] += weights[lane] * x[k, lane]
 
 
-@njit(**LOOP)
+@kernel
 def sweep_small(
     code: int,
     W: np.ndarray,

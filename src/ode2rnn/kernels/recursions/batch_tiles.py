@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
 
-from ode2rnn.kernels.elementwise.float64 import FLAGS, LOOP
+from ode2rnn.kernels.compiling import FLAGS, kernel
 from ode2rnn.kernels.elementwise.simd import Lanes, sigmoid, tanh
 from ode2rnn.kernels.products.batch import LANES
 from ode2rnn.kernels.products.tile import LONG, MOST_ROWS, VECTOR, VECTORS, intrinsic
@@ -169,7 +169,7 @@ _advance_most, _advance_2, _advance_1 = (_advance(rows) for rows in (MOST_ROWS, 
 _show_most, _show_2, _show_1 = (_show(rows) for rows in (MOST_ROWS, 2, 1))
 
 
-@njit(**LOOP)
+@kernel
 def advance(VB: int, d: int, past: int, z: int, extra: tuple[int, int], factor: int, pairs: int, out: int) -> None:
     """out = factor (z + V^-1 B past + bias h) for whole blocks; bias (d,) and h (LANES,) are ``extra``."""
     for lane in range(0, LANES, PANEL):
@@ -189,7 +189,7 @@ def advance(VB: int, d: int, past: int, z: int, extra: tuple[int, int], factor: 
                 i += 1
 
 
-@njit(**LOOP)
+@kernel
 def show(is_tanh: bool, V: int, d: int, z: int, h: int, s: int, r: int) -> None:
     """s = V z and r = h G(s) for whole blocks, G tanh or the sigmoid."""
     for lane in range(0, LANES, PANEL):

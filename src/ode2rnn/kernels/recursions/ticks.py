@@ -9,13 +9,13 @@ Tap q multiplies s (kinds[q] = 0) or r (kinds[q] = 1) of lags[q] ticks ago by W[
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.products.batch import LANES, add_product
 
 
-@njit(**LOOP)
+@kernel
 def add_columns(WT: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
     """out += W z for one vector, from the columns of W, the rows of WT."""
     k, n = WT.shape
@@ -31,7 +31,7 @@ def add_columns(WT: np.ndarray, z: np.ndarray, out: np.ndarray) -> None:
             out[i] += w[i] * a
 
 
-@njit(**LOOP)
+@kernel
 def run_vectors(
     code: int,
     taps: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -60,7 +60,7 @@ def run_vectors(
             warp(code, s, R[n, b])
 
 
-@njit(**LOOP)
+@kernel
 def run_blocks(
     code: int,
     taps: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -106,14 +106,14 @@ def run_blocks(
             _store(r, start, width, R[n])
 
 
-@njit(**LOOP)
+@kernel
 def _load(rows: np.ndarray, start: int, width: int, block: np.ndarray) -> None:
     for i in range(rows.shape[0]):
         for lane in range(width):
             block[i * LANES + lane] = rows[i, start + lane]
 
 
-@njit(**LOOP)
+@kernel
 def _store(block: np.ndarray, start: int, width: int, rows: np.ndarray) -> None:
     for i in range(rows.shape[0]):
         for lane in range(width):

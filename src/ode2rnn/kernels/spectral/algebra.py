@@ -6,18 +6,11 @@ at a time, in registers, over all that adds to them. The plain twins are in solv
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit
-
-from ode2rnn.kernels.elementwise.float64 import LOOP
+from ode2rnn.kernels.compiling import inner
 from ode2rnn.kernels.elementwise.vectors import fma, get, load, plus, spread, store, times
 
-# For calls from kernels only: no entry from Python, which would be compiled, too.
-INNER: dict[str, Any] = {**LOOP, "no_cpython_wrapper": True}
 
-
-@njit(**INNER)
+@inner
 def add_product(K: int, W: int, blocks: int, columns: int, Z: int, out: int) -> None:
     """out += W Z for ``columns`` rows of K in Z; W is packed as [i, j] = (rows 4 i to 4 i + 3, column j)."""
     for i in range(blocks):
@@ -48,7 +41,7 @@ def add_product(K: int, W: int, blocks: int, columns: int, Z: int, out: int) -> 
             store(out, fourth + 4, d1)
 
 
-@njit(**INNER)
+@inner
 def add_row(K: int, weights: int, first: float, f: int, at: int, out: int, to: int) -> None:
     """out[to :] += first weights[0] + sum_j f[at + j] weights[1 + j], for rows of K."""
     for o in range(0, K, 8):
@@ -64,7 +57,7 @@ def add_row(K: int, weights: int, first: float, f: int, at: int, out: int, to: i
         store(out, to + o + 4, plus(a1, b1))
 
 
-@njit(**INNER)
+@inner
 def solve_pair(K: int, u: int, v: int, s: float, t: float, f: int, i: int, j: int, out: int) -> None:
     """Rows i and j of out: the panel of a pair from the start values s, t and rows i, j of the forcing f.
 
@@ -89,7 +82,7 @@ def solve_pair(K: int, u: int, v: int, s: float, t: float, f: int, i: int, j: in
         store(out, j + o + 4, plus(c1, d1))
 
 
-@njit(**INNER)
+@inner
 def solve_modes(K: int, reals: int, pairs: int, real: int, turned: int, start: int, f: int, out: int) -> None:
     """The panel of every mode: real modes first, then the pairs, all first members before all second members.
 
@@ -108,7 +101,7 @@ def solve_modes(K: int, reals: int, pairs: int, real: int, turned: int, start: i
         solve_pair(K, u, v, get(start, c), get(start, c + pairs), f, c * K, (c + pairs) * K, out)
 
 
-@njit(**INNER)
+@inner
 def solve_dense(n: int, d: int, matrix: int, start: int, forcing: int, out: int) -> None:
     """The panel by one matrix of responses, (d + n, n), a row for each start value and each of n = d K forcings."""
     for o in range(0, n, 4):

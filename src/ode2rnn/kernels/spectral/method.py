@@ -8,9 +8,9 @@ diagonal or made of 2 x 2 rotations. The plain twin is solvers.spectral.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import inner, kernel
+from ode2rnn.kernels.elementwise.float64 import warp
 from ode2rnn.kernels.elementwise.vectors import (
     address,
     fma,
@@ -25,7 +25,7 @@ from ode2rnn.kernels.elementwise.vectors import (
     store,
     total,
 )
-from ode2rnn.kernels.spectral.algebra import INNER, add_product, solve_dense, solve_modes
+from ode2rnn.kernels.spectral.algebra import add_product, solve_dense, solve_modes
 from ode2rnn.kernels.spectral.past import gather, locate
 from ode2rnn.kernels.spectral.plan import next_target, panel_length
 
@@ -36,7 +36,7 @@ ROUNDING = 64 * EPS
 LARGEST = 1e-4 * 1.7976931348623157e308  # as solvers.problem.HUGE
 
 
-@njit(**INNER)
+@inner
 def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol: float) -> float:
     """The last two Legendre coefficients over the tolerance, the largest over components; infinite for NaN
     and for values that near the largest number.
@@ -65,7 +65,7 @@ def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol
     return worst
 
 
-@njit(**INNER)
+@inner
 def known_forcing(K: int, rows: int, m: int, to_modes: int, bias: int, x: int, out: int) -> None:
     """out = bias 1' + to_modes x for x (m, K) and ``rows`` rows of out."""
     for c in range(rows):
@@ -76,14 +76,14 @@ def known_forcing(K: int, rows: int, m: int, to_modes: int, bias: int, x: int, o
             store(out, c * K + o, v)
 
 
-@njit(**INNER)
+@inner
 def fill(out: int, size: int) -> None:
     """Zeros, ``size`` of them, a multiple of 4."""
     for i in range(0, size, 4):
         store(out, i, spread(0.0))
 
 
-@njit(**LOOP)
+@kernel
 def run(
     bounds: Array,
     segments: Array,

@@ -6,19 +6,16 @@ The plain twins are Solution in solvers.problem and core.dense.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP
+from ode2rnn.kernels.compiling import inner, kernel
 from ode2rnn.kernels.elementwise.vectors import address, fma, get, load, put, spread, store, total
-from ode2rnn.kernels.spectral.algebra import INNER, add_row
+from ode2rnn.kernels.spectral.algebra import add_row
 
 Array = np.ndarray
 EPS = 2.220446049250313e-16
-# Reassociation is allowed in sums that only estimate an error or interpolate: they may be taken in any order.
-SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
 
 
-@njit(**INNER)
+@inner
 def find(breaks: Array, count: int, t: float) -> int:
     """The interval i of ``count`` with breaks[i] <= t < breaks[i + 1], the outer ones reaching past the ends."""
     low, high = 0, count
@@ -31,7 +28,7 @@ def find(breaks: Array, count: int, t: float) -> int:
     return low
 
 
-@njit(**INNER)
+@inner
 def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
     """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
     K = theta.shape[0] - 1
@@ -48,7 +45,7 @@ def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
         row[j] /= total
 
 
-@njit(**INNER)
+@inner
 def locate(
     breaks: Array,
     count: int,
@@ -87,7 +84,7 @@ def locate(
     return number
 
 
-@njit(**INNER)
+@inner
 def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: int, rows: Array, out: int) -> None:
     """The delayed state of one trajectory at the nodes, from the ``number`` > 0 panels that `locate` found."""
     for i in range(0, d * K, 4):
@@ -98,7 +95,7 @@ def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: in
             add_row(K, weights, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
 
 
-@njit(**SUMS)
+@kernel
 def sample(
     breaks: Array,
     values: Array,

@@ -5,9 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from numba import njit
-
-from ode2rnn.kernels.elementwise.float64 import LOOP
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.vectors import WIDTH, fma, get, load, plus, put, spread, store, times
 
 # where the rows of start_segment are, number of polynomial rows; frequencies of the waves, their sines and cosines
@@ -15,7 +13,7 @@ from ode2rnn.kernels.elementwise.vectors import WIDTH, fma, get, load, plus, put
 Known = tuple[int, int, int, int, int, int]
 
 
-@njit(**LOOP)
+@kernel
 def start_segment(
     C: Any, phi: Any, pieces: Any, segment: int, sine: Any, cosine: Any, lane: int, F: Any, width: int
 ) -> None:
@@ -39,7 +37,7 @@ def start_segment(
             F[at + width + i] = b
 
 
-@njit(**LOOP)
+@kernel
 def forcing_at(known: Known, t: float, u: float, W: int, to: int) -> None:
     """The forcing at the time t, u after the start of the segment, into W[to :]; the waves are left there."""
     F, K, omega, waves, count, width = known
@@ -57,7 +55,7 @@ def forcing_at(known: Known, t: float, u: float, W: int, to: int) -> None:
         store(W, to + o, total)
 
 
-@njit(**LOOP)
+@kernel
 def forcing_coefficients(
     known: Known, u: float, scale: float, factor: float, first: int, order: int, inverse: int, W: int, to: int
 ) -> None:

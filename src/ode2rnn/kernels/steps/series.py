@@ -8,23 +8,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from numba import njit, types
+from numba import types
 
+from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise.float64 import LOOP
 from ode2rnn.kernels.elementwise.simd import Lanes, reduce
-from ode2rnn.kernels.elementwise.vectors import (
-    WIDTH,
-    entry,
-    fma,
-    get,
-    intrinsic,
-    load,
-    plus,
-    spread,
-    store,
-    times,
-)
+from ode2rnn.kernels.elementwise.vectors import WIDTH, entry, fma, get, intrinsic, load, plus, spread, store, times
 from ode2rnn.kernels.products.vector import Matrices, add_linear
 
 if TYPE_CHECKING:
@@ -68,7 +57,7 @@ def _rows(sigmoid: bool) -> Any:
 _tanh_rows, _sigmoid_rows = _rows(sigmoid=False), _rows(sigmoid=True)
 
 
-@njit(**LOOP)
+@kernel
 def warp_rows(code: int, width: int, W: int, s: int, r: int, q: int) -> None:
     """W[r :] = G, W[q :] = G' of the entries W[s :]."""
     if code == TANH:
@@ -79,7 +68,7 @@ def warp_rows(code: int, width: int, W: int, s: int, r: int, q: int) -> None:
             _sigmoid_rows(W, s + o, r + o, q + o)
 
 
-@njit(**LOOP)
+@kernel
 def _readout_coefficients(code: int, m: int, W: int, T: int, R: int, Q: int, inverse: int, width: int) -> None:
     """Row m of R and Q from rows 1 .. m of T = k S[k] and rows .. m - 1 of R and Q: r' = q s', and q = 1 - r^2
     (tanh) or r - r^2 (sigmoid). What was computed last is added last.
@@ -110,7 +99,7 @@ def _readout_coefficients(code: int, m: int, W: int, T: int, R: int, Q: int, inv
         store(W, Q + m * width + o, times(fma(start, r, total), spread(-2.0)))
 
 
-@njit(**LOOP)
+@kernel
 def coefficients(
     code: int, readout: bool, order: int, matrices: Matrices, scale: float, W: int, rows: int, inverse: int
 ) -> None:

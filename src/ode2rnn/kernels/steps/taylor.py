@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.codes import SIGMOID
-from ode2rnn.kernels.elementwise.float64 import BIAS, LOOP, ROUND, SCALAR, SHIFT
+from ode2rnn.kernels.elementwise.float64 import BIAS, ROUND, SHIFT
 from ode2rnn.kernels.elementwise.power import EXP2, LOG2
 from ode2rnn.kernels.elementwise.vectors import (
     WIDTH,
@@ -37,13 +37,13 @@ EPS = float(np.finfo(float).eps)
 SHARE = 1e-15  # as solvers.problem.SMALLEST_SHARE
 
 
-@njit(**LOOP)
+@kernel
 def smallest_step(t: float, a: float, b: float) -> float:
     """The step that is too small to move the time t, or ever to get to the end of its segment from a to b."""
     return max(4.0 * EPS * max(abs(t), abs(a)), SHARE * (b - a))
 
 
-@njit(**SCALAR)
+@inlined
 def _rate(
     code: int, readout: bool, d: int, matrices: Matrices, known: Known, t: float, u: float, W: int, s: int, r: int
 ) -> None:
@@ -62,7 +62,7 @@ def _rate(
         add_linear(matrices, W, s, r, r + 2 * width, 0 * width)  # for a literal 0 it would be compiled once more
 
 
-@njit(**SCALAR)
+@inlined
 def _power(x: float, share: float) -> float:
     """x^-share for positive x, as kernels.elementwise.power has it."""
     bits = np.float64(x).view(np.int64)
@@ -77,7 +77,7 @@ def _power(x: float, share: float) -> float:
     return scale * ((EXP2[0] + p * EXP2[1]) + p2 * ((EXP2[2] + p * EXP2[3]) + p2 * EXP2[4]))
 
 
-@njit(**SCALAR)
+@inlined
 def _largest_step(order: int, W: Any, S: int, weight: int, inverse: int, d: int, width: int) -> float:
     """The step, in units of the scale, at which the last two terms together meet the tolerance (after Jorba and Zou
     2005); NaN where they are not finite.
@@ -95,7 +95,7 @@ def _largest_step(order: int, W: Any, S: int, weight: int, inverse: int, d: int,
     return _power(max(mean, 1e-300), 0.5 * get(W, inverse + power))
 
 
-@njit(**SCALAR)
+@inlined
 def _few_coefficients(
     sigmoid: bool, d: int, order: int, matrices: Matrices, scale: float, W: int, rows: int, known: Known
 ) -> None:
@@ -115,7 +115,7 @@ def _few_coefficients(
         four_20(sigmoid, M, scale, W, rows, at, sine, cosine, turn)
 
 
-@njit(**SCALAR)
+@inlined
 def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: int, slope: int, width: int) -> None:
     """The polynomial on [0, 1] of a step of ``ratio`` scales into out[to :], its value and slope at 1 into W.
 
@@ -145,7 +145,7 @@ def _finish(order: int, ratio: float, W: Any, S: int, out: Any, to: int, new: in
         store(W, slope + o, plus(rise, steeper))
 
 
-@njit(**SCALAR)
+@inlined
 def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d: int, width: int) -> bool:
     """Whether what the slope of the polynomial misses of ds/dt at its end, as an error of the step, is tolerable."""
     back, sums = spread(-h), spread(0.0)
@@ -155,7 +155,7 @@ def _defect(order: int, h: float, W: Any, slope: int, rate: int, weight: int, d:
     return total(sums) <= d * (order + 1) * (order + 1)
 
 
-@njit(**LOOP)
+@kernel
 def steps(
     code: int,
     order: int,
@@ -282,7 +282,7 @@ def steps(
     return n, status
 
 
-@njit(**LOOP)
+@kernel
 def evaluate(breaks: np.ndarray, coefficients: np.ndarray, t: np.ndarray, out: np.ndarray) -> None:
     """The polynomials (P, K, width) on the intervals between ``breaks`` at times (T,), into (T, d), d <= width."""
     pieces, K, width = coefficients.shape

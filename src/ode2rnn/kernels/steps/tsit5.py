@@ -6,10 +6,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 
+from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.codes import RELU, SIGMOID, SOFTPLUS, TANH
-from ode2rnn.kernels.elementwise.float64 import LOOP, SCALAR, relu, sigmoid, softplus, tanh
+from ode2rnn.kernels.elementwise.float64 import relu, sigmoid, softplus, tanh
 from ode2rnn.kernels.elementwise.vectors import WIDTH, address, fma, get, load, put, spread, store
 from ode2rnn.kernels.products.vector import Matrices, add_linear
 from ode2rnn.kernels.steps.forcing import Known, forcing_at, start_segment
@@ -21,7 +21,7 @@ PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 BEFORE = 4  # entry of the cursor: the error of the last step
 
 
-@njit(**LOOP)
+@kernel
 def _warp(code: int, W: int, s: int, r: int, width: int) -> None:
     """W[r :] = G of W[s :]."""
     if code == TANH:
@@ -41,7 +41,7 @@ def _warp(code: int, W: int, s: int, r: int, width: int) -> None:
             put(W, r + i, get(W, s + i))
 
 
-@njit(**LOOP)
+@kernel
 def _rate(
     code: int,
     readout: bool,
@@ -61,7 +61,7 @@ def _rate(
     add_linear(matrices, W, s, r, rate, 0)
 
 
-@njit(**SCALAR)
+@inlined
 def _combine(weights: Any, row: int, n: int, h: float, W: int, base: int, k: int, to: int, width: int) -> None:
     """W[to :] = W[base :] + h sum_j weights[row, j] W[k + j width :] over n stages."""
     for o in range(0, width, WIDTH):
@@ -71,7 +71,7 @@ def _combine(weights: Any, row: int, n: int, h: float, W: int, base: int, k: int
         store(W, to + o, total)
 
 
-@njit(**SCALAR)
+@inlined
 def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
     """Root mean square of (W[at :] - W[less :]) / W[scale :]; ``less`` below 0 for nothing to take away."""
     total = 0.0
@@ -84,7 +84,7 @@ def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
     return math.sqrt(total / d)
 
 
-@njit(**LOOP)
+@kernel
 def steps(
     code: int,
     tableau: np.ndarray,
