@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ode2rnn.kernels.compiling import inlined
-from ode2rnn.kernels.elementwise.float64 import ROUND
+from ode2rnn.kernels.elementwise.activations import ROUND
 
 LARGEST = 1e6
 PER_PI = 0.3183098861837907

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ode2rnn.kernels.compiling import inner, kernel
-from ode2rnn.kernels.elementwise.vectors import address, fma, get, load, put, spread, store, total
+from ode2rnn.kernels.elementwise.vectors import address, get, load, put, spread, store, total
 from ode2rnn.kernels.spectral.algebra import add_row
 
 Array = np.ndarray
@@ -49,20 +49,20 @@ def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
 def locate(
     breaks: Array,
     count: int,
-    start: float,
-    end: float,
-    delay: float,
+    span: tuple[float, float, float],
     theta: Array,
     weights: Array,
     sources: Array,
     rows: Array,
 ) -> int:
-    """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
+    """The steps in which the nodes of one, from start to end, lie one delay before, ``span`` holding the three: fills
+    ``sources`` (K,), returns their number.
 
     Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
     rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
     """
     K = theta.shape[0] - 1
+    start, end, delay = span
     a, b = start - delay, end - delay
     q = find(breaks, count, 0.5 * (a + b))
     slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
@@ -92,7 +92,7 @@ def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: in
     for n in range(number):
         source, weights = address(values[sources[n] + 1, batch]), address(rows[n])
         for c in range(d):
-            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
+            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source + 8 * c * K, out + 8 * c * K)
 
 
 @kernel
@@ -132,5 +132,5 @@ def sample(
             for c in range(d):
                 sums = spread(0.0)
                 for k in range(0, K, 4):
-                    sums = fma(load(address(row), k + 1), load(source, c * K + k), sums)
+                    sums = load(address(row), k + 1) * load(source, c * K + k) + sums
                 put(address(out), to * d + c, first * get(before, c * K + K - 1) + total(sums))

@@ -10,6 +10,7 @@ import math
 import numpy as np
 
 from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.spectral.records import Lengths
 
 Array = np.ndarray
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
@@ -63,17 +64,16 @@ def plan(
     start: float,
     target: float,
     count: int,
-    lengths: Array,
-    known: int,
-    close: float,
+    kept: Lengths,
     theta: Array,
 ) -> tuple:
-    """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each,
+    """The next panels, if the target stays: segment, start, end, and place of the length among those kept, for each,
     the number of lengths, and the middles (n,) and nodes (n, K).
 
-    lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
+    Lengths that are new are added. Stops where there is no room for one.
     """
     K = theta.shape[0] - 1
+    lengths, known, close = kept
     middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)

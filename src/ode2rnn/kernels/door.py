@@ -1,0 +1,67 @@
+"""The one door through which arrays and tensors go to compiled kernels.
+
+A kernel trusts its arguments: it takes numbers from where an array says that they are. What comes from outside is
+checked here, once: its shape, its precision, and that its numbers are there at all. What is right but laid out
+otherwise (expanded, transposed, misaligned, read-only, of the other byte order, a negated view) is copied.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ALIGNMENT = 64  # bytes: no Vector lies across two lines of the cache
+
+
+def array(name: str, value: np.ndarray | Tensor, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+    """An array of this shape and precision with the same numbers, in order, aligned, writable: a copy where need be.
+
+    Raises:
+        ValueError: another shape or precision, no dense numbers of the processor's, fewer numbers than the shape says.
+
+    Example:
+        >>> array("W", np.ones((3, 2))[:, ::-1], (3, 2), float).flags.c_contiguous
+        True
+        >>> array("W", np.ones((1, 1)), (3, 2), float)
+        Traceback (most recent call last):
+        ValueError: W: expected shape (3, 2), got (1, 1)
+    """
+    if tuple(value.shape) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
+    given = value if isinstance(value, np.ndarray) else _of_tensor(name, value)
+    wanted = np.dtype(dtype)
+    if given.dtype.newbyteorder("=") != wanted:
+        raise ValueError(f"{name}: expected {wanted} numbers, got {given.dtype}")
+    return np.require(given, wanted, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
+
+
+def _of_tensor(name: str, tensor: Tensor) -> np.ndarray:
+    if tensor.device.type != "cpu" or str(tensor.layout) != "torch.strided":
+        raise ValueError(f"{name}: expected a dense tensor on the processor, got {tensor.layout} on {tensor.device}")
+    tensor = tensor.detach()
+    if tensor._is_zerotensor():
+        return np.zeros(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+    if tensor.numel():
+        reach = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True))
+        needed = (tensor.storage_offset() + reach + 1) * tensor.element_size()
+        if tensor.untyped_storage().nbytes() < needed:
+            raise ValueError(f"{name}: expected {needed} bytes in memory, got {tensor.untyped_storage().nbytes()}")
+    return tensor.resolve_conj().resolve_neg().numpy()
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+    """Room for an array, at a multiple of 64 bytes.
+
+    Example:
+        >>> empty((3, 2), float).ctypes.data % 64
+        0
+    """
+    kind = np.dtype(dtype)
+    size = int(np.prod(shape)) * kind.itemsize
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + size].view(kind).reshape(shape)
