@@ -11,7 +11,7 @@ from numba import njit
 from ode2rnn.kernels.elementwise.vectors import address
 from ode2rnn.kernels.products import batch
 from ode2rnn.kernels.products.packing import pack_pair, packed, padded
-from ode2rnn.kernels.products.tile import add_product, add_to_vector, panel_width
+from ode2rnn.kernels.products.tile import add_product, add_to_vector, panel_width, panels
 
 KINDS = ("float32", "float64")
 NONE = np.zeros((0, 0))
@@ -19,7 +19,8 @@ NONE = np.zeros((0, 0))
 
 @njit
 def product(Z, W, scratch, out):
-    add_product((address(Z), Z.shape[1]), W, (address(out), out.shape[1]), len(Z), out.shape[1], scratch)
+    zero, (rows, k), m = Z.dtype.type(0.0), Z.shape, out.shape[1]
+    add_product(zero, (address(Z), k), panels(W), (address(out), m), rows, m, address(scratch))
 
 
 @pytest.mark.parametrize("kind", KINDS)

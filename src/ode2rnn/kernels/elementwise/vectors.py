@@ -2,8 +2,8 @@
 
 numba leaves short loops scalar, and asks at run time of every longer one whether its arrays overlap. A Vector says at
 once what is meant. It has one precision and a number of entries; ``+ - * /`` and ``abs`` work on it entry by entry,
-with a number for a Vector that is the same everywhere. Entries are moved from and to arrays that the kernel holds, known
-by their ``address``; an index counts numbers.
+with a number for a Vector that is the same everywhere. Entries are moved from and to arrays that the kernel holds,
+known by their ``address``; an index counts numbers.
 
 ``widest(zero)`` and ``single(zero)`` are Vectors of zeros as long as the processor takes them, and of one entry, in the
 precision of ``zero``; code that is written once for any Vector serves both, for a row and for what is left at its end.
@@ -202,6 +202,30 @@ def put_as(typing: Any, zero: types.Type, start: types.Type, index: types.Type, 
         return context.get_dummy_value()
 
     return types.void(zero, types.int64, types.int64, zero), build
+
+
+@intrinsic
+def copy_at(typing: Any, zero: types.Type, count: types.Type, source: types.Type, to: types.Type) -> Any:
+    """Copy ``count`` numbers of the precision of ``zero``."""
+
+    def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
+        source, to = (builder.inttoptr(start, ir.IntType(8).as_pointer()) for start in given[2:])
+        cgutils.raw_memcpy(builder, to, source, given[1], zero.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(zero, types.int64, types.int64, types.int64), build
+
+
+@intrinsic
+def clear_at(typing: Any, zero: types.Type, count: types.Type, to: types.Type) -> Any:
+    """Set ``count`` numbers of the precision of ``zero`` to it."""
+
+    def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
+        start = builder.inttoptr(given[2], ir.IntType(8).as_pointer())
+        cgutils.memset(builder, start, builder.mul(given[1], ir.Constant(LONG, zero.bitwidth // 8)), 0)
+        return context.get_dummy_value()
+
+    return types.void(zero, types.int64, types.int64), build
 
 
 @inlined

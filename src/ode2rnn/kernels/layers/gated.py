@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ode2rnn.kernels.compiling import kernel
-from ode2rnn.kernels.elementwise.vectors import address
+from ode2rnn.kernels.compiling import inlined, kernel
+from ode2rnn.kernels.elementwise.vectors import address, clear_at, copy_at
 from ode2rnn.kernels.layers.gates import BackRow, Row, read, read_back, update, update_back
-from ode2rnn.kernels.products.tile import add_product
+from ode2rnn.kernels.products.tile import add_product, panels
 
 Array = np.ndarray
 
@@ -71,35 +71,37 @@ class Results(NamedTuple):
 
 
 @kernel
-def forward(weights: Packed, memory: Traces, v: Array, V: Array) -> None:
+def forward(weights: Packed, traces: Traces, v: Array, V: Array) -> None:
     """v[0 .. N-1] into V (N, batch, d_v), from s[-1] = S[0] and v[-1] = v; G holds the input terms, biases included."""
-    S, G = memory
+    S, G = traces
     ticks, batch, d_v = V.shape
-    d, row = S.shape[2], G.shape[2]
+    d, row, size, zero = S.shape[2], G.shape[2], G.itemsize, G.dtype.type(0.0)
     external, projected, full = row == 6 * d, weights.q.shape[0] > 0, weights.s.shape[0] > 0
-    gates, at, size = 5 if external else 4, 4 * d if external else 3 * d, G.itemsize
-    zero, width = G.dtype.type(0.0), weights.v.shape[2]
-    scratch, q = np.empty((batch, width), G.dtype), np.empty((batch, d), G.dtype)
-    past = address(v)
+    gates, cr = 5 if external else 4, 4 * d if external else 3 * d
+    W_v, W_s, W_cr, W_q = panels(weights.v), panels(weights.s), panels(weights.cr), panels(weights.q)
+    room, readouts = np.empty((batch, W_v.width), G.dtype), np.empty((batch, d), G.dtype)
+    scratch, q, past = address(room), address(readouts), address(v)
     for n in range(ticks):
-        g, s, s_next = address(G[n]), address(S[n]), address(S[n + 1])
-        out = address(q) if projected else address(V[n])
-        add_product((past, d_v), weights.v, (g, row), batch, gates * d, scratch)
+        g, s = address(G) + n * batch * row * size, address(S) + n * batch * d * size
+        s_next, v_next = s + batch * d * size, address(V) + n * batch * d_v * size
+        out = q if projected else v_next
+        add_product(zero, (past, d_v), W_v, (g, row), batch, gates * d, scratch)
         if full:
-            add_product((s, d), weights.s, (g + d * size, row), batch, (gates - 2) * d, scratch)
+            add_product(zero, (s, d), W_s, (g + d * size, row), batch, (gates - 2) * d, scratch)
         for b in range(batch):
             update(zero, _row(weights, external, d, (g, s, s_next), b * size * row, b * size * d))
         if full:
-            add_product((s_next, d), weights.cr, (g + at * size, row), batch, d, scratch)
+            add_product(zero, (s_next, d), W_cr, (g + cr * size, row), batch, d, scratch)
         for b in range(batch):
             read(zero, _row(weights, external, d, (g, s, s_next), b * size * row, b * size * d), out + b * size * d)
-        past = address(V[n])
+        past = v_next
         if projected:
-            V[n] = zero
-            add_product((out, d), weights.q, (past, d_v), batch, d_v, scratch)
+            clear_at(zero, batch * d_v, past)
+            add_product(zero, (q, d), W_q, (past, d_v), batch, d_v, scratch)
+    room[:], readouts[:] = zero, zero  # the memory is in use up to here
 
 
-@kernel
+@inlined
 def _row(weights: Packed, external: bool, d: int, at: tuple[int, int, int], row: int, state: int) -> Row:
     """The row of a sequence, so many bytes after the first."""
     diagonal = weights.diagonal.shape[0] > 0
@@ -107,47 +109,53 @@ def _row(weights: Packed, external: bool, d: int, at: tuple[int, int, int], row:
 
 
 @kernel
-def backward(weights: Packed, memory: Traces, bars: Bars, out: Results) -> None:
+def backward(weights: Packed, traces: Traces, bars: Bars, out: Results) -> None:
     """The gradients of the activations and of the start, from those of the results."""
-    (S, G), (Z, _, _, psi, v_out) = memory, out
+    S, G = traces
     ticks, batch, row = G.shape
-    d, d_v = S.shape[2], v_out.shape[1]
+    d, d_v, size, zero = S.shape[2], out.v.shape[1], G.itemsize, G.dtype.type(0.0)
     external, projected, full = row == 6 * d, weights.q.shape[0] > 0, weights.s.shape[0] > 0
-    cr, size = 4 * d if external else 3 * d, G.itemsize
-    zero, width = G.dtype.type(0.0), weights.v.shape[2]
-    scratch, q_bar = np.empty((batch, width), G.dtype), np.empty((batch, d), G.dtype)
-    if len(bars.s):
-        psi[:] = bars.s
-    else:
-        psi[:] = zero
+    cr = 4 * d if external else 3 * d
+    W_v, W_s, W_cr, W_q = panels(weights.v), panels(weights.s), panels(weights.cr), panels(weights.q)
+    room, readouts = np.empty((batch, W_v.width), G.dtype), np.empty((batch, d), G.dtype)
+    scratch, psi, v_out = address(room), address(out.s), address(out.v)
+    _start(zero, bars.s, 0, batch * d, psi)
     for i in range(ticks):
         n = ticks - 1 - i
-        chi, q = out.chi[n % len(out.chi)], out.q[n % len(out.q)]
-        if len(bars.V):
-            chi[:] = bars.V[n]
-        else:
-            chi[:] = zero
+        g, z = address(G) + n * batch * row * size, address(out.Z) + n * batch * row * size
+        s, s_next = address(S) + n * batch * d * size, address(S) + (n + 1) * batch * d * size
+        kept = n if projected else 0
+        chi, q = address(out.chi) + kept * batch * d_v * size, address(out.q) + kept * batch * d * size
+        _start(zero, bars.V, n, batch * d_v, chi)
         if i > 0:
-            add_product((address(Z[n + 1]), row), weights.v, (address(chi), d_v), batch, d_v, scratch)  # L7
+            add_product(zero, (z + batch * row * size, row), W_v, (chi, d_v), batch, d_v, scratch)  # L7
         elif len(bars.v):
-            chi += bars.v
-        onto = address(chi)
+            out.chi[kept] += bars.v
+        onto = address(readouts) if projected else chi
         if projected:
-            q_bar[:] = zero
-            onto = address(q_bar)
-            add_product((address(chi), d_v), weights.q, (onto, d), batch, d, scratch)  # X4
-        g, z, s, s_next = address(G[n]), address(Z[n]), address(S[n]), address(S[n + 1])
+            clear_at(zero, batch * d, onto)
+            add_product(zero, (chi, d_v), W_q, (onto, d), batch, d, scratch)  # X4
         for b in range(batch):
             to, state = b * size * row, b * size * d
-            flow = BackRow(z + to, address(psi) + state, onto + state, address(q) + state)
+            flow = BackRow(z + to, psi + state, onto + state, q + state)
             read_back(zero, _row(weights, external, d, (g, s, s_next), to, state), flow)
         if full:
-            add_product((z + cr * size, row), weights.cr, (address(psi), d), batch, d, scratch)  # L9
+            add_product(zero, (z + cr * size, row), W_cr, (psi, d), batch, d, scratch)  # L9
         for b in range(batch):
             to, state = b * size * row, b * size * d
-            flow = BackRow(z + to, address(psi) + state, onto + state, address(q) + state)
+            flow = BackRow(z + to, psi + state, onto + state, q + state)
             update_back(zero, _row(weights, external, d, (g, s, s_next), to, state), flow)
         if full:
-            add_product((z + d * size, row), weights.s, (address(psi), d), batch, d, scratch)
-    v_out[:] = zero
-    add_product((address(Z), row), weights.v, (address(v_out), d_v), batch, d_v, scratch)
+            add_product(zero, (z + d * size, row), W_s, (psi, d), batch, d, scratch)
+    clear_at(zero, batch * d_v, v_out)
+    add_product(zero, (address(out.Z), row), W_v, (v_out, d_v), batch, d_v, scratch)
+    room[:], readouts[:] = zero, zero  # the memory is in use up to here
+
+
+@inlined
+def _start(zero: float, given: Array, n: int, count: int, to: int) -> None:
+    """The n-th ``count`` of the gradients that are given, or zeros."""
+    if len(given):
+        copy_at(zero, count, address(given) + n * count * given.itemsize, to)
+    else:
+        clear_at(zero, count, to)

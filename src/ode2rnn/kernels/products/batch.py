@@ -47,7 +47,7 @@ def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z for W (n, k), a block Z of k rows and a block out of n rows."""
     n, k = W.shape
     for lane in range(0, LANES, PART):
-        strip(0.0, (address(W), k, 1), (address(Z) + 8 * lane, LANES), (address(out) + 8 * lane, LANES), n, k)
+        strip(0.0, (address(W), k, 1), (address(Z) + 8 * lane, LANES, 0), (address(out) + 8 * lane, LANES), n, k)
 
 
 @inner

@@ -21,6 +21,8 @@ def packed(W: np.ndarray, width: int) -> np.ndarray:
                [6., 0.]])
     """
     m, k = W.shape
+    if m == 0:
+        return np.empty((0, k, width), W.dtype)
     panels = -(-m // width)
     out = empty((panels, k, width), W.dtype)
     whole = m // width

@@ -6,20 +6,21 @@ once serves every tick or step. Addresses are those of kernels.elementwise.vecto
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ode2rnn.kernels.compiling import FLAGS, kernel
+from ode2rnn.kernels.compiling import FLAGS, inlined, kernel
 from ode2rnn.kernels.elementwise.vectors import (
     LONG,
     REALS,
     REGISTER,
     WIDTH,
     address,
+    clear_at,
     get_as,
     intrinsic,
     load,
@@ -40,11 +41,12 @@ def panel_width(dtype: np.dtype) -> int:
     return VECTORS * REGISTER // dtype.itemsize
 
 
-def _tile(rows: int, vectors: int = VECTORS, count: int = 0) -> Any:
+def _tile(rows: int, vectors: int = VECTORS, count: int = 0, panels: int = 1) -> Any:
     """A kernel's function (zero, z, w, c, k): C += Z W for ``rows`` rows, Z (rows, k), W (k, vectors count).
 
-    z is (address, step between rows, step between columns), w (address, step between rows), c (address, step between
-    rows); ``zero`` gives the precision. Without a ``count`` the Vectors are as long as the processor takes them.
+    z is (address, step between rows, step between columns), w (address, step between rows, step between panels, of
+    which several may be taken), c (address, step between rows); ``zero`` gives the precision. Without a ``count`` the
+    Vectors are as long as the processor takes them.
     """
     # few sums at once would wait for their last additions: those over every fourth k, or second, are kept apart
     ways = max(1, 8 // (rows * vectors))
@@ -55,8 +57,8 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0) -> Any:
         lanes = ir.VectorType(real, count or REGISTER // size)
 
         def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-            (z, row, step), (w, w_step), (c, c_row) = (
-                cgutils.unpack_tuple(builder, value, n) for value, n in zip(given[1:4], (3, 2, 2), strict=True)
+            (z, row, step), (w, w_step, w_panel), (c, c_row) = (
+                cgutils.unpack_tuple(builder, value, n) for value, n in zip(given[1:4], (3, 3, 2), strict=True)
             )
 
             def number(value: int) -> Any:
@@ -68,10 +70,12 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0) -> Any:
 
             def add(p: ir.Value, sums: list[list[ir.Value]]) -> None:
                 base = builder.mul(p, w_step)
-                weights = [
-                    builder.load(place(builder, w, builder.add(base, number(v * lanes.count)), real, lanes), align=size)
-                    for v in range(vectors)
-                ]
+                weights = []
+                for v in range(vectors):
+                    panel, within = divmod(v, vectors // panels)
+                    start = builder.add(base, builder.mul(number(panel), w_panel)) if panel else base
+                    at = place(builder, w, builder.add(start, number(within * lanes.count)), real, lanes)
+                    weights.append(builder.load(at, align=size))
                 for i in range(rows):
                     index = builder.add(builder.mul(number(i), row), builder.mul(p, step))
                     factor = splat(builder, builder.load(place(builder, z, index, real), align=size), lanes)
@@ -106,22 +110,24 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0) -> Any:
             return context.get_dummy_value()
 
         pair, triple = (types.UniTuple(types.int64, n) for n in (2, 3))
-        return types.void(zero, triple, pair, pair, types.int64), build
+        return types.void(zero, triple, triple, pair, types.int64), build
 
     return tile
 
 
 _tile_8, _tile_4, _tile_2, _tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
+_tile_1_by_4 = _tile(1, 4 * VECTORS, panels=4)
 _LANES = min(EIGHT, REGISTER // 8)
 _eight_8, _eight_4, _eight_2, _eight_1 = (_tile(rows, EIGHT // _LANES, _LANES) for rows in (8, 4, 2, 1))
 _row_12, _row_4 = _tile(1, 3, WIDTH), _tile(1, 1, WIDTH)
 
 Rows = tuple[int, int, int]  # address, step between rows, step between columns
-Panel = tuple[int, int]  # address, step between rows
+Panel = tuple[int, int, int]  # address, step between rows, step between panels
+Place = tuple[int, int]  # address, step between rows
 
 
 @kernel
-def strip(zero: float, z: Rows, w: Panel, c: Panel, rows: int, k: int) -> None:
+def strip(zero: float, z: Rows, w: Panel, c: Place, rows: int, k: int) -> None:
     """C += Z W for any number of rows and one panel."""
     size, i = width_of(zero), 0
     while i < rows:
@@ -142,7 +148,7 @@ def strip(zero: float, z: Rows, w: Panel, c: Panel, rows: int, k: int) -> None:
 
 
 @kernel
-def strip_of_eight(z: Rows, w: Panel, c: Panel, rows: int, k: int) -> None:
+def strip_of_eight(z: Rows, w: Panel, c: Place, rows: int, k: int) -> None:
     """The same for a panel of eight float64 numbers."""
     i = 0
     while i < rows:
@@ -162,25 +168,45 @@ def strip_of_eight(z: Rows, w: Panel, c: Panel, rows: int, k: int) -> None:
             i += 1
 
 
+class Panels(NamedTuple):
+    """A matrix W (m, k) as kernels.products.packing packs it: where it is, k, and the width of a panel."""
+
+    at: int
+    k: int
+    width: int
+
+
+@inlined
+def panels(packed: np.ndarray) -> Panels:
+    """Those of an array (panels, k, width), which the caller keeps alive."""
+    return Panels(address(packed), packed.shape[1], packed.shape[2])
+
+
 @kernel
-def add_product(z: Panel, packed: np.ndarray, c: Panel, rows: int, m: int, scratch: np.ndarray) -> None:
-    """C += Z W^T for ``rows`` rows of Z and of C (rows, m), by their addresses and steps, and W (m, k) as
-    kernels.products.packing packs it, (panels, k, width). scratch (rows, width) takes what the panels have too much.
+def add_product(zero: float, z: Place, W: Panels, c: Place, rows: int, m: int, scratch: int) -> None:
+    """C += Z W^T for ``rows`` rows of Z (rows, k) and of C (rows, m), by their addresses and steps. At ``scratch``
+    there is room for (rows, width) numbers: for what the panels have too much.
     """
-    _, k, width = packed.shape
-    zero, size, whole = packed.dtype.type(0.0), packed.itemsize, m // width
-    at, row, w = z[0], z[1], address(packed)
-    for j in range(whole):
-        strip(zero, (at, row, 1), (w + j * k * width * size, width), (c[0] + j * width * size, c[1]), rows, k)
+    size, width, whole = width_of(zero), W.width, m // W.width
+    panel, z_rows = W.k * width * size, (z[0], z[1], 1)
+    j = 0
+    while rows == 1 and j + 4 <= whole:
+        _tile_1_by_4(zero, z_rows, (W.at + j * panel, width, W.k * width), (c[0] + j * width * size, 0), W.k)
+        j += 4
+    while j < whole:
+        w, to = (W.at + j * panel, width, 0), (c[0] + j * width * size, c[1])
+        if rows == 1:
+            _tile_1(zero, z_rows, w, to, W.k)
+        else:
+            strip(zero, z_rows, w, to, rows, W.k)
+        j += 1
     if whole * width < m:
-        for i in range(rows):
-            for j in range(width):
-                scratch[i, j] = zero
-        strip(zero, (at, row, 1), (w + whole * k * width * size, width), (address(scratch), width), rows, k)
+        clear_at(zero, rows * width, scratch)
+        strip(zero, z_rows, (W.at + whole * panel, width, 0), (scratch, width), rows, W.k)
         for i in range(rows):
             for j in range(m - whole * width):
                 index = i * c[1] + whole * width + j
-                put_as(zero, c[0], index, get_as(zero, c[0], index) + scratch[i, j])
+                put_as(zero, c[0], index, get_as(zero, c[0], index) + get_as(zero, scratch, i * width + j))
 
 
 @kernel
@@ -198,10 +224,10 @@ def add_to_vector(matrices: tuple[int, int, int, int], W: int, s: int, r: int, t
             continue
         o = 0
         while o + 3 * WIDTH <= width:
-            _row_12(0.0, (z, 0, 1), (w, 3 * WIDTH), (c + 8 * o, 0), columns)
+            _row_12(0.0, (z, 0, 1), (w, 3 * WIDTH, 0), (c + 8 * o, 0), columns)
             w += 8 * columns * 3 * WIDTH
             o += 3 * WIDTH
         while o < width:
-            _row_4(0.0, (z, 0, 1), (w, WIDTH), (c + 8 * o, 0), columns)
+            _row_4(0.0, (z, 0, 1), (w, WIDTH, 0), (c + 8 * o, 0), columns)
             w += 8 * columns * WIDTH
             o += WIDTH

@@ -10,7 +10,7 @@ import numpy as np
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.elementwise.vectors import address
-from ode2rnn.kernels.products.tile import add_product
+from ode2rnn.kernels.products.tile import add_product, panels
 from ode2rnn.kernels.recursions.records import Taps
 
 
@@ -20,10 +20,12 @@ def run_ticks(code: int, taps: Taps, forcing: np.ndarray, depth: int, S: np.ndar
     bias and what the inputs add, or (N, 1, d) for all.
     """
     rows, batch, d = S.shape
-    scratch = np.empty((batch, taps.matrices.shape[3]))
+    scratch, zero = np.empty((batch, taps.matrices.shape[3])), 0.0
     for n in range(depth, rows):
         S[n] = forcing[n - depth]
         for q in range(len(taps.lags)):
             past = S[n - taps.lags[q]] if taps.kinds[q] == 0 else R[n - taps.lags[q]]
-            add_product((address(past), d), taps.matrices[q], (address(S[n]), d), batch, d, scratch)
+            add_product(
+                zero, (address(past), d), panels(taps.matrices[q]), (address(S[n]), d), batch, d, address(scratch)
+            )
         warp(code, S[n], R[n])

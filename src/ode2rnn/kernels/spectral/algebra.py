@@ -22,7 +22,7 @@ def fill(out: int, size: int, value: float) -> None:
 def add_product(K: int, W: int, rows: int, columns: int, Z: int, out: int) -> None:
     """out += W Z for W (rows, columns), ``columns`` rows of K in Z, and ``rows`` in out."""
     for o in range(0, K, 8):
-        strip_of_eight((W, columns, 1), (Z + 8 * o, K), (out + 8 * o, K), rows, columns)
+        strip_of_eight((W, columns, 1), (Z + 8 * o, K, 0), (out + 8 * o, K), rows, columns)
 
 
 @inner
@@ -31,7 +31,7 @@ def add_row(K: int, weights: int, first: float, f: int, out: int) -> None:
     for o in range(0, K, 4):
         store(out, o, first * load(weights, o) + load(out, o))
     for o in range(0, K, 8):
-        strip_of_eight((f, 0, 1), (weights + 8 * (K + o), K), (out + 8 * o, K), 1, K)
+        strip_of_eight((f, 0, 1), (weights + 8 * (K + o), K, 0), (out + 8 * o, K), 1, K)
 
 
 @inner
@@ -62,5 +62,5 @@ def solve_dense(n: int, d: int, matrix: int, start: int, forcing: int, out: int)
     """The values by one matrix of responses, (d + n, n), a row for each start value and each of n = d K forcings."""
     fill(out, n, 0.0)
     for o in range(0, n, 8):
-        strip_of_eight((start, 0, 1), (matrix + 8 * o, n), (out + 8 * o, n), 1, d)
-        strip_of_eight((forcing, 0, 1), (matrix + 8 * (d * n + o), n), (out + 8 * o, n), 1, n)
+        strip_of_eight((start, 0, 1), (matrix + 8 * o, n, 0), (out + 8 * o, n), 1, d)
+        strip_of_eight((forcing, 0, 1), (matrix + 8 * (d * n + o), n, 0), (out + 8 * o, n), 1, n)
