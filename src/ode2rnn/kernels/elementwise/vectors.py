@@ -146,7 +146,7 @@ def _zeros(count: Callable[[types.Type], int], text: str) -> Any:
     return intrinsic(zeros)
 
 
-widest = _zeros(lambda zero: REGISTER // zero.bitwidth * 8, "The longest Vector of the precision of ``zero``: zeros.")
+widest = _zeros(lambda zero: 8 * REGISTER // zero.bitwidth, "The longest Vector of the precision of ``zero``: zeros.")
 single = _zeros(lambda zero: 1, "A Vector of one entry of the precision of ``zero``, which is zero.")
 
 
