@@ -22,8 +22,9 @@ def _job() -> Job:
     exact, ulp = _exact(s)
 
     def ours() -> Solve:
-        from ode2rnn.kernels.elementwise.codes import TANH
         from ode2rnn.kernels.elementwise.float64 import warp
+
+        from ode2rnn.kernels.elementwise.codes import TANH
 
         return lambda tol: [warp(TANH, s, r) for _ in range(PASSES)] and r.copy()
 

@@ -52,8 +52,9 @@ def gemv(d: int) -> float:
 
 def activation() -> float:
     """Seconds per tanh, by our kernel or by NumPy, whichever is faster, on a block that stays in the cache."""
-    from ode2rnn.kernels.elementwise.codes import TANH
     from ode2rnn.kernels.elementwise.float64 import warp
+
+    from ode2rnn.kernels.elementwise.codes import TANH
 
     s = 2.0 * np.random.default_rng(0).standard_normal(2048)
     r = np.empty_like(s)

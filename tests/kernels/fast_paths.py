@@ -242,13 +242,7 @@ FAST_PATHS: dict[str, FastPath] = {
     "Tsit5 in lanes": FastPath(in_company("tsit5", 66), with_lanes, ("ensembles.tsit5.solve_lanes",)),
     "RK4 in blocks": FastPath(in_company("rk4", 9, dt=RK4_STEP), with_lanes, ("ensembles.rk4.rk4_blocks",)),
     "parameter sets": FastPath(as_parameter_sets, known),
-    "ticks": FastPath(ticked(batch=False), known, ("recursions.ticks.run_vectors",), sampled=True),
-    "ticks of a batch": FastPath(ticked(batch=True), known, ("recursions.ticks.run_blocks",), sampled=True),
+    "ticks": FastPath(ticked(batch=False), known, ("recursions.ticks.run_ticks",), sampled=True),
+    "ticks of a batch": FastPath(ticked(batch=True), known, ("recursions.ticks.run_ticks",), sampled=True),
     "a sweep of steps": FastPath(swept("range"), sweepable, ("recursions.batch.sweep_block",), sampled=True),
-    "a sweep of a few states": FastPath(
-        swept("final"),
-        lambda case: sweepable(case) and ordinary(case) and case.model.width <= 3,
-        ("recursions.batch_small.sweep_small",),
-        sampled=True,
-    ),
 }

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ode2rnn.core.signals import Analytic, Constant, Cubic, Held, Linear, Signal, Sine, Sum
-from ode2rnn.kernels.steps.inputs import InputData, input_data
+from ode2rnn.core.signals.data import InputData, input_data
 
 T = np.array([-2.0, 0.3, 1.0, 1.7, 4.0])
 RNG = np.random.default_rng(3)

@@ -9,7 +9,6 @@ from ode2rnn import Activation, CanonicalRNN, SimulationError, TappedRNN, Trajec
 from ode2rnn.discrete.compiled import LEAST_TICKS
 from ode2rnn.kernels import plain
 from ode2rnn.kernels.elementwise.codes import CODES
-from ode2rnn.kernels.products.batch import LANES, add_product
 
 TICKS = 150
 
@@ -46,15 +45,6 @@ def assert_same(got: Trajectory, expected: Trajectory) -> None:
     between = np.linspace(expected.start, expected.end, 37)
     np.testing.assert_allclose(got(between), expected(between), rtol=1e-12, atol=1e-12)
     assert (got.stats, got.status, got.message) == (expected.stats, expected.status, expected.message)
-
-
-@pytest.mark.parametrize(("n", "k"), [(1, 1), (2, 4), (3, 7), (10, 20), (13, 6), (64, 65)])
-def test_product_of_a_block_is_the_matrix_product(n: int, k: int) -> None:
-    rng = np.random.default_rng(n)
-    W, Z, out = rng.normal(size=(n, k)), rng.normal(size=(k, LANES)), rng.normal(size=(n, LANES))
-    expected = out + W @ Z
-    add_product(W, Z.reshape(-1), out.reshape(-1))
-    np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-13)
 
 
 @pytest.mark.parametrize("activation", CODES)

@@ -56,24 +56,3 @@ def test_the_kernels_take_what_they_can_and_nothing_else() -> None:
 
 def torch_or_numpy_square(s: torch.Tensor) -> torch.Tensor:
     return s * s
-
-
-def test_without_numba_the_layers_run_plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    layer, x = StandardRNN(2, 3), torch.randn(4, 2, 2)
-    fast, _ = layer(x)
-    compiled._installed.cache_clear()
-    monkeypatch.setattr(compiled, "find_spec", lambda name: None)
-    assert not compiled.fits(layer.activation, x, x[0])
-    slow, _ = layer(x)
-    compiled._installed.cache_clear()
-    torch.testing.assert_close(slow, fast)
-
-
-def test_packed_weights_hold_the_matrix_and_zeros() -> None:
-    W = torch.arange(70.0 * 3).reshape(70, 3) + 1
-    panels, k, width = (packed := compiled.pack(W)).shape
-    assert k == 3
-    flat = packed.transpose(1, 2).reshape(panels * width, 3)
-    assert torch.equal(flat[:70], W)
-    assert not flat[70:].any()
-    assert panels * width - 70 < width

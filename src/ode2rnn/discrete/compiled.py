@@ -6,7 +6,7 @@ Uses: D5.  The plain path is the loop in core.run over the step of the cell.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +15,8 @@ from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.discrete.memory import Memory, MemoryCell
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
+from ode2rnn.kernels.products.packing import packed
+from ode2rnn.kernels.recursions.records import Taps
 
 # shorter runs are over before the kernels are loaded
 LEAST_TICKS = 50
@@ -36,30 +38,32 @@ def scan(
     code = activation_code(as_activation(cell.activation))
     if code is None or ticks < LEAST_TICKS or not compiled() or is_torch(cell.like):
         return None
-    from ode2rnn.kernels.recursions.ticks import run_blocks, run_vectors
+    from ode2rnn.kernels.recursions.ticks import run_ticks
 
     shapes = [value.shape[:-1] for values in memory for value in values if value is not None]
     batch = np.broadcast_shapes(*shapes, () if x is None else x.shape[1:-1])
     d, depth, count = cell.width, max(len(memory.s), len(memory.r)), math.prod(batch)
-    kinds = np.repeat([0, 1], [len(W_s), len(W_r)])
-    lags = np.array([*W_s, *W_r], dtype=np.int64)
-    W = np.array([*W_s.values(), *W_r.values()]).reshape((len(lags), d, d))
-    # a block costs the same with few trajectories in it as with many
-    blocks = count > min(2 + 2 * d // 5, 48)
-    flat = [np.empty((depth + ticks, *((d, count) if blocks else (count, d)))) for _ in range(2)]
-    S, R = ((np.moveaxis(a.reshape((-1, d, *batch)), 1, -1) if blocks else a.reshape((-1, *batch, d))) for a in flat)
+    flat = [np.empty((depth + ticks, count, d)) for _ in range(2)]
+    S, R = (a.reshape((-1, *batch, d)) for a in flat)
     for buffer, past in ((S, memory.s), (R, memory.r)):
         for k in range(depth):
             buffer[depth - 1 - k] = past[min(k, len(past) - 1)]
-    inputs = _inputs(memory, x, ticks, batch)
-    W_in = np.array(list(W_x.values())).reshape((len(W_x), d, inputs.shape[2]))
-    input_lags = np.array(list(W_x), dtype=np.int64)
-    if blocks:
-        run_blocks(code, (kinds, lags, W), (input_lags, W_in), cell.theta_s, inputs, *flat, depth)
-    else:
-        W, W_in = (np.ascontiguousarray(matrices.transpose(0, 2, 1)) for matrices in (W, W_in))
-        run_vectors(code, (kinds, lags, W), (input_lags, W_in), cell.theta_s, inputs, *flat, depth)
+    inputs, forcing = _inputs(memory, x, ticks, batch), cell.theta_s
+    for lag, W in W_x.items():
+        begin = len(inputs) - ticks - lag
+        forcing = forcing + inputs[begin : begin + ticks] @ np.transpose(W)
+    forcing = np.broadcast_to(forcing, (ticks, *(np.shape(forcing)[1:-1] or (1,)), d))
+    run_ticks(code, taps([*W_s.items()], [*W_r.items()]), np.ascontiguousarray(forcing), depth, *flat)
     return S[depth - 1 :], R[depth:]
+
+
+def taps(state: Sequence[tuple[int, Array]], readout: Sequence[tuple[int, Array]]) -> Taps:
+    """Matrices by lag, of s and of r, as the kernel takes them."""
+    from ode2rnn.kernels.products.tile import panel_width
+
+    kinds, terms = np.repeat([0, 1], [len(state), len(readout)]), [*state, *readout]
+    matrices = np.array([packed(np.asarray(W, dtype=float), panel_width(np.dtype(float))) for _, W in terms])
+    return Taps(kinds, np.array([lag for lag, _ in terms], dtype=np.int64), matrices)
 
 
 def _inputs(memory: Memory, x: np.ndarray | None, ticks: int, batch: tuple[int, ...]) -> np.ndarray:

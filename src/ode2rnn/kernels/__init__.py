@@ -5,9 +5,12 @@ Nothing is compiled, and numba is not imported, before a kernel is first needed.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from functools import cache
+from importlib.util import find_spec
 from typing import TypeVar
 
 _COMPILED = ContextVar("compiled", default=True)
@@ -17,8 +20,13 @@ T = TypeVar("T")
 
 
 def compiled() -> bool:
-    """Whether compiled kernels may be used here."""
-    return _COMPILED.get()
+    """Whether compiled kernels may be used here: outside :func:`plain`, with numba installed and its compiler on."""
+    return _COMPILED.get() and _compiler()
+
+
+@cache
+def _compiler() -> bool:
+    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0") and find_spec("numba") is not None
 
 
 @contextmanager
@@ -40,6 +48,8 @@ def plain() -> Iterator[None]:
 def cores() -> int:
     """How many cores ensembles are spread over: what `threads` says, else the variable NUMBA_NUM_THREADS, else all."""
     count = _CORES.get()
+    if count is None and not _compiler():
+        return 1
     if count is None:
         from numba.core import config
 

@@ -21,9 +21,9 @@ from ode2rnn.core.arrays import (
     times_like,
 )
 from ode2rnn.core.dense import Piecewise
+from ode2rnn.core.signals.data import is_data
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
-from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.ensemble.parameter_sets import integrate_each
 from ode2rnn.solvers.explicit import taylor

@@ -15,6 +15,7 @@ from ode2rnn.analysis.spectra.spectrum import resting
 from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.systems.kinds import as_ticking
 from ode2rnn.core.trajectory import SimulationError
+from ode2rnn.discrete.compiled import taps as matrices_by_lag
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY
 
@@ -63,19 +64,16 @@ def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | N
     """From the map over so many ticks; None where its range is too wide, or Arnoldi's method does not converge."""
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
-    from ode2rnn.kernels.recursions.ticks import run_vectors
+    from ode2rnn.kernels.recursions.ticks import run_ticks
 
     d = len(taps[1])
-    lags = np.array(list(taps), dtype=np.int64)
-    WT = np.ascontiguousarray(np.array(list(taps.values())).transpose(0, 2, 1))
-    kinds, none = np.zeros(len(lags), dtype=np.int64), (np.zeros(0, dtype=np.int64), np.zeros((0, 0, d)))
-    x, theta = np.zeros((ticks, 1, 0)), np.zeros(d)
+    terms, none = matrices_by_lag([*taps.items()], []), np.zeros((ticks, 1, d))
     S, R = np.zeros((2, depth + ticks, 1, d))
 
     # rho(M)^ticks = rho(M^ticks): far apart powers separate the leading multipliers, and each product is a run
     def ahead(memory: np.ndarray) -> np.ndarray:
         S[:depth, 0] = memory.reshape((depth, d))
-        run_vectors(IDENTITY, (kinds, lags, WT), none, theta, x, S, R, depth)
+        run_ticks(IDENTITY, terms, none, depth, S, R)
         return S[ticks:, 0].ravel()
 
     start = np.random.default_rng(0).normal(size=depth * d)

@@ -18,9 +18,7 @@ from ode2rnn.discrete.eigenbasis import Basis, eigenbasis, factors
 from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
-
-FEW_STATES = 3
-BACKWARD = ("backward_euler", "implicit_linear")
+from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +95,6 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     w, p_0, p_1 = rule
     if late:
         p_0, p_1 = p_1, p_0
-    elif name in BACKWARD:
-        p_0 = 0 * p_0  # h w, as the kernel knows
     readout = model.readout[0]
     least = 1 if SCHEMES[name].late else 0
     lags = [1 if job.tied else max(least, check_divides(dt, readout.delay)) for dt in steps[block].tolist()]
@@ -108,31 +104,19 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     x = _inputs(job, steps[block][pad], ticks, first if late else None)
     C = model.input[0].dense() if x.shape[1] else np.zeros((d, 0))
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
-    if d <= FEW_STATES and job.keep == "final" and not p_1.any() and late == 0 and max(lags) == 1:
-        factor = (w[pad], (steps[block][:, None] * w if name in BACKWARD else p_0)[pad])
-        kept.final[block] = _few(job, basis, factor, C, x, ticks)[: len(block)]
-        return True
     size, bounded, whole = d * LANES, job.keep != "final", job.keep == "states"
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
     every = np.empty((int(ticks.max()), size) if whole else (0, 0))
+    V, VB, VC, phi = (np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices))
+    rows = (_rows(factor[pad], basis.pairs) for factor in (w, p_0, p_1))
+    code = activation_code(model.activation)
+    r, past = (np.array(model.activation.value(s)) for s in (job.start, older))
     sweep_block(
-        activation_code(model.activation),
-        tuple(np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices)),
-        tuple(_rows(factor[pad], basis.pairs) for factor in (w, p_0, p_1)),
-        steps[block][pad],
-        basis.pairs,
-        np.array(lags)[pad] + late,
-        ticks,
+        Recursion(code, V, VB, VC, phi, basis.pairs, *rows),
+        Runs(np.array(lags)[pad] + late, ticks, (job.settle * ticks).astype(np.int64)),
         x,
-        (
-            basis.inverse @ job.start,
-            *(np.array(model.activation.value(s)) for s in (job.start, older)),  # arrays of one kind for the kernel
-            np.array(first[: x.shape[1]]),
-        ),
-        (job.settle * ticks).astype(np.int64),
-        last,
-        *bounds,
-        every,
+        Past(basis.inverse @ job.start, r, past, np.array(first[: x.shape[1]])),
+        Filled(last, *bounds, every),
     )
     for lane, k in enumerate(block):
         kept.final[k] = last[lane::LANES]
@@ -143,28 +127,6 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
             finite = np.isfinite(run).all(axis=1)
             kept.states[k] = run if finite.all() else run[: np.argmin(finite)]
     return True
-
-
-def _few(
-    job: Job, basis: Basis, factor: tuple[np.ndarray, np.ndarray], C: np.ndarray, x: np.ndarray, ticks: np.ndarray
-) -> np.ndarray:
-    """The last states (LANES, d) of networks of few states, by the weights of each."""
-    from ode2rnn.kernels.recursions.batch_small import sweep_small
-
-    model, start = job.model, job.start
-    W_s, P = basis.matrices(factor[0]), basis.matrices(factor[1])
-    W = np.concatenate([W_s, P @ model.readout[0].dense()], axis=2)
-    last = np.zeros(start.size * len(ticks))
-    sweep_small(
-        activation_code(model.activation),
-        *(np.ascontiguousarray(np.moveaxis(M, 0, -1)).ravel() for M in (W, (P @ C).swapaxes(1, 2), P @ model.phi)),
-        x,
-        np.repeat(np.concatenate([start, model.activation.value(start)]), len(ticks)),
-        ticks,
-        int(ticks.min()),
-        last,
-    )
-    return last.reshape((start.size, -1)).T
 
 
 def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:

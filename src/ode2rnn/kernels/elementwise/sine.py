@@ -7,9 +7,9 @@ y + q pi / 2 is brought to k pi + p with |p| <= pi / 2, in three parts of pi: th
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import ROUND, SCALAR
+from ode2rnn.kernels.compiling import inlined
+from ode2rnn.kernels.elementwise.activations import ROUND
 
 LARGEST = 1e6
 PER_PI = 0.3183098861837907
@@ -17,7 +17,7 @@ PI_1, PI_2, PI_3 = 3.141592651605606, 1.9841871583270443e-09, 1.034036596358821e
 SIGN = np.int64(63)
 
 
-@njit(**SCALAR)
+@inlined
 def sine(y: float, quarters: float) -> float:
     """sin(y + quarters pi / 2) for quarters 0 or 1: sin y, cos y."""
     shifted = (y * PER_PI + 0.5 * quarters) + ROUND

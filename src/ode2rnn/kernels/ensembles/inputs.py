@@ -1,39 +1,55 @@
-"""The inputs of a block of lanes, each at its own time: the data of kernels.steps.inputs, lane by lane.  Uses: C6."""
+"""The inputs of a block of lanes, each at its own time: the data of core.signals.data, lane by lane.  Uses: C6."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import INNER
+from ode2rnn.kernels.compiling import inner
 from ode2rnn.kernels.elementwise.sine import sine
 from ode2rnn.kernels.products.batch import LANES
 
 
-@njit(**INNER)
-def load_input(n: int, segment: int, lane: int, data: Any, poly: np.ndarray, waves: Any, origin: np.ndarray) -> None:
+class Inputs(NamedTuple):
+    """The inputs of a block: where the segment of each lane begins (LANES,); the coefficients of the polynomials
+    (K, M * LANES); the frequencies (n, LANES); and the amplitudes of sine and cosine in turn (2 n, M * LANES).
+    """
+
+    origin: np.ndarray
+    poly: np.ndarray
+    omega: np.ndarray
+    amplitude: np.ndarray
+
+
+@inner
+def room_for(data: tuple, M: int) -> Inputs:
+    """Room for M inputs of a block."""
+    waves, size = data[2].shape[0], M * LANES
+    poly = np.zeros((data[1].shape[1], size))
+    return Inputs(np.zeros(LANES), poly, np.zeros((waves, LANES)), np.zeros((2 * waves, size)))
+
+
+@inner
+def load_input(n: int, segment: int, lane: int, data: tuple, inputs: Inputs) -> None:
     """The input of a trajectory on a segment, into a lane."""
     edges, pieces, omega, sines, cosines = data
     column = n if pieces.shape[2] > 1 else 0
-    origin[lane] = edges[segment]
+    inputs.origin[lane] = edges[segment]
     for m in range(pieces.shape[3]):
         for k in range(pieces.shape[1]):
-            poly[k, m * LANES + lane] = pieces[segment, k, column, m]
+            inputs.poly[k, m * LANES + lane] = pieces[segment, k, column, m]
         for j in range(omega.shape[0]):
-            waves[1][2 * j, m * LANES + lane] = sines[j, column, m]
-            waves[1][2 * j + 1, m * LANES + lane] = cosines[j, column, m]
+            inputs.amplitude[2 * j, m * LANES + lane] = sines[j, column, m]
+            inputs.amplitude[2 * j + 1, m * LANES + lane] = cosines[j, column, m]
     for j in range(omega.shape[0]):
-        waves[0][j, lane] = omega[j, column]
+        inputs.omega[j, lane] = omega[j, column]
 
 
-@njit(**INNER)
-def evaluate(
-    t: np.ndarray, step: np.ndarray, node: float, origin: np.ndarray, poly: np.ndarray, waves: Any, x: np.ndarray
-) -> None:
+@inner
+def evaluate(t: np.ndarray, step: np.ndarray, node: float, inputs: Inputs, x: np.ndarray) -> None:
     """x at t + node step, lane by lane."""
-    omega, amplitude = waves
+    origin, poly, omega, amplitude = inputs
     degree = poly.shape[0] - 1
     for m in range(len(x) // LANES):
         row, top = x[m * LANES : (m + 1) * LANES], poly[degree][m * LANES : (m + 1) * LANES]
@@ -52,12 +68,10 @@ def evaluate(
                     row[lane] += part[lane] * sine(own[lane] * (t[lane] + node * step[lane]), float(q))
 
 
-@njit(**INNER)
-def add_jump(
-    sign: float, lane: int, t: float, C: np.ndarray, origin: np.ndarray, poly: np.ndarray, waves: Any, K: np.ndarray
-) -> None:
+@inner
+def add_jump(sign: float, lane: int, t: float, C: np.ndarray, inputs: Inputs, K: np.ndarray) -> None:
     """Add sign C x(t) to the slope of a lane; C for all lanes, or flat with one for each."""
-    omega, amplitude = waves
+    origin, poly, omega, amplitude = inputs
     d, M = K.shape[1] // LANES, poly.shape[1] // LANES
     for m in range(M):
         x, at = 0.0, m * LANES + lane

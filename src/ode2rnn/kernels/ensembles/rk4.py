@@ -6,42 +6,30 @@ The plain twin is torchdiffeq's method of that name.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.activations import warp
+from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Grid
 from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
 
 THIRD = 1 / 3
 
 
-@njit(**LOOP)
+@kernel
 def rk4_blocks(
-    code: int,
-    AB: np.ndarray,
-    C: np.ndarray,
-    phi: np.ndarray,
-    each: int,
-    h: np.ndarray,
-    known: np.ndarray,
-    inputs: np.ndarray,
-    slots: np.ndarray,
-    begin: int,
-    end: int,
-    states: np.ndarray,
-    out: np.ndarray,
+    network: EnsembleNetwork, steps: Grid, share: tuple[int, int], states: np.ndarray, out: np.ndarray
 ) -> None:
-    """Take steps of the lengths h (P,), LANES trajectories at a time, from trajectory ``begin`` to before ``end``.
+    """Take the steps, LANES trajectories at a time, from trajectory ``share[0]`` to before ``share[1]``.
 
     Args:
-        AB: [A, B] (d, 2 d); or (Q, d, 2 d), for each Q-th of the trajectories its own, ``each`` of them.
-        C: (d, M), for inputs that differ between the trajectories; or (Q, d, M), for all inputs.
-        phi: (Q, d), with C; else it is in ``known``, and this is (0, d).
-        known: bias and the input that all share, at the four stages of each step, (P, 4, d).
-        inputs: the inputs for C, (P, 4, M, N) or (P, 4, M, 1); M is 0 where there are none.
-        slots: the row of ``out`` that takes the state after each step, or -1, (P,).
+        network: its C is that of the inputs which differ between trajectories, and phi (0, d) where it is in what is
+            known; with a set of matrices for each model C is that of all inputs.
         states: s before the first step, (d, N), and after the last.
         out: (rows, d, N).
     """
+    code, AB, C, phi, each = network
+    h, known, inputs, slots = steps
+    begin, end = share
     d = states.shape[0]
     M, size, shared = inputs.shape[2], d * LANES, inputs.shape[3] == 1
     s, z, k = np.zeros(size), np.zeros(2 * size), np.zeros((4, size))
@@ -79,7 +67,7 @@ def rk4_blocks(
         _store(s, start, width, states)
 
 
-@njit(**LOOP)
+@kernel
 def _point(stage: int, h: float, s: np.ndarray, k: np.ndarray, z: np.ndarray) -> None:
     k0, k1, k2 = k[0], k[1], k[2]
     if stage == 0:
@@ -96,14 +84,14 @@ def _point(stage: int, h: float, s: np.ndarray, k: np.ndarray, z: np.ndarray) ->
             z[j] = s[j] + h * (k0[j] - k1[j] + k2[j])
 
 
-@njit(**LOOP)
+@kernel
 def _advance(h: float, s: np.ndarray, k: np.ndarray) -> None:
     k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
     for j in range(len(s)):
         s[j] += 0.125 * h * (k0[j] + 3.0 * (k1[j] + k2[j]) + k3[j])
 
 
-@njit(**LOOP)
+@kernel
 def _store(block: np.ndarray, start: int, width: int, rows: np.ndarray) -> None:
     for i in range(rows.shape[0]):
         for lane in range(width):

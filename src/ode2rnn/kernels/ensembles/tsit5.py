@@ -7,54 +7,45 @@ makes room for the next. The plain twin is solvers.explicit.tsit5, whose formula
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import INNER, LOOP, warp
-from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input
+from ode2rnn.kernels.compiling import inner, kernel
+from ode2rnn.kernels.elementwise.activations import warp
+from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input, room_for
+from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Start
 from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
+from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.kernels.steps.taylor import smallest_step
 
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 
-@njit(**LOOP)
+@kernel
 def solve_lanes(
-    code: int,
-    AB: np.ndarray,
-    C: np.ndarray,
-    phi: np.ndarray,
-    each: int,
-    tableau: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    data: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    start: tuple[np.ndarray, np.ndarray, np.ndarray],
-    rtol: float,
-    atol: float,
+    network: EnsembleNetwork,
+    tableau: Tableau,
+    data: tuple,
+    start: Start,
+    tolerance: tuple[float, float],
     samples: np.ndarray,
-    begin: int,
-    count: int,
+    share: tuple[int, int],
     out: np.ndarray,
 ) -> tuple[int, int, int]:
-    """Solve from the first edge to the last, from trajectory ``begin`` to before ``count``.
+    """Solve from the first edge to the last, from trajectory ``share[0]`` to before ``share[1]``.
 
     Returns:
         -1 or a trajectory that failed, the most steps, the most rejected.
 
     Args:
-        AB: [A, B] (d, 2 d); C (d, M); phi (d,). Or each with a first axis Q, of which one after the other serves
-            ``each`` trajectories.
-        tableau: nodes (7,), stages (7, 7), weights of the error (7,), coefficients (7, 4) of theta .. theta^4 in
-            the weights of the interpolant.
-        data: edges, pieces, omega, sine, cosine of kernels.steps.inputs.InputData.
-        start: s(t0) (N, d), its slope (N, d), and the first step to try (N,).
+        data: edges, pieces, omega, sine, cosine of core.signals.data.InputData.
+        tolerance: rtol and atol.
         samples: times (T,) to keep, after the first edge.
         out: (T, N, d).
     """
-    nodes, A, E, P = tableau
-    edges, pieces, omega, _, _ = data
+    A, (begin, count), edges = tableau.weights, share, data[0]
+    C = network.C
     d, M = C.shape[-2], C.shape[-1]
     size, last = d * LANES, len(edges) - 1
     s, new, q, H = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
@@ -64,21 +55,21 @@ def solve_lanes(
     who, segment, sample = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     taken, refused = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
     accepted = np.zeros(LANES)
-    poly = np.zeros((pieces.shape[1], M * LANES))
-    waves = np.zeros((len(omega), LANES)), np.zeros((2 * len(omega), M * LANES))
-    origin = np.zeros(LANES)
-    W, V, base = weights_for(AB), weights_for(C), np.zeros(size)
+    inputs = room_for(data, M)
+    W, V, base = weights_for(network.AB), weights_for(C), np.zeros(size)
     following, busy, most, worst = begin, 0, 0, 0
     for lane in range(LANES):
         who[lane] = -1
     while True:
         for lane in range(LANES):
             if who[lane] < 0 and following < count:
-                _load(following, lane, start, s, K, h)
-                _load_model(following // each, lane, AB, C, phi, W, V, base)
+                for i in range(d):
+                    s[i * LANES + lane], K[0, i * LANES + lane] = start.s[following, i], start.slope[following, i]
+                h[lane] = start.h[following]
+                _load_model(following // network.each, lane, network, W, V, base)
                 who[lane], t[lane], before[lane] = following, edges[0], 1.0
                 segment[lane], sample[lane], taken[lane], refused[lane] = 0, 0, 0, 0
-                load_input(following, segment[lane], lane, data, poly, waves, origin)
+                load_input(following, segment[lane], lane, data, inputs)
                 following += 1
                 busy += 1
             left, trial = edges[segment[lane] + 1] - t[lane], h[lane]
@@ -96,13 +87,13 @@ def solve_lanes(
             for j in range(size):
                 rate[j] = base[j]
             if M > 0:
-                evaluate(t, step, nodes[stage], origin, poly, waves, x)
+                evaluate(t, step, tableau.nodes[stage], inputs, x)
                 multiply(V, x, rate)
-            warp(code, z[:size], z[size:])
+            warp(network.code, z[:size], z[size:])
             multiply(W, z, rate)
         for j in range(size):
             new[j] = z[j]
-        _error(E, H, s, new, K, rtol, atol, q, error)
+        _error(A[7], H, s, new, K, tolerance, q, error)
         for lane in range(LANES):
             if who[lane] < 0:
                 continue
@@ -122,7 +113,7 @@ def solve_lanes(
             at = sample[lane]
             while at < len(samples) and samples[at] <= end:
                 theta = (samples[at] - t[lane]) / tried
-                _sample(theta, tried, lane, P, s, new, K, out[at, who[lane]])
+                _sample(theta, tried, lane, tableau.dense, s, new, K, out[at, who[lane]])
                 at += 1
             sample[lane] = at
             best = SAFETY * math.exp(
@@ -141,9 +132,9 @@ def solve_lanes(
             segment[lane] += 1
             if segment[lane] < last:
                 # the slope jumps with the input
-                add_jump(-1.0, lane, t[lane], V, origin, poly, waves, K)
-                load_input(who[lane], segment[lane], lane, data, poly, waves, origin)
-                add_jump(1.0, lane, t[lane], V, origin, poly, waves, K)
+                add_jump(-1.0, lane, t[lane], V, inputs, K)
+                load_input(who[lane], segment[lane], lane, data, inputs)
+                add_jump(1.0, lane, t[lane], V, inputs, K)
                 before[lane] = 1.0
                 continue
             most, worst = max(most, taken[lane]), max(worst, refused[lane])
@@ -153,27 +144,15 @@ def solve_lanes(
             return -1, most, worst
 
 
-@njit(**INNER)
-def _load(n: int, lane: int, start: Any, s: np.ndarray, K: np.ndarray, h: np.ndarray) -> None:
-    for i in range(start[0].shape[1]):
-        s[i * LANES + lane] = start[0][n, i]
-        K[0, i * LANES + lane] = start[1][n, i]
-    h[lane] = start[2][n]
+@inner
+def _load_model(n: int, lane: int, network: EnsembleNetwork, W: np.ndarray, V: np.ndarray, base: np.ndarray) -> None:
+    load_weights(network.AB, n, lane, W)
+    load_weights(network.C, n, lane, V)
+    _load_bias(network.phi, n, lane, base)
 
 
-@njit(**INNER)
-def _load_model(
-    n: int,
-    lane: int,
-    AB: np.ndarray,
-    C: np.ndarray,
-    phi: np.ndarray,
-    W: np.ndarray,
-    V: np.ndarray,
-    base: np.ndarray,
-) -> None:
-    load_weights(AB, n, lane, W)
-    load_weights(C, n, lane, V)
+@inner
+def _load_bias(phi: np.ndarray, n: int, lane: int, base: np.ndarray) -> None:
     for i in range(phi.shape[-1]):
         if phi.ndim == 1:
             base[i * LANES + lane] = phi[i]
@@ -181,48 +160,42 @@ def _load_model(
             base[i * LANES + lane] = phi[n, i]
 
 
-@njit(**INNER)
-def _combine(stage: int, a: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
-    a0, a1, a2, a3, a4, a5 = a[0], a[1], a[2], a[3], a[4], a[5]
-    k0, k1, k2, k3, k4, k5 = K[0], K[1], K[2], K[3], K[4], K[5]
-    if stage == 1:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * (a0 * k0[j])
-    elif stage == 2:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * (a0 * k0[j] + a1 * k1[j])
-    elif stage == 3:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * (a0 * k0[j] + a1 * k1[j] + a2 * k2[j])
-    elif stage == 4:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]))
-    elif stage == 5:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + a4 * k4[j])
-    else:
-        for j in range(len(s)):
-            z[j] = s[j] + H[j] * ((a0 * k0[j] + a1 * k1[j]) + (a2 * k2[j] + a3 * k3[j]) + (a4 * k4[j] + a5 * k5[j]))
+@inner
+def _sum(weights: np.ndarray, n: int, K: np.ndarray, out: np.ndarray) -> None:
+    """The sum over the first n stages."""
+    for j in range(len(out)):
+        out[j] = 0.0
+    for i in range(n):
+        row, weight = K[i], weights[i]
+        for j in range(len(out)):
+            out[j] += weight * row[j]
 
 
-@njit(**INNER)
+@inner
+def _combine(n: int, weights: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
+    """z = s + H times the sum over the first n stages."""
+    point = z[: len(s)]
+    _sum(weights, n, K, point)
+    for j in range(len(s)):
+        point[j] = s[j] + H[j] * point[j]
+
+
+@inner
 def _error(
-    E: np.ndarray,
+    weights: np.ndarray,
     H: np.ndarray,
     s: np.ndarray,
     new: np.ndarray,
     K: np.ndarray,
-    rtol: float,
-    atol: float,
+    tolerance: tuple[float, float],
     q: np.ndarray,
     error: np.ndarray,
 ) -> None:
     """Root mean square of the scaled error of each lane; not finite where the new state is not."""
-    e0, e1, e2, e3, e4, e5, e6 = E[0], E[1], E[2], E[3], E[4], E[5], E[6]
-    k0, k1, k2, k3, k4, k5, k6 = K[0], K[1], K[2], K[3], K[4], K[5], K[6]
+    rtol, atol = tolerance
+    _sum(weights, 7, K, q)
     for j in range(len(s)):
-        total = (e0 * k0[j] + e1 * k1[j]) + (e2 * k2[j] + e3 * k3[j]) + (e4 * k4[j] + e5 * k5[j])
-        q[j] = H[j] * (total + e6 * k6[j])
+        q[j] *= H[j]
     for j in range(len(s)):
         a, b = abs(s[j]), abs(new[j])
         part = q[j] / (atol + rtol * (a if a > b else b))
@@ -237,7 +210,7 @@ def _error(
         error[lane] = math.sqrt(error[lane] / d)
 
 
-@njit(**INNER)
+@inner
 def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, d: int) -> None:
     first, seventh = K[0], K[6]
     for i in range(d):
@@ -248,7 +221,7 @@ def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray,
             slope[lane] = final[lane] if accepted[lane] > 0.0 else slope[lane]
 
 
-@njit(**INNER)
+@inner
 def _sample(
     theta: float, h: float, lane: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
 ) -> None:
@@ -260,6 +233,6 @@ def _sample(
             continue
         total = 0.0
         for k in range(7):
-            weight = theta * (P[k, 0] + theta * (P[k, 1] + theta * (P[k, 2] + theta * P[k, 3])))
+            weight = theta * (P[0, k] + theta * (P[1, k] + theta * (P[2, k] + theta * P[3, k])))
             total += weight * K[k, at]
         row[i] = s[at] + h * total

@@ -1,175 +1,107 @@
 """The two passes of a recursion over a whole sequence, each with its loop over time in one function.
 
-Uses: D5, D8, B1, B2.  Rows are the sequences of a batch. The twin is nn/passes/plain/simple.py.
+Uses: D5, D8, B1, B2.  Rows are the sequences of a batch. The twin is nn/passes/plain/simple.py. Weights are packed by
+kernels.products.packing.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.codes import RELU, SIGMOID, SOFTPLUS, TANH
-from ode2rnn.kernels.elementwise.float32 import sigmoid, softplus, softplus_slope, tanh
-from ode2rnn.kernels.products.tile import FREE, add_product, start_of
+from ode2rnn.kernels.compiling import inlined, kernel
+from ode2rnn.kernels.elementwise.activations import slope, warp_at
+from ode2rnn.kernels.elementwise.vectors import address, copy_at, length, load_like, single, store, widest
+from ode2rnn.kernels.products.tile import add_product, panels
 
-
-@njit(**FREE)
-def _fill(theta: np.ndarray, rows: np.ndarray, n: int) -> None:
-    """Every row of rows[n] is theta."""
-    for b in range(rows.shape[1]):
-        for j in range(rows.shape[2]):
-            rows[n, b, j] = theta[j]
+Vector = Any
 
 
-@njit(**FREE)
-def _warp_in_place(code: int, s: np.ndarray, n: int) -> None:
-    """s[n] = G(s[n]); an array apart would keep the compiler from vector instructions."""
-    _, batch, d = s.shape
-    if code == TANH:
-        for b in range(batch):
-            for j in range(d):
-                s[n, b, j] = tanh(s[n, b, j])
-    elif code == SIGMOID:
-        for b in range(batch):
-            for j in range(d):
-                s[n, b, j] = sigmoid(s[n, b, j])
-    elif code == RELU:
-        zero = s.dtype.type(0.0)
-        for b in range(batch):
-            for j in range(d):
-                s[n, b, j] = zero if s[n, b, j] < zero else s[n, b, j]  # NaN stays
-    elif code == SOFTPLUS:
-        for b in range(batch):
-            for j in range(d):
-                s[n, b, j] = softplus(s[n, b, j])
+@inlined
+def _times_slope(code: int, like: Vector, begin: int, end: int, r: int, chi: int) -> int:
+    while begin + length(like) <= end:
+        store(chi, begin, load_like(like, chi, begin) * slope(code, load_like(like, r, begin)))
+        begin += length(like)
+    return begin
 
 
-@njit(**FREE)
-def _times_slope(code: int, r: np.ndarray, chi: np.ndarray, n: int) -> None:
-    """chi[n] *= G'(s[n]), which for the registered activations is a function of r = G(s)."""
-    _, batch, d = r.shape
-    zero, one = r.dtype.type(0.0), r.dtype.type(1.0)
-    if code == TANH:
-        for b in range(batch):
-            for j in range(d):
-                chi[n, b, j] *= one - r[n, b, j] * r[n, b, j]
-    elif code == SIGMOID:
-        for b in range(batch):
-            for j in range(d):
-                chi[n, b, j] *= r[n, b, j] * (one - r[n, b, j])
-    elif code == RELU:
-        for b in range(batch):
-            for j in range(d):
-                chi[n, b, j] *= one if r[n, b, j] > zero else zero
-    elif code == SOFTPLUS:
-        for b in range(batch):
-            for j in range(d):
-                chi[n, b, j] *= softplus_slope(r[n, b, j])
+@inlined
+def times_slope_at(code: int, zero: float, count: int, r: int, chi: int) -> None:
+    """chi *= G'(s), which for the registered activations is a function of r = G(s), for ``count`` numbers from r on."""
+    whole = _times_slope(code, widest(zero), 0, count, r, chi)
+    _times_slope(code, single(zero), whole, count, r, chi)
 
 
-@njit(**FREE)
-def standard_forward(
-    code: int,
-    W_r: np.ndarray,
-    W_x: np.ndarray,
-    theta: np.ndarray,
-    x: np.ndarray,
-    first: np.ndarray,
-    scratch: np.ndarray,
-    R: np.ndarray,
-) -> None:
-    """r[0 .. N-1] (N, batch, d) from r[-1] = first; W_r and W_x are packed."""
+@kernel
+def times_slope(code: int, r: np.ndarray, chi: np.ndarray) -> None:
+    """The same for arrays."""
+    times_slope_at(code, r.dtype.type(0.0), r.size, address(r), address(chi))
+
+
+@kernel
+def standard_forward(code: int, W_r: np.ndarray, first: np.ndarray, R: np.ndarray) -> None:
+    """r[0 .. N-1] (N, batch, d) in place of the input terms, from r[-1] = first."""
     ticks, batch, d = R.shape
-    z, c, past = start_of(x), start_of(R), start_of(first)
-    step, x_step = batch * d * R.itemsize, batch * x.shape[2] * x.itemsize
+    zero, W, room = R.dtype.type(0.0), panels(W_r), np.empty((batch, W_r.shape[2]), R.dtype)
+    past = address(first)
     for n in range(ticks):
-        _fill(theta, R, n)
-        add_product(z + n * x_step, batch, W_x, scratch, c + n * step, d)
-        add_product(past, batch, W_r, scratch, c + n * step, d)
-        _warp_in_place(code, R, n)
-        past = c + n * step
+        now = address(R) + n * batch * d * R.itemsize
+        add_product(zero, (past, d), W, (now, d), batch, d, address(room))
+        warp_at(code, zero, batch * d, now, now)
+        past = now
 
 
-@njit(**FREE)
-def standard_backward(code: int, W: np.ndarray, R: np.ndarray, scratch: np.ndarray, psi: np.ndarray) -> None:
-    """psi[0 .. N-1] in place of the partial gradients in r[0 .. N-1] (B1, B2); W is W_r^T, packed."""
+@kernel
+def standard_backward(code: int, W_T: np.ndarray, R: np.ndarray, psi: np.ndarray) -> None:
+    """psi[0 .. N-1] in place of the partial gradients in r[0 .. N-1] (B1, B2); W_T is W_r^T."""
     ticks, batch, d = R.shape
-    c, step = start_of(psi), batch * d * R.itemsize
+    zero, W, room = R.dtype.type(0.0), panels(W_T), np.empty((batch, W_T.shape[2]), R.dtype)
     for i in range(ticks):
         n = ticks - 1 - i
+        now, step = address(psi) + n * batch * d * R.itemsize, batch * d * R.itemsize
         if i:
-            add_product(c + (n + 1) * step, batch, W, scratch, c + n * step, d)
-        _times_slope(code, R, psi, n)
+            add_product(zero, (now + step, d), W, (now, d), batch, d, address(room))
+        times_slope_at(code, zero, batch * d, address(R) + n * step, now)
 
 
-@njit(**FREE)
-def canonical_forward(
-    code: int,
-    W: np.ndarray,
-    W_x: np.ndarray,
-    theta: np.ndarray,
-    x: np.ndarray,
-    memory: np.ndarray,
-    scratch: np.ndarray,
-    S: np.ndarray,
-    R: np.ndarray,
-) -> None:
-    """s[0 .. N-1] and r[0 .. N-1] (N, batch, d); W is [W_s W_r], packed as W_x is.
+@kernel
+def canonical_forward(code: int, W_sr: np.ndarray, memory: np.ndarray, S: np.ndarray, R: np.ndarray) -> None:
+    """s[0 .. N-1] (N, batch, d) in place of the input terms, and r[0 .. N-1]; W_sr is [W_s W_r].
 
     ``memory`` (batch, 2 d) holds s[-1] and r[-1] side by side, so that one product does both.
     """
     ticks, batch, d = S.shape
-    z, c, past = start_of(x), start_of(S), start_of(memory)
-    step, x_step = batch * d * S.itemsize, batch * x.shape[2] * x.itemsize
+    zero, W, room = R.dtype.type(0.0), panels(W_sr), np.empty((batch, W_sr.shape[2]), R.dtype)
+    size = R.itemsize
     for n in range(ticks):
-        _fill(theta, S, n)
-        add_product(z + n * x_step, batch, W_x, scratch, c + n * step, d)
-        add_product(past, batch, W, scratch, c + n * step, d)
+        s, r = address(S) + n * batch * d * size, address(R) + n * batch * d * size
+        add_product(zero, (address(memory), 2 * d), W, (s, d), batch, d, address(room))
+        warp_at(code, zero, batch * d, s, r)
         for b in range(batch):
-            for j in range(d):
-                R[n, b, j] = S[n, b, j]
-            for j in range(d):
-                memory[b, j] = S[n, b, j]
-        _warp_in_place(code, R, n)
-        for b in range(batch):
-            for j in range(d):
-                memory[b, d + j] = R[n, b, j]
+            to = address(memory) + 2 * b * d * size
+            copy_at(zero, d, s + b * d * size, to)
+            copy_at(zero, d, r + b * d * size, to + d * size)
 
 
-@njit(**FREE)
-def canonical_backward(
-    code: int,
-    W: np.ndarray,
-    R: np.ndarray,
-    S_bar: np.ndarray,
-    both: np.ndarray,
-    scratch: np.ndarray,
-    psi: np.ndarray,
-) -> None:
-    """psi[0 .. N-1] in place of the partial gradients in r[0 .. N-1] (B1, B2); W is [W_s W_r]^T, packed.
+@kernel
+def canonical_backward(code: int, W_T: np.ndarray, R: np.ndarray, S_bar: np.ndarray, psi: np.ndarray) -> None:
+    """psi[0 .. N-1] in place of the partial gradients in r[0 .. N-1] (B1, B2); W_T is [W_s W_r]^T.
 
-    S_bar (N, batch, d) are the partial gradients in s, of length 0 where they are all zero; ``both`` (batch, 2 d) is
-    for psi[n+1] W_s and psi[n+1] W_r side by side.
+    S_bar (N, batch, d) are the partial gradients in s, of length 0 where they are all zero.
     """
     ticks, batch, d = R.shape
-    c, step, sums = start_of(psi), batch * d * R.itemsize, start_of(both)
-    zero = R.dtype.type(0.0)
+    zero, W, room = R.dtype.type(0.0), panels(W_T), np.empty((batch, W_T.shape[2]), R.dtype)
+    both = np.empty((batch, 2 * d), R.dtype)  # psi[n+1] W_s and psi[n+1] W_r side by side
     for i in range(ticks):
         n = ticks - 1 - i
         if i:
-            for b in range(batch):
-                for j in range(2 * d):
-                    both[b, j] = zero
-            add_product(c + (n + 1) * step, batch, W, scratch, sums, 2 * d)
-            for b in range(batch):
-                for j in range(d):
-                    psi[n, b, j] += both[b, d + j]
-        _times_slope(code, R, psi, n)
+            both[:] = zero
+            now = address(psi) + (n + 1) * batch * d * R.itemsize
+            add_product(zero, (now, d), W, (address(both), 2 * d), batch, 2 * d, address(room))
+            psi[n] += both[:, d:]
+        times_slope(code, R[n], psi[n])
         if i:
-            for b in range(batch):
-                for j in range(d):
-                    psi[n, b, j] += both[b, j]
+            psi[n] += both[:, :d]
         if len(S_bar):
-            for b in range(batch):
-                for j in range(d):
-                    psi[n, b, j] += S_bar[n, b, j]
+            psi[n] += S_bar[n]

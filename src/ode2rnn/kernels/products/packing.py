@@ -1,4 +1,4 @@
-"""How a kernel for one trajectory wants the matrices of a network: packed once, in plain NumPy.  Uses: C9."""
+"""How the products want their matrices: packed once, in plain NumPy.  Uses: C9."""
 
 from __future__ import annotations
 
@@ -6,8 +6,31 @@ from itertools import pairwise
 
 import numpy as np
 
-VECTOR = 4  # states are padded to a multiple of this, the numbers in one vector
+from ode2rnn.kernels.door import empty
+
+VECTOR = 4  # states of a trajectory are padded to a multiple of this, the numbers in one Vector
 PANEL = 3 * VECTOR  # rows whose sums fit into registers
+
+
+def packed(W: np.ndarray, width: int) -> np.ndarray:
+    """W (m, k) in panels of ``width`` rows, (panels, k, width): entry (c, p, l) is W[c width + l, p], 0 past the last.
+
+    Example:
+        >>> packed(np.array([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]), 2)[1]
+        array([[5., 0.],
+               [6., 0.]])
+    """
+    m, k = W.shape
+    if m == 0:
+        return np.empty((0, k, width), W.dtype)
+    panels = -(-m // width)
+    out = empty((panels, k, width), W.dtype)
+    whole = m // width
+    out[:whole] = W[: whole * width].reshape((whole, width, k)).swapaxes(1, 2)
+    if whole < panels:
+        out[whole] = 0.0
+        out[whole, :, : m - whole * width] = W[whole * width :].T
+    return out
 
 
 def padded(d: int) -> int:
@@ -15,33 +38,27 @@ def padded(d: int) -> int:
     return d + -d % VECTOR
 
 
-def pack(A: np.ndarray, B: np.ndarray, d: int) -> tuple[np.ndarray, int, int]:
-    """[A | B] as one flat array, and how many columns of each are in it.
+def pack_pair(A: np.ndarray, B: np.ndarray, d: int) -> tuple[np.ndarray, int, int]:
+    """A and B as one flat array for :func:`ode2rnn.kernels.products.tile.add_to_vector`, and how many columns of each
+    are in it.
 
-    First the diagonals of A and B, where a matrix is diagonal and has no columns, else zeros; then panels of 12 rows,
-    and of 4 for the rest, each column after column: a product streams the memory once. A matrix that is not there has
-    no columns either. Columns are even in number. Up to four states both matrices have four columns.
+    First the diagonals of A and B, where a matrix is diagonal and has no columns, else zeros; then those of each matrix
+    that is not, in panels of 12 rows, and of 4 for the rest. A matrix that is not there is a diagonal of zeros.
 
     Args:
         A, B: matrices (d, d), or (0, 0) for none.
         d: number of states.
     """
     width = padded(d)
-    diagonals, blocks = np.zeros((2, width)), []
+    starts = [*range(0, width // PANEL * PANEL, PANEL), *range(width // PANEL * PANEL, width, VECTOR), width]
+    parts, columns = [np.zeros((2, width))], []
     for n, matrix in enumerate((A, B)):
-        columns = 0
-        if width == VECTOR:
-            columns = VECTOR
-        elif np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal()):
-            diagonals[n, : len(matrix)] = matrix.diagonal()
-        else:
-            columns = d + d % 2
-        block = np.zeros((width, columns))
-        if columns:
-            block[: len(matrix), : len(matrix)] = matrix
-        blocks.append(block)
-    rows, whole = np.concatenate(blocks, axis=1), width // PANEL * PANEL
-    starts = [*range(0, whole, PANEL), *range(whole, width, VECTOR), width]
-    panels = [rows[i:j].ravel(order="F") for i, j in pairwise(starts)]
-    flat = np.concatenate([diagonals.ravel(), *panels])
-    return flat, blocks[0].shape[1], blocks[1].shape[1]
+        diagonal = np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal())
+        columns.append(0 if diagonal else d)
+        if diagonal:
+            parts[0][n, : len(matrix)] = matrix.diagonal()
+            continue
+        rows = np.zeros((width, d))
+        rows[:d] = matrix
+        parts += [rows[i:j].ravel(order="F") for i, j in pairwise(starts)]
+    return np.concatenate([part.ravel() for part in parts]), columns[0], columns[1]

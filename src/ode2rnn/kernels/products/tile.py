@@ -1,323 +1,233 @@
-"""The product of matrices that a recursion takes at every tick, on weights that are laid out once for all ticks.
+"""The product of every kernel: a few rows of C += Z W in registers, while the sum runs over the common index.
 
-A tile is a few rows by PANEL numbers of the result, held in registers while the sum runs over the common index. Weights
-(m, k) are packed into panels (panels, k, PANEL): entry (c, p, l) is W[c PANEL + l, p], and 0 past the last row.
+W stands in panels, a few Vectors wide, one row of a panel after the other; so it is read once, in order. What is packed
+once serves every tick or step. Addresses are those of kernels.elementwise.vectors, strides count numbers.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
-import llvmlite.binding as llvm
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
+from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic as numba_intrinsic
 
-from ode2rnn.kernels.elementwise.float64 import FLAGS, LOOP
+from ode2rnn.kernels.compiling import FLAGS, inlined, kernel
+from ode2rnn.kernels.elementwise.vectors import (
+    LONG,
+    REALS,
+    REGISTER,
+    WIDTH,
+    address,
+    clear_at,
+    get_as,
+    intrinsic,
+    load,
+    place,
+    put_as,
+    splat,
+    store,
+    width_of,
+)
 
-if TYPE_CHECKING:
-    from numba.core.base import BaseContext
-    from numba.core.typing.context import BaseContext as TypingContext
-    from numba.core.typing.templates import Signature
-
-intrinsic: Any = numba_intrinsic  # what it makes takes other arguments than what it is given
-FREE = LOOP | {"nogil": True}
-INT, LONG = ir.IntType(32), ir.IntType(64)
-
-
-def _vector_bytes() -> int:
-    features = llvm.get_host_cpu_features()
-    return 64 if features.get("avx512f") else 32 if features.get("avx2") else 16
-
-
-VECTOR = _vector_bytes()
-VECTORS = 2  # in the width of a tile
-MOST_ROWS = 4 if VECTOR == 32 else 8  # there are 16 registers of 32 bytes, 32 of the others
-CHUNK = 128  # rows of a long sum taken at a time, which then stay in the cache
+VECTORS = 2  # in the width of a panel
+MOST_ROWS = 4 if REGISTER == 32 else 8  # there are 16 registers of 32 bytes, 32 of the others
+EIGHT = 8  # numbers in the rows of a tile of float64 numbers that needs no panels
 
 
 def panel_width(dtype: np.dtype) -> int:
     """How many numbers a panel is wide."""
-    return VECTORS * VECTOR // dtype.itemsize
+    return VECTORS * REGISTER // dtype.itemsize
 
 
-@intrinsic
-def start_of(typing: TypingContext, array: types.Type) -> Any:
-    """The address of the first entry of an array. Whoever asks keeps the array alive."""
+def _tile(rows: int, vectors: int = VECTORS, count: int = 0, panels: int = 1) -> Any:
+    """A kernel's function (zero, z, w, c, k): C += Z W for ``rows`` rows, Z (rows, k), W (k, vectors count).
 
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        data = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=given[0]).data
-        return builder.ptrtoint(data, LONG)
-
-    return types.int64(array), build
-
-
-def fetch(builder: ir.IRBuilder, pointer: ir.Value) -> None:
-    """Have the processor bring what is at a pointer near, without waiting for it."""
-    byte = ir.IntType(8).as_pointer()
-    kind = ir.FunctionType(ir.VoidType(), [byte, INT, INT, INT])
-    call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    to_write, nearest, data = 1, 3, 1
-    builder.call(call, [builder.bitcast(pointer, byte), *(ir.Constant(INT, n) for n in (to_write, nearest, data))])
-
-
-def _tile(rows: int, panels: int = 1) -> Any:
-    """C += Z W for ``rows`` rows and a panel: Z at z + i row + p step, W at w + p w_step, C at c + i c_row.
-
-    Several panels lie w_panel apart, and their results one after the other.
-
-    Addresses are in bytes, strides in numbers; ``zero`` gives the precision. Few rows sum over even and odd p apart,
-    since a sum waits for its last addition.
+    z is (address, step between rows, step between columns), w (address, step between rows, step between panels, of
+    which several may be taken), c (address, step between rows); ``zero`` gives the precision. Without a ``count`` the
+    Vectors are as long as the processor takes them.
     """
-    ways, wide = max(1, 4 // (rows * panels)), VECTORS * panels
+    # few sums at once would wait for their last additions: those over every fourth k, or second, are kept apart
+    ways = max(1, 8 // (rows * vectors))
 
     @intrinsic
-    def tile(
-        typing: TypingContext,
-        zero: types.Type,
-        z: types.Type,
-        row: types.Type,
-        step: types.Type,
-        w: types.Type,
-        w_step: types.Type,
-        w_panel: types.Type,
-        k: types.Type,
-        c: types.Type,
-        c_row: types.Type,
-    ) -> Any:
-        real = ir.FloatType() if zero is types.float32 else ir.DoubleType()
-        size = 4 if zero is types.float32 else 8
-        lanes = ir.VectorType(real, VECTOR // size)
-        empty = ir.Constant(lanes, ir.Undefined)
+    def tile(typing: Any, zero: types.Type, z: types.Type, w: types.Type, c: types.Type, k: types.Type) -> Any:
+        real, size = REALS[zero], zero.bitwidth // 8
+        lanes = ir.VectorType(real, count or REGISTER // size)
 
-        def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-            z, row, step, w, w_step, w_panel, k, c, c_row = given[1:]
-
-            def at(start: ir.Value, index: ir.Value, kind: ir.Type) -> Any:
-                entries = builder.inttoptr(start, real.as_pointer())
-                return builder.bitcast(builder.gep(entries, [index]), kind.as_pointer())
+        def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
+            (z, row, step), (w, w_step, w_panel), (c, c_row) = (
+                cgutils.unpack_tuple(builder, value, n) for value, n in zip(given[1:4], (3, 3, 2), strict=True)
+            )
 
             def number(value: int) -> Any:
                 return ir.Constant(LONG, value)
 
             def result(i: int, v: int) -> Any:
                 index = builder.add(builder.mul(number(i), c_row), number(v * lanes.count))
-                return at(c, index, lanes)
-
-            def weight(base: ir.Value, v: int) -> Any:
-                panel, v = divmod(v, VECTORS)
-                base = builder.add(base, builder.mul(number(panel), w_panel)) if panel else base
-                return builder.load(at(w, builder.add(base, number(v * lanes.count)), lanes), align=size)
+                return place(builder, c, index, real, lanes)
 
             def add(p: ir.Value, sums: list[list[ir.Value]]) -> None:
                 base = builder.mul(p, w_step)
-                weights = [weight(base, v) for v in range(wide)]
+                weights = []
+                for v in range(vectors):
+                    panel, within = divmod(v, vectors // panels)
+                    start = builder.add(base, builder.mul(number(panel), w_panel)) if panel else base
+                    at = place(builder, w, builder.add(start, number(within * lanes.count)), real, lanes)
+                    weights.append(builder.load(at, align=size))
                 for i in range(rows):
                     index = builder.add(builder.mul(number(i), row), builder.mul(p, step))
-                    single = builder.load(at(z, index, real), align=size)
-                    alone = builder.insert_element(empty, single, ir.Constant(INT, 0))
-                    spread = builder.shuffle_vector(alone, empty, ir.Constant(ir.VectorType(INT, lanes.count), None))
-                    for v in range(wide):
-                        product = builder.fmul(spread, weights[v], flags=tuple(FLAGS))
-                        builder.store(builder.fadd(builder.load(sums[i][v]), product, flags=tuple(FLAGS)), sums[i][v])
+                    factor = splat(builder, builder.load(place(builder, z, index, real), align=size), lanes)
+                    for v in range(vectors):
+                        product = builder.fmul(factor, weights[v], flags=FLAGS)
+                        builder.store(builder.fadd(builder.load(sums[i][v]), product, flags=FLAGS), sums[i][v])
 
+            empty = ir.Constant(lanes, None)
             sums = [
-                [[cgutils.alloca_once(builder, lanes) for _ in range(wide)] for _ in range(rows)] for _ in range(ways)
+                [[cgutils.alloca_once_value(builder, empty) for _ in range(vectors)] for _ in range(rows)]
+                for _ in range(ways)
             ]
             for i in range(rows):
-                for v in range(wide):
-                    fetch(builder, result(i, v))  # it is needed when the sum is there
-                    for by_row in sums:
-                        builder.store(ir.Constant(lanes, None), by_row[i][v])
-            rounds = builder.sdiv(k, number(ways))
+                for v in range(vectors):
+                    for way in range(ways):  # at every call, not once for the function
+                        builder.store(empty, sums[way][i][v])
+            rounds = builder.sdiv(given[4], number(ways))
             with cgutils.for_range(builder, rounds) as loop:
                 p = builder.mul(loop.index, number(ways))
                 for way in range(ways):
                     add(builder.add(p, number(way)), sums[way])
             if ways > 1:
                 done = builder.mul(rounds, number(ways))
-                with cgutils.for_range(builder, builder.sub(k, done)) as loop:
+                with cgutils.for_range(builder, builder.sub(given[4], done)) as loop:
                     add(builder.add(done, loop.index), sums[0])
             for i in range(rows):
-                for v in range(wide):
-                    total = builder.load(result(i, v), align=size)
-                    for by_row in sums:
-                        total = builder.fadd(total, builder.load(by_row[i][v]))
-                    builder.store(total, result(i, v), align=size)
+                for v in range(vectors):
+                    value = builder.load(result(i, v), align=size)
+                    for way in range(ways):
+                        value = builder.fadd(value, builder.load(sums[way][i][v]))
+                    builder.store(value, result(i, v), align=size)
             return context.get_dummy_value()
 
-        return types.void(zero, *(types.int64,) * 9), build
+        pair, triple = (types.UniTuple(types.int64, n) for n in (2, 3))
+        return types.void(zero, triple, triple, pair, types.int64), build
 
     return tile
 
 
-@intrinsic
-def add_to(typing: TypingContext, address: types.Type, value: types.Type) -> Any:
-    """Add ``value`` to the number at ``address``."""
+_tile_8, _tile_4, _tile_2, _tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
+_tile_1_by_4 = _tile(1, 4 * VECTORS, panels=4)
+_LANES = min(EIGHT, REGISTER // 8)
+_eight_8, _eight_4, _eight_2, _eight_1 = (_tile(rows, EIGHT // _LANES, _LANES) for rows in (8, 4, 2, 1))
+_row_12, _row_4 = _tile(1, 3, WIDTH), _tile(1, 1, WIDTH)
 
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        place = builder.inttoptr(given[0], given[1].type.as_pointer())
-        builder.store(builder.fadd(builder.load(place), given[1]), place)
-        return context.get_dummy_value()
-
-    return types.void(types.int64, value), build
-
-
-@intrinsic
-def number_at(typing: TypingContext, zero: types.Type, address: types.Type) -> Any:
-    """The number at ``address``, of the precision of ``zero``."""
-
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        return builder.load(builder.inttoptr(given[1], given[0].type.as_pointer()))
-
-    return zero(zero, types.int64), build
+Rows = tuple[int, int, int]  # address, step between rows, step between columns
+Panel = tuple[int, int, int]  # address, step between rows, step between panels
+Place = tuple[int, int]  # address, step between rows
 
 
-@intrinsic
-def put_at(typing: TypingContext, zero: types.Type, address: types.Type, value: types.Type) -> Any:
-    """Write a number of the precision of ``zero`` at ``address``."""
-
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        builder.store(given[2], builder.inttoptr(given[1], given[2].type.as_pointer()))
-        return context.get_dummy_value()
-
-    return types.void(zero, types.int64, zero), build
-
-
-@intrinsic
-def width_of(typing: TypingContext, zero: types.Type) -> Any:
-    """How many bytes a number of the precision of ``zero`` takes."""
-
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        return ir.Constant(LONG, 4 if zero is types.float32 else 8)
-
-    return types.int64(zero), build
-
-
-@intrinsic
-def clear(typing: TypingContext, zero: types.Type, address: types.Type, count: types.Type) -> Any:
-    """Set ``count`` numbers from ``address`` on to zero."""
-
-    def build(context: BaseContext, builder: ir.IRBuilder, signature: Signature, given: list[ir.Value]) -> Any:
-        start = builder.inttoptr(given[1], ir.IntType(8).as_pointer())
-        length = builder.mul(given[2], ir.Constant(LONG, 4 if zero is types.float32 else 8))
-        cgutils.memset(builder, start, length, 0)
-        return context.get_dummy_value()
-
-    return types.void(zero, types.int64, types.int64), build
-
-
-tile_8, tile_4, tile_2, tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
-tile_1_by_4, tile_1_by_2, tile_4_by_2 = _tile(1, 4), _tile(1, 2), _tile(4, 2)
-
-
-@njit(**FREE)
-def _strip(
-    zero: float, z: int, row: int, step: int, w: int, w_step: int, rows: int, k: int, c: int, c_row: int, size: int
-) -> None:
+@kernel
+def strip(zero: float, z: Rows, w: Panel, c: Place, rows: int, k: int) -> None:
     """C += Z W for any number of rows and one panel."""
-    i = 0
+    size, i = width_of(zero), 0
     while i < rows:
         left = rows - i
-        z_i, c_i = z + i * row * size, c + i * c_row * size
+        z_i, c_i = (z[0] + i * z[1] * size, z[1], z[2]), (c[0] + i * c[1] * size, c[1])
         if left >= 8 and MOST_ROWS >= 8:
-            tile_8(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
+            _tile_8(zero, z_i, w, c_i, k)
             i += 8
         elif left >= 4:
-            tile_4(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
+            _tile_4(zero, z_i, w, c_i, k)
             i += 4
         elif left >= 2:
-            tile_2(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
+            _tile_2(zero, z_i, w, c_i, k)
             i += 2
         else:
-            tile_1(zero, z_i, row, step, w, w_step, 0, k, c_i, c_row)
+            _tile_1(zero, z_i, w, c_i, k)
             i += 1
 
 
-@njit(**FREE)
-def _pair(
-    zero: float, z: int, row: int, step: int, w: int, w_step: int, w_panel: int, rows: int, k: int, c: int, c_row: int,
-    size: int,
-) -> None:  # fmt: skip
-    """The same for two panels, w_panel numbers apart, whose results stand one after the other."""
+@kernel
+def strip_of_eight(z: Rows, w: Panel, c: Place, rows: int, k: int) -> None:
+    """The same for a panel of eight float64 numbers."""
     i = 0
-    while i + 4 <= rows and MOST_ROWS >= 8:
-        tile_4_by_2(zero, z + i * row * size, row, step, w, w_step, w_panel, k, c + i * c_row * size, c_row)
-        i += 4
-    if i < rows:
-        z, c = z + i * row * size, c + i * c_row * size
-        _strip(zero, z, row, step, w, w_step, rows - i, k, c, c_row, size)
-        _strip(zero, z, row, step, w + w_panel * size, w_step, rows - i, k, c + w_step * size, c_row, size)
-
-
-@njit(**FREE)
-def _row(zero: float, z: int, w: int, k: int, width: int, c: int, panels: int, size: int) -> int:
-    """C += Z W for one row and as many panels as can be taken several at a time; how many those are."""
-    j = 0
-    while j + 1 < panels:
-        w_j, c_j = w + j * k * width * size, c + j * width * size
-        if j + 3 < panels:
-            tile_1_by_4(zero, z, 0, 1, w_j, width, k * width, k, c_j, 0)
-            j += 4
+    while i < rows:
+        left = rows - i
+        z_i, c_i = (z[0] + 8 * i * z[1], z[1], z[2]), (c[0] + 8 * i * c[1], c[1])
+        if left >= 8 and MOST_ROWS >= 8:
+            _eight_8(0.0, z_i, w, c_i, k)
+            i += 8
+        elif left >= 4:
+            _eight_4(0.0, z_i, w, c_i, k)
+            i += 4
+        elif left >= 2:
+            _eight_2(0.0, z_i, w, c_i, k)
+            i += 2
         else:
-            tile_1_by_2(zero, z, 0, 1, w_j, width, k * width, k, c_j, 0)
-            j += 2
-    return j
+            _eight_1(0.0, z_i, w, c_i, k)
+            i += 1
 
 
-@njit(**FREE)
-def add_product(z: int, rows: int, packed: np.ndarray, scratch: np.ndarray, c: int, m: int) -> None:
-    """C += Z W^T for the rows Z (rows, k) at the address z, C (rows, m) at c, and the packed W (m, k).
+class Panels(NamedTuple):
+    """A matrix W (m, k) as kernels.products.packing packs it: where it is, k, and the width of a panel."""
 
-    scratch (rows, PANEL) holds the last part where the panels do not divide m.
+    at: int
+    k: int
+    width: int
+
+
+@inlined
+def panels(packed: np.ndarray) -> Panels:
+    """Those of an array (panels, k, width), which the caller keeps alive."""
+    return Panels(address(packed), packed.shape[1], packed.shape[2])
+
+
+@kernel
+def add_product(zero: float, z: Place, W: Panels, c: Place, rows: int, m: int, scratch: int) -> None:
+    """C += Z W^T for ``rows`` rows of Z (rows, k) and of C (rows, m), by their addresses and steps. At ``scratch``
+    there is room for (rows, width) numbers: for what the panels have too much.
     """
-    k, width = packed.shape[1:]
-    zero = packed.dtype.type(0.0)
-    add_product_at(zero, z, k, rows, start_of(packed), k, width, start_of(scratch), c, m, m)
-
-
-@njit(**FREE)
-def add_product_at(
-    zero: float,
-    z: int,
-    row: int,
-    rows: int,
-    w: int,
-    k: int,
-    width: int,
-    scratch: int,
-    c: int,
-    c_row: int,
-    m: int,
-) -> None:
-    """The same for rows of Z and of C that are ``row`` and ``c_row`` numbers apart, all given by addresses."""
-    size, whole = width_of(zero), m // width
-    first = _row(zero, z, w, k, width, c, whole, size) if rows == 1 else 0
-    while first + 1 < whole:
-        w_j, c_j = w + first * k * width * size, c + first * width * size
-        _pair(zero, z, row, 1, w_j, width, k * width, rows, k, c_j, c_row, size)
-        first += 2
-    if first < whole:
-        _strip(zero, z, row, 1, w + first * k * width * size, width, rows, k, c + first * width * size, c_row, size)
+    size, width, whole = width_of(zero), W.width, m // W.width
+    panel, z_rows = W.k * width * size, (z[0], z[1], 1)
+    j = 0
+    while rows == 1 and j + 4 <= whole:
+        _tile_1_by_4(zero, z_rows, (W.at + j * panel, width, W.k * width), (c[0] + j * width * size, 0), W.k)
+        j += 4
+    while j < whole:
+        w, to = (W.at + j * panel, width, 0), (c[0] + j * width * size, c[1])
+        if rows == 1:
+            _tile_1(zero, z_rows, w, to, W.k)
+        else:
+            strip(zero, z_rows, w, to, rows, W.k)
+        j += 1
     if whole * width < m:
-        clear(zero, scratch, rows * width)
-        _strip(zero, z, row, 1, w + whole * k * width * size, width, rows, k, scratch, width, size)
+        clear_at(zero, rows * width, scratch)
+        strip(zero, z_rows, (W.at + whole * panel, width, 0), (scratch, width), rows, W.k)
         for i in range(rows):
             for j in range(m - whole * width):
-                part = number_at(zero, scratch + (i * width + j) * size)
-                add_to(c + (i * c_row + whole * width + j) * size, part)
+                index = i * c[1] + whole * width + j
+                put_as(zero, c[0], index, get_as(zero, c[0], index) + get_as(zero, scratch, i * width + j))
 
 
-@njit(**FREE)
-def add_outer(Z: np.ndarray, V: np.ndarray, width: int, out: np.ndarray) -> None:
-    """out += Z^T V for Z (n, d), V (n, k) with k a multiple of the width of a panel."""
-    zero, size = out.dtype.type(0.0), out.itemsize
-    n, d = Z.shape
-    k = V.shape[1]
-    z, v, c = start_of(Z), start_of(V), start_of(out)
-    for first in range(0, n, CHUNK):
-        count = min(CHUNK, n - first)
-        for j in range(0, k, width):
-            _strip(zero, z + first * d * size, 1, d, v + (first * k + j) * size, k, d, count, c + j * size, k, size)
+@kernel
+def add_to_vector(matrices: tuple[int, int, int, int], W: int, s: int, r: int, to: int) -> None:
+    """W[to :] += A W[s :] + B W[r :], for the matrices as kernels.products.packing packs a pair: where they are, their
+    numbers of columns, and the length of a vector.
+    """
+    M, first, second, width = matrices
+    w, c = M + 16 * width, W + 8 * to
+    for n in range(2):
+        columns, z = (first, W + 8 * s) if n == 0 else (second, W + 8 * r)
+        if columns == 0:  # a diagonal
+            for i in range(0, width, WIDTH):
+                store(c, i, load(M, n * width + i) * load(z, i) + load(c, i))
+            continue
+        o = 0
+        while o + 3 * WIDTH <= width:
+            _row_12(0.0, (z, 0, 1), (w, 3 * WIDTH, 0), (c + 8 * o, 0), columns)
+            w += 8 * columns * 3 * WIDTH
+            o += 3 * WIDTH
+        while o < width:
+            _row_4(0.0, (z, 0, 1), (w, WIDTH, 0), (c + 8 * o, 0), columns)
+            w += 8 * columns * WIDTH
+            o += WIDTH

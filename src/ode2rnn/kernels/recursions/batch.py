@@ -1,134 +1,87 @@
 """Recursions that share a model and differ in their step, LANES of them at a time.  Uses: D4, D10.
 
 In a basis V of eigenvectors of A every rule of D10 is a multiplication, whatever the step, so that one product with
-V and one with V^-1 B serve all lanes:
+V and one with V^-1 B serve all of them:
 
     f[n] = V^-1 (B r[n - lag] + C x[n] + phi),  z[n] = w z[n-1] + p_0 f[n] + p_1 f[n-1],  s[n] = V z[n],  r[n] = G(s[n])
 
 Conjugate pairs of eigenvalues come first and take two rows each, which hold the real and the imaginary part of their
 factors: a multiplication by a + ib takes (z, z') to (a z + b z', a z' - b z).
-
-For backward Euler (D4), p_0 = h w and p_1 = 0, so that z[n] = w (z[n-1] + h f[n]): the readouts are kept times h, and
-the product is added to z[n-1] itself.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise.float64 import LOOP, warp
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.products.batch import LANES, add_product
-from ode2rnn.kernels.products.tile import start_of
-from ode2rnn.kernels.recursions.batch_tiles import advance, show
+from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
 
 
-@njit(**LOOP)
-def sweep_block(
-    code: int,
-    basis: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    rule: tuple[np.ndarray, np.ndarray, np.ndarray],
-    h: np.ndarray,
-    pairs: int,
-    lags: np.ndarray,
-    ticks: np.ndarray,
-    x: np.ndarray,
-    start: tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray],
-    skips: np.ndarray,
-    final: np.ndarray,
-    low: np.ndarray,
-    high: np.ndarray,
-    states: np.ndarray,
-) -> None:
-    """Run the lanes of a block, each for ``ticks[lane]`` ticks.
-
-    Args:
-        basis: V (d, d), or (0, 0) where it is the identity; V^-1 B (d, d); V^-1 C (d, m); V^-1 phi (d,).
-        rule: w, p_0, p_1, each (d * LANES,); p_1 may be (0,) for none, and p_0 for h w, where ``h`` (LANES,) holds
-            the steps.
-        pairs: the number of conjugate pairs.
-        lags: of the readout, by lane, at least one.
-        x: inputs (N, m, 1) for all lanes, or (N, m, LANES).
-        start: z[-1], r[-1], r of all ticks before that, each (d,), and x[-1] (m,).
-        final: out, s of the last tick, (d * LANES,).
-        skips: the ticks, by lane, before which ``low`` and ``high`` take no notice.
-        low, high: bounds of s, narrower at first than any, (d * LANES,); (0,) to leave them out.
-        states: out, every s[n], (N, d * LANES); (0, 0) to leave them out.
-    """
-    V, VB, VC, phi = basis
+@kernel
+def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kept: Filled) -> None:
+    """Run the recursions of a block, each for its own number of ticks; inputs x (N, m, 1) for all, or (N, m, LANES)."""
+    V, VB, VC, phi = recursion.V, recursion.VB, recursion.VC, recursion.phi
     d, m = len(phi), x.shape[1]
     size = d * LANES
-    (soonest, longest), (shortest, depth), (first, settled) = _ends(ticks), _ends(lags), _ends(skips)
-    scaled, ranged = len(rule[1]) == 0, len(low) > 0
+    (soonest, longest), (shortest, depth), (first, settled) = _ends(runs.ticks), _ends(runs.lags), _ends(runs.skips)
     z, turned, f, before, s = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    delayed, x_lanes, ones = np.zeros(size), np.zeros(m * LANES), np.ones(LANES)
+    delayed, given = np.zeros(size), np.zeros(m * LANES)
     r = np.zeros((depth, size))  # r[n] at n % depth
-    factor, bias, shared = h if scaled else ones, np.zeros(d), x.shape[2] == 1
-    smooth = code in (TANH, SIGMOID)
     for i in range(d):
         for lane in range(LANES):
-            z[i * LANES + lane] = start[0][i]
-            before[i * LANES + lane] = phi[i]
+            at = i * LANES + lane
+            z[at], before[at], delayed[at] = past.z[i], phi[i], past.older[i]
             for k in range(m):
-                before[i * LANES + lane] += VC[i, k] * start[3][k]
-            delayed[i * LANES + lane] = start[2][i]
+                before[at] += VC[i, k] * past.x[k]
             for k in range(depth):
-                r[k, i * LANES + lane] = start[1 if k == depth - 1 else 2][i] * factor[lane]
+                r[k, at] = past.r[i] if k == depth - 1 else past.older[i]
     add_product(VB, delayed, before)
     for n in range(longest):
         for i in range(d):
-            bias[i] = phi[i]
-            for k in range(m if shared else 0):
-                bias[i] += VC[i, k] * x[n, k, 0]
-        if not scaled:
-            for i in range(d):
-                for lane in range(LANES):
-                    f[i * LANES + lane] = bias[i]
-        if not shared:
+            row, value = f[i * LANES : (i + 1) * LANES], phi[i]
+            for k in range(m if x.shape[2] == 1 else 0):
+                value += VC[i, k] * x[n, k, 0]
+            for lane in range(LANES):
+                row[lane] = value
+        if x.shape[2] > 1:
             for k in range(m):
                 for lane in range(LANES):
-                    x_lanes[k * LANES + lane] = x[n, k, lane] * factor[lane]
-            add_product(VC, x_lanes, z if scaled else f)
-        past = r[n % depth]
+                    given[k * LANES + lane] = x[n, k, lane]
+            add_product(VC, given, f)
+        now = r[n % depth]
         if shortest < depth:
-            _delay(r, n, lags, delayed)
-            past = delayed
-        if scaled:
-            extra = (start_of(bias), start_of(h))
-            advance(start_of(VB), d, start_of(past), start_of(z), extra, start_of(rule[0]), pairs, start_of(turned))
+            _delay(r, n, runs.lags, delayed)
+            add_product(VB, delayed, f)
         else:
-            add_product(VB, past, f)
-            _multiply(rule[0], pairs, z, turned, False)
-            _multiply(rule[1], pairs, f, turned, True)
-            if len(rule[2]) > 0:
-                _multiply(rule[2], pairs, before, turned, True)
+            add_product(VB, now, f)
+        _multiply(recursion.w, recursion.pairs, z, turned, False)
+        _multiply(recursion.p_0, recursion.pairs, f, turned, True)
+        if len(recursion.p_1) > 0:
+            _multiply(recursion.p_1, recursion.pairs, before, turned, True)
         z, turned = turned, z
         f, before = before, f
-        now = r[n % depth]
-        if smooth and len(V) > 0:
-            show(code == TANH, start_of(V), d, start_of(z), start_of(factor), start_of(s), start_of(now))
+        if len(V) > 0:
+            for j in range(size):
+                s[j] = 0.0
+            add_product(V, z, s)
         else:
             for j in range(size):
-                s[j] = 0.0 if len(V) > 0 else z[j]
-            if len(V) > 0:
-                add_product(V, z, s)
-            warp(code, s, now)
-            if scaled:
-                _scale(now, h)
-        if ranged and n >= first:
-            _bound(s, n, settled <= n < soonest, skips, ticks, low, high)
-        if len(states) > 0:
-            for j in range(size):
-                states[n, j] = s[j]
+                s[j] = z[j]
+        warp(recursion.code, s, now)
+        if len(kept.low) > 0 and n >= first:
+            _bound(s, n, settled <= n < soonest, runs, kept)
+        if len(kept.states) > 0:
+            kept.states[n] = s
         if n + 1 >= soonest:
             for lane in range(LANES):
-                if ticks[lane] == n + 1:
+                if runs.ticks[lane] == n + 1:
                     for i in range(d):
-                        final[i * LANES + lane] = s[i * LANES + lane]
+                        kept.final[i * LANES + lane] = s[i * LANES + lane]
 
 
-@njit(**LOOP)
+@kernel
 def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None:
     depth, size = r.shape
     for lane in range(LANES):
@@ -137,7 +90,7 @@ def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None
             delayed[j] = r[at, j]
 
 
-@njit(**LOOP)
+@kernel
 def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, add: bool) -> None:
     """out = factor z, or out += factor z."""
     for k in range(pairs):
@@ -152,27 +105,15 @@ def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, ad
             result[j] = real[j] * rest[j]
 
 
-@njit(**LOOP)
+@kernel
 def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool) -> None:
-    if add:
-        for j in range(LANES):
-            out[j] += factor[j] * z[j] + factor[LANES + j] * z[LANES + j]
-            out[LANES + j] += factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
-    else:
-        for j in range(LANES):
-            out[j] = factor[j] * z[j] + factor[LANES + j] * z[LANES + j]
-            out[LANES + j] = factor[j] * z[LANES + j] - factor[LANES + j] * z[j]
+    for j in range(LANES):
+        a, b, real, imaginary = factor[j], factor[LANES + j], z[j], z[LANES + j]
+        out[j] = (out[j] if add else 0.0) + (a * real + b * imaginary)
+        out[LANES + j] = (out[LANES + j] if add else 0.0) + (a * imaginary - b * real)
 
 
-@njit(**LOOP)
-def _scale(block: np.ndarray, factor: np.ndarray) -> None:
-    for i in range(len(block) // LANES):
-        row = block[i * LANES :]
-        for lane in range(LANES):
-            row[lane] *= factor[lane]
-
-
-@njit(**LOOP)
+@kernel
 def _ends(values: np.ndarray) -> tuple[int, int]:
     """The smallest and the largest."""
     low = high = values[0]
@@ -181,17 +122,16 @@ def _ends(values: np.ndarray) -> tuple[int, int]:
     return low, high
 
 
-@njit(**LOOP)
-def _bound(
-    s: np.ndarray, n: int, every: bool, skips: np.ndarray, ticks: np.ndarray, low: np.ndarray, high: np.ndarray
-) -> None:
+@kernel
+def _bound(s: np.ndarray, n: int, every: bool, runs: Runs, kept: Filled) -> None:
+    low, high = kept.low, kept.high
     if every:
         for j in range(len(s)):
             low[j] = s[j] if s[j] < low[j] else low[j]
             high[j] = s[j] if s[j] > high[j] else high[j]
         return
     for lane in range(LANES):
-        if skips[lane] <= n < ticks[lane]:
+        if runs.skips[lane] <= n < runs.ticks[lane]:
             for j in range(lane, len(s), LANES):
                 low[j] = min(low[j], s[j])
                 high[j] = max(high[j], s[j])

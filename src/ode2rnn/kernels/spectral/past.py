@@ -6,19 +6,16 @@ The plain twins are Solution in solvers.problem and core.dense.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP
-from ode2rnn.kernels.elementwise.vectors import address, fma, get, load, put, spread, store, total
-from ode2rnn.kernels.spectral.algebra import INNER, add_row
+from ode2rnn.kernels.compiling import inner, kernel
+from ode2rnn.kernels.elementwise.vectors import address, get, load, put, spread, store, total
+from ode2rnn.kernels.spectral.algebra import add_row
 
 Array = np.ndarray
 EPS = 2.220446049250313e-16
-# Reassociation is allowed in sums that only estimate an error or interpolate: they may be taken in any order.
-SUMS = {**LOOP, "fastmath": {"contract", "nsz", "reassoc"}}
 
 
-@njit(**INNER)
+@inner
 def find(breaks: Array, count: int, t: float) -> int:
     """The interval i of ``count`` with breaks[i] <= t < breaks[i + 1], the outer ones reaching past the ends."""
     low, high = 0, count
@@ -31,7 +28,7 @@ def find(breaks: Array, count: int, t: float) -> int:
     return low
 
 
-@njit(**INNER)
+@inner
 def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
     """Fill row (1 + K,) with the interpolation weights at the place ``at`` of a panel."""
     K = theta.shape[0] - 1
@@ -48,24 +45,24 @@ def barycentric(theta: Array, weights: Array, at: float, row: Array) -> None:
         row[j] /= total
 
 
-@njit(**INNER)
+@inner
 def locate(
     breaks: Array,
     count: int,
-    start: float,
-    end: float,
-    delay: float,
+    span: tuple[float, float, float],
     theta: Array,
     weights: Array,
     sources: Array,
     rows: Array,
 ) -> int:
-    """The panels in which the nodes of a panel lie one delay before: fills ``sources`` (K,), returns their number.
+    """The steps in which the nodes of one, from start to end, lie one delay before, ``span`` holding the three: fills
+    ``sources`` (K,), returns their number.
 
     Zero means that panel sources[0] is the same one shifted: its node values serve as they are. Else
     rows[n, j K + k] is the weight of value j of panel sources[n] at node k.
     """
     K = theta.shape[0] - 1
+    start, end, delay = span
     a, b = start - delay, end - delay
     q = find(breaks, count, 0.5 * (a + b))
     slack = max(1e-12 * (end - start), 2.0 * EPS * max(abs(start), abs(end), abs(delay)))
@@ -87,7 +84,7 @@ def locate(
     return number
 
 
-@njit(**INNER)
+@inner
 def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: int, rows: Array, out: int) -> None:
     """The delayed state of one trajectory at the nodes, from the ``number`` > 0 panels that `locate` found."""
     for i in range(0, d * K, 4):
@@ -95,10 +92,10 @@ def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: in
     for n in range(number):
         source, weights = address(values[sources[n] + 1, batch]), address(rows[n])
         for c in range(d):
-            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source, c * K, out, c * K)
+            add_row(K, weights, values[sources[n], batch, c * K + K - 1], source + 8 * c * K, out + 8 * c * K)
 
 
-@njit(**SUMS)
+@kernel
 def sample(
     breaks: Array,
     values: Array,
@@ -135,5 +132,5 @@ def sample(
             for c in range(d):
                 sums = spread(0.0)
                 for k in range(0, K, 4):
-                    sums = fma(load(address(row), k + 1), load(source, c * K + k), sums)
+                    sums = load(address(row), k + 1) * load(source, c * K + k) + sums
                 put(address(out), to * d + c, first * get(before, c * K + K - 1) + total(sums))

@@ -8,15 +8,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.float64 import LOOP
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.spectral.records import Lengths
 
 Array = np.ndarray
 SAFETY, SHRINK, GROW = 0.9, 0.15, 3.0
 
 
-@njit(**LOOP)
+@kernel
 def panel_length(a: float, b: float, start: float, target: float) -> float:
     """The largest of (b - a) / 2^n that is at most ``target`` and takes a panel at ``start`` onto the dyadic grid."""
     h, n = b - a, 1.0
@@ -30,7 +30,7 @@ def panel_length(a: float, b: float, start: float, target: float) -> float:
     return h
 
 
-@njit(**LOOP)
+@kernel
 def next_target(K: int, target: float, h: float, error: float) -> float:
     """The longest panel to try next, after a panel of length ``h`` with that error over its tolerance."""
     factor = min(max(SAFETY * max(error, 1e-30) ** (-1.0 / K), SHRINK), GROW)
@@ -41,7 +41,7 @@ def next_target(K: int, target: float, h: float, error: float) -> float:
     return h * max(factor, 1.0)
 
 
-@njit(**LOOP)
+@kernel
 def segment_ends(ends: Array, delay: float) -> Array:
     """The increasing ``ends`` and, between them, points ``delay`` apart."""
     n = 1
@@ -57,24 +57,23 @@ def segment_ends(ends: Array, delay: float) -> Array:
     return out
 
 
-@njit(**LOOP)
+@kernel
 def plan(
     bounds: Array,
     segment: int,
     start: float,
     target: float,
     count: int,
-    lengths: Array,
-    known: int,
-    close: float,
+    kept: Lengths,
     theta: Array,
 ) -> tuple:
-    """The next panels, if the target stays: segment, start, end, and place of the length in ``lengths``, for each,
+    """The next panels, if the target stays: segment, start, end, and place of the length among those kept, for each,
     the number of lengths, and the middles (n,) and nodes (n, K).
 
-    lengths holds ``known`` lengths; those that are new are added. Stops where it is full.
+    Lengths that are new are added. Stops where there is no room for one.
     """
     K = theta.shape[0] - 1
+    lengths, known, close = kept
     middles, nodes = np.empty(count), np.empty((count, K))
     segments = np.empty(count, np.int64)
     starts, ends = np.empty(count), np.empty(count)

@@ -1,90 +1,128 @@
-"""The known part of ds/dt, C x(t) + phi, inside a kernel: polynomials and sines times C.  Uses: C6, C9."""
+"""What of the equation stays on a segment, and the known part of ds/dt, C x(t) + phi: polynomials and sines times C.
+
+Uses: C6, C9.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import NamedTuple
 
-from numba import njit
+import numpy as np
 
-from ode2rnn.kernels.elementwise.float64 import LOOP
-from ode2rnn.kernels.elementwise.vectors import WIDTH, fma, get, load, plus, put, spread, store, times
-
-# where the rows of start_segment are, number of polynomial rows; frequencies of the waves, their sines and cosines
-# now, number of waves; width of a row
-Known = tuple[int, int, int, int, int, int]
+from ode2rnn.kernels.compiling import kernel
+from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, load, put, spread, store
+from ode2rnn.kernels.steps.records import Equation
 
 
-@njit(**LOOP)
-def start_segment(
-    C: Any, phi: Any, pieces: Any, segment: int, sine: Any, cosine: Any, lane: int, F: Any, width: int
-) -> None:
-    """C times the input of a segment into F, rows of ``width``: polynomial (K), then sine and cosine of each wave."""
+class Model(NamedTuple):
+    """An equation inside a kernel, its arrays by their addresses.
+
+    Attributes:
+        code, readout, d: as in Equation, and the number of states.
+        matrices: address, numbers of columns, and the length of a vector (products.tile.add_to_vector).
+        F: rows of C x on a segment, of a vector each: ``pieces`` of the polynomial, then sine and cosine of each wave.
+        pieces, count: numbers of polynomial rows and of waves.
+        waves: the frequencies of the waves, then their sines and cosines now.
+    """
+
+    code: int
+    readout: bool
+    d: int
+    matrices: tuple[int, int, int, int]
+    F: int
+    pieces: int
+    count: int
+    waves: int
+
+
+@kernel
+def model_of(equation: Equation, width: int, F: np.ndarray, waves: np.ndarray) -> Model:
+    """The model; F and ``waves`` are room for it, which the caller keeps alive."""
+    pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
+    for i in range(count):
+        waves[i] = equation.omega[i, equation.lane]
+    matrices = (address(equation.linear), equation.columns[0], equation.columns[1], width)
+    d = equation.phi.shape[0]
+    return Model(equation.code, equation.readout, d, matrices, address(F), pieces, count, address(waves))
+
+
+@kernel
+def room_for(equation: Equation, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """F and waves for :func:`model_of`."""
+    pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
+    return np.zeros((pieces + 2 * count) * width), np.zeros(3 * count)
+
+
+@kernel
+def start_segment(equation: Equation, segment: int, width: int, F: np.ndarray) -> None:
+    """C times the input of a segment into F."""
+    C, lane = equation.C, equation.lane
     d, M = C.shape
-    K = pieces.shape[1]
+    K = equation.pieces.shape[1]
     for k in range(K):
         for i in range(d):
-            total = phi[i] if k == 0 else 0.0
+            total = equation.phi[i] if k == 0 else 0.0
             for m in range(M):
-                total += C[i, m] * pieces[segment, k, lane, m]
+                total += C[i, m] * equation.pieces[segment, k, lane, m]
             F[k * width + i] = total
-    for n in range(sine.shape[0]):
+    for n in range(equation.sine.shape[0]):
         at = (K + 2 * n) * width
         for i in range(d):
             a, b = 0.0, 0.0
             for m in range(M):
-                a += C[i, m] * sine[n, lane, m]
-                b += C[i, m] * cosine[n, lane, m]
+                a += C[i, m] * equation.sine[n, lane, m]
+                b += C[i, m] * equation.cosine[n, lane, m]
             F[at + i] = a
             F[at + width + i] = b
 
 
-@njit(**LOOP)
-def forcing_at(known: Known, t: float, u: float, W: int, to: int) -> None:
+@kernel
+def forcing_at(model: Model, t: float, u: float, W: int, to: int) -> None:
     """The forcing at the time t, u after the start of the segment, into W[to :]; the waves are left there."""
-    F, K, omega, waves, count, width = known
+    F, K, count, width = model.F, model.pieces, model.count, model.matrices[3]
+    now = model.waves + 8 * count
     for n in range(count):
-        put(waves, 2 * n, math.sin(get(omega, n) * t))
-        put(waves, 2 * n + 1, math.cos(get(omega, n) * t))
+        put(now, 2 * n, math.sin(get(model.waves, n) * t))
+        put(now, 2 * n + 1, math.cos(get(model.waves, n) * t))
     for o in range(0, width, WIDTH):
         total = load(F, (K - 1) * width + o)
         for k in range(K - 2, -1, -1):
-            total = fma(total, spread(u), load(F, k * width + o))
+            total = total * u + load(F, k * width + o)
         for n in range(count):
             row = (K + 2 * n) * width + o
-            total = fma(spread(get(waves, 2 * n)), load(F, row), total)
-            total = fma(spread(get(waves, 2 * n + 1)), load(F, row + width), total)
+            total = get(now, 2 * n) * load(F, row) + total
+            total = get(now, 2 * n + 1) * load(F, row + width) + total
         store(W, to + o, total)
 
 
-@njit(**LOOP)
-def forcing_coefficients(
-    known: Known, u: float, scale: float, factor: float, first: int, order: int, inverse: int, W: int, to: int
-) -> None:
-    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale``, times ``factor``, into W[to :], about where
-    the waves are, u after the start of the segment, without the waves before ``first``; W[inverse + k] is 1 / k.
+@kernel
+def forcing_coefficients(model: Model, u: float, scale: float, order: int, inverse: int, W: int, to: int) -> None:
+    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale`` into W[to :], about where the waves are, u
+    after the start of the segment; W[inverse + k] is 1 / k.
     """
-    F, K, omega, waves, count, width = known
+    F, K, count, width = model.F, model.pieces, model.count, model.matrices[3]
+    now = model.waves + 8 * count
     for o in range(0, width, WIDTH):
         for k in range(1, order):
             total = spread(0.0)
             if k < K:
                 total = load(F, (K - 1) * width + o)
                 for j in range(K - 2, k - 1, -1):  # Horner's scheme of the k-th derivative over k!
-                    total = fma(total, spread(u * (j + 1) / (j + 1 - k)), load(F, j * width + o))
-                power = factor
+                    total = total * (u * (j + 1) / (j + 1 - k)) + load(F, j * width + o)
+                power = 1.0
                 for _ in range(k):
                     power *= scale
-                total = times(total, spread(power))
+                total = total * power
             store(W, to + k * width + o, total)
-        for n in range(first, count):
+        for n in range(count):
             row = (K + 2 * n) * width + o
-            sine, cosine = factor * get(waves, 2 * n), factor * get(waves, 2 * n + 1)
-            value = fma(spread(sine), load(F, row), times(spread(cosine), load(F, row + width)))
-            rise = fma(spread(cosine), load(F, row), times(spread(-sine), load(F, row + width)))
-            turn = get(omega, n) * scale
+            sine, cosine = get(now, 2 * n), get(now, 2 * n + 1)
+            value = sine * load(F, row) + cosine * load(F, row + width)
+            rise = cosine * load(F, row) - sine * load(F, row + width)
+            turn = get(model.waves, n) * scale
             for k in range(1, order):
                 angle = turn * get(W, inverse + k)
-                value, rise = times(rise, spread(angle)), times(value, spread(-angle))
+                value, rise = rise * angle, value * -angle
                 at = to + k * width + o
-                store(W, at, plus(load(W, at), value))
+                store(W, at, load(W, at) + value)

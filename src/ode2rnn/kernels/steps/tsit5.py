@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
-from numba import njit
 
-from ode2rnn.kernels.elementwise.codes import RELU, SIGMOID, SOFTPLUS, TANH
-from ode2rnn.kernels.elementwise.float64 import LOOP, SCALAR, relu, sigmoid, softplus, tanh
-from ode2rnn.kernels.elementwise.vectors import WIDTH, address, fma, get, load, put, spread, store
-from ode2rnn.kernels.products.vector import Matrices, add_linear
-from ode2rnn.kernels.steps.forcing import Known, forcing_at, start_segment
+from ode2rnn.kernels.compiling import inlined, kernel
+from ode2rnn.kernels.elementwise.activations import warp_at
+from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, load, put, spread, store
+from ode2rnn.kernels.products.tile import add_to_vector
+from ode2rnn.kernels.steps.forcing import Model, forcing_at, model_of, room_for, start_segment
+from ode2rnn.kernels.steps.records import Equation, Tableau
 from ode2rnn.kernels.steps.taylor import DONE, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME, smallest_step
 
 STAGES, POWERS = 7, 5
@@ -21,57 +20,26 @@ PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 BEFORE = 4  # entry of the cursor: the error of the last step
 
 
-@njit(**LOOP)
-def _warp(code: int, W: int, s: int, r: int, width: int) -> None:
-    """W[r :] = G of W[s :]."""
-    if code == TANH:
-        for i in range(width):
-            put(W, r + i, tanh(get(W, s + i)))
-    elif code == SIGMOID:
-        for i in range(width):
-            put(W, r + i, sigmoid(get(W, s + i)))
-    elif code == RELU:
-        for i in range(width):
-            put(W, r + i, relu(get(W, s + i)))
-    elif code == SOFTPLUS:
-        for i in range(width):
-            put(W, r + i, softplus(get(W, s + i)))
-    else:
-        for i in range(width):
-            put(W, r + i, get(W, s + i))
-
-
-@njit(**LOOP)
-def _rate(
-    code: int,
-    readout: bool,
-    matrices: Matrices,
-    known: Known,
-    t: float,
-    u: float,
-    W: int,
-    s: int,
-    r: int,
-    rate: int,
-) -> None:
+@kernel
+def _rate(model: Model, t: float, u: float, W: int, s: int, r: int, rate: int) -> None:
     """W[rate :] = ds/dt at the time t, u after the start of the segment, for the state W[s :]."""
-    forcing_at(known, t, u, W, rate)
-    if readout:
-        _warp(code, W, s, r, matrices[3])
-    add_linear(matrices, W, s, r, rate, 0)
+    forcing_at(model, t, u, W, rate)
+    if model.readout:
+        warp_at(model.code, 0.0, model.matrices[3], W + 8 * s, W + 8 * r)
+    add_to_vector(model.matrices, W, s, r, rate)
 
 
-@njit(**SCALAR)
-def _combine(weights: Any, row: int, n: int, h: float, W: int, base: int, k: int, to: int, width: int) -> None:
-    """W[to :] = W[base :] + h sum_j weights[row, j] W[k + j width :] over n stages."""
+@inlined
+def _combine(weights: np.ndarray, n: int, h: float, W: int, k: int, to: int, width: int) -> None:
+    """W[to :] = W[0 :] + h sum_j weights[j] W[k + j width :] over n stages."""
     for o in range(0, width, WIDTH):
-        total = load(W, base + o)
+        total = load(W, o)
         for j in range(n):
-            total = fma(spread(h * weights[row, j]), load(W, k + j * width + o), total)
+            total = h * weights[j] * load(W, k + j * width + o) + total
         store(W, to + o, total)
 
 
-@njit(**SCALAR)
+@inlined
 def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
     """Root mean square of (W[at :] - W[less :]) / W[scale :]; ``less`` below 0 for nothing to take away."""
     total = 0.0
@@ -84,50 +52,22 @@ def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
     return math.sqrt(total / d)
 
 
-@njit(**LOOP)
+@kernel
 def steps(
-    code: int,
-    tableau: np.ndarray,
-    nodes: np.ndarray,
-    dense: np.ndarray,
-    linear: np.ndarray,
-    columns: tuple[int, int],
-    readout: bool,
-    C: np.ndarray,
-    phi: np.ndarray,
-    edges: np.ndarray,
-    pieces: np.ndarray,
-    omega: np.ndarray,
-    sine: np.ndarray,
-    cosine: np.ndarray,
-    lane: int,
-    rtol: float,
-    atol: float,
-    cursor: np.ndarray,
-    s: np.ndarray,
-    breaks: np.ndarray,
-    out: np.ndarray,
+    equation: Equation, tableau: Tableau, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
 ) -> tuple[int, int]:
     """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).
 
     Args:
-        code: the activation.
-        tableau: weights of the seven stages, and the weights of the error as an eighth row, (8, 7).
-        nodes: times of the stages, (7,).
-        dense: the interpolant: coefficients of theta^1 .. theta^4 in the slopes, (4, 7).
         cursor: time, length of the next step (0: find one), segment, rejected steps, error of the last step.
 
     The others as in kernels.steps.taylor; ``out`` is (N, 5, width).
     """
-    d, width, K, count = phi.shape[0], s.shape[0], pieces.shape[1], omega.shape[0]
-    F_array = np.zeros((K + 2 * count) * width)
-    W_array = np.zeros((STAGES + 4) * width + 3 * count)
-    W, F, to = address(W_array), address(F_array), address(out)
-    frequencies = W + 8 * (STAGES + 4) * width
-    for i in range(count):
-        put(frequencies, i, omega[i, lane])
-    matrices = (address(linear), columns[0], columns[1], width)
-    known = (F, K, frequencies, frequencies + 8 * count, count, width)
+    d, width, edges, rtol, atol = equation.phi.shape[0], s.shape[0], equation.edges, equation.rtol, equation.atol
+    F_array, waves = room_for(equation, width)
+    W_array = np.zeros((STAGES + 4) * width)
+    W, to = address(W_array), address(out)
+    model = model_of(equation, width, F_array, waves)
     at, k, point, r, scale = 0 * width, width, 8 * width, 9 * width, 10 * width
     t, h, segment, rejected, before = (
         cursor[TIME],
@@ -143,8 +83,8 @@ def steps(
     while n < out.shape[0]:
         a, b = edges[segment], edges[segment + 1]
         if fresh:
-            start_segment(C, phi, pieces, segment, sine, cosine, lane, F_array, width)
-            _rate(code, readout, matrices, known, t, t - a, W, at, r, k)
+            start_segment(equation, segment, width, F_array)
+            _rate(model, t, t - a, W, at, r, k)
             fresh = False
         if h == 0.0:  # the first step (Hairer, Norsett and Wanner, II.4)
             for i in range(d):
@@ -157,7 +97,7 @@ def steps(
                 put(W, point + i, get(W, at + i) + guess * get(W, k + i))
             second = k + width
             u = t - a + guess
-            _rate(code, readout, matrices, known, t + guess, u, W, point, r, second)
+            _rate(model, t + guess, u, W, point, r, second)
             worst = max(d1, _norm(W, second, k, scale, d) / guess)
             h = guess
             if worst < np.inf:
@@ -172,15 +112,15 @@ def steps(
         end = b if last else t + step
         length = end - t
         for j in range(1, STAGES):
-            _combine(tableau, j, j, length, W, at, k, point, width)
-            time = end if j > 4 else t + nodes[j] * length
+            _combine(tableau.weights[j], j, length, W, k, point, width)
+            time = end if j > 4 else t + tableau.nodes[j] * length
             now = k + j * width
-            _rate(code, readout, matrices, known, time, time - a, W, point, r, now)
+            _rate(model, time, time - a, W, point, r, now)
         size = 0.0
         for i in range(d):
             total = 0.0
             for j in range(STAGES):
-                total += tableau[STAGES, j] * get(W, k + j * width + i)
+                total += tableau.weights[STAGES, j] * get(W, k + j * width + i)
             worst = max(abs(get(W, at + i)), abs(get(W, point + i)))
             total *= length / (atol + rtol * worst)
             size += total * total
@@ -198,7 +138,7 @@ def steps(
             for p in range(1, POWERS):
                 total_v = spread(0.0)
                 for j in range(STAGES):
-                    total_v = fma(spread(length * dense[p - 1, j]), load(W, k + j * width + o), total_v)
+                    total_v = length * tableau.dense[p - 1, j] * load(W, k + j * width + o) + total_v
                 store(to, start + p * width + o, total_v)
             store(W, at + o, load(W, point + o))
             store(W, k + o, load(W, k + (STAGES - 1) * width + o))
@@ -219,6 +159,6 @@ def steps(
                 break
     for i in range(width):
         s[i] = get(W, at + i)
-    W_array[0], F_array[0] = 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0], waves[:] = 0.0, 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED], cursor[BEFORE] = t, h, segment, rejected, before
     return n, status

@@ -17,8 +17,10 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
+from ode2rnn.core.signals.data import InputData
 from ode2rnn.kernels import over_cores, shares
-from ode2rnn.kernels.steps.inputs import InputData
+from ode2rnn.kernels.ensembles.records import Grid, Start
+from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.solvers.ensemble.weights import Weights, weights
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends
@@ -76,11 +78,8 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     return True
 
 
-def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray, ...]) -> bool:
-    """Solve by "tsit5", a step of its own for each trajectory; False where that does not fit, or where one fails.
-
-    ``tableau`` holds the nodes, the stages, the weights of the error, and the interpolant's polynomials.
-    """
+def solve_tsit5(problem: Problem, solution: Solution, tableau: Tableau) -> bool:
+    """Solve by "tsit5", a step of its own for each trajectory; False where that does not fit, or where one fails."""
     samples, d = problem.samples, problem.model.width
     if samples is None or not takes(problem):
         return False
@@ -92,7 +91,7 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: tuple[np.ndarray,
         slope = own.slope(first, problem.model.readout(first), network.data.start()) + np.repeat(
             own.phi.reshape((-1, d)), own.each, axis=0
         )
-    lanes = _Lanes(problem, own, network.data, tableau, (first, slope, _first_steps(problem, own, first, slope)))
+    lanes = _Lanes(problem, own, network.data, tableau, Start(first, slope, _first_steps(problem, own, first, slope)))
     states, failed, steps, rejected = lanes.run(samples)
     if failed >= 0 or not np.isfinite(states).all():
         return False
@@ -117,8 +116,8 @@ class _Lanes:
     problem: Problem
     weights: Weights
     data: InputData
-    tableau: tuple[np.ndarray, ...]
-    start: tuple[np.ndarray, np.ndarray, np.ndarray]
+    tableau: Tableau
+    start: Start
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
         times, back = np.unique(t, return_inverse=True)
@@ -134,19 +133,14 @@ class _Lanes:
         out[:before] = first
         solve = partial(
             solve_lanes,
-            own.code,
-            own.AB,
-            own.C,
-            own.phi,
-            own.each,
+            own,
             self.tableau,
             tuple(data),
             self.start,
-            problem.rtol,
-            problem.atol,
+            (problem.rtol, problem.atol),
             np.minimum(times[before:], problem.span[1]),
         )
-        jobs = [partial(solve, begin, end, out[before:]) for begin, end in shares(len(first), SHARE)]
+        jobs = [partial(solve, share, out[before:]) for share in shares(len(first), SHARE)]
         failed, steps, rejected = (max(counts) for counts in zip(*over_cores(jobs), strict=True))
         return out.reshape((len(times), *problem.s0.shape)), failed, steps, rejected
 
@@ -197,10 +191,9 @@ def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.
                 h = np.diff(part)
                 times = np.stack([part[:-1], part[:-1] + h / 3, part[1:] - h / 3, part[1:]], axis=1)
                 C, known, inputs = _inputs(problem, own, (grid[0], grid[-1]), times, batch)
-                run = partial(
-                    rk4_blocks, own.code, own.AB, C, phi, own.each, h, known, inputs, slots[done : done + len(h)]
-                )
-                over_cores([partial(run, begin, end, now, out[1:]) for begin, end in shares(count, SHARE)])
+                network = own._replace(C=C, phi=phi)
+                run = partial(rk4_blocks, network, Grid(h, known, inputs, slots[done : done + len(h)]))
+                over_cores([partial(run, share, now, out[1:]) for share in shares(count, SHARE)])
                 done += len(h)
     return np.moveaxis(out.reshape((rows + 1, d, *batch)), 1, -1)
 

@@ -17,10 +17,10 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import Array, brief, broadcast_to, check_array, is_torch, stack
+from ode2rnn.core.signals.data import is_data
 from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.kernels.steps.inputs import is_data
 from ode2rnn.solvers.arguments import build_problem, check_flow
 from ode2rnn.solvers.ensemble.weights import alike
 from ode2rnn.solvers.problem import Problem

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,25 +14,12 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import is_torch
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.kernels.elementwise.codes import activation_code
+from ode2rnn.kernels.ensembles.records import EnsembleNetwork
 from ode2rnn.solvers.problem import Problem
 
 
-class Weights(NamedTuple):
-    """ds/dt = A s + B G(s) + C X + phi.
-
-    Attributes:
-        code: the activation, by its number in kernels.elementwise.codes.
-        AB: [A, B] (d, 2 d), or (P, d, 2 d).
-        C: the input matrices side by side, (d, M), or (P, d, M).
-        phi: (d,), or (P, d).
-        each: how many trajectories, one after the other, each of the P models has.
-    """
-
-    code: int
-    AB: np.ndarray
-    C: np.ndarray
-    phi: np.ndarray
-    each: int
+class Weights(EnsembleNetwork):
+    """The network with its right-hand side."""
 
     def slope(self, s: np.ndarray, r: np.ndarray, X: np.ndarray | None = None) -> np.ndarray:
         """The right-hand side without phi (N, d), of states, readouts (N, d) and inputs (N or 1, M)."""

@@ -10,9 +10,9 @@ import numpy as np
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
+from ode2rnn.core.signals.data import InputData, input_data
 from ode2rnn.kernels.elementwise.codes import IDENTITY, TANH, activation_code
-from ode2rnn.kernels.products.packing import pack
-from ode2rnn.kernels.steps.inputs import InputData, input_data
+from ode2rnn.kernels.products.packing import pack_pair
 from ode2rnn.solvers.problem import Problem
 
 NONE = np.zeros((0, 0))
@@ -111,7 +111,7 @@ def _arrays(model: AdditiveModel) -> _Arrays | None:
     A, B = (NONE if term is None else np.ascontiguousarray(term.dense()) for term in (state, readout))
     if code == IDENTITY and B.size:
         A, B, code = (A + B if A.size else B), NONE, TANH
-    linear, *columns = pack(A, B, model.width)
+    linear, *columns = pack_pair(A, B, model.width)
     bound = norm(state) + norm(readout)  # no registered activation is steeper than 1
     return code, A, B, model.phi, linear, (columns[0], columns[1]), B.size > 0, bound
 

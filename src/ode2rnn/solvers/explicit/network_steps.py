@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
 from ode2rnn.kernels.products.packing import padded
+from ode2rnn.kernels.steps.records import Equation, Tableau
 from ode2rnn.solvers.explicit.network import Network
 from ode2rnn.solvers.explicit.polynomials import FAR, Polynomials, Steps
 from ode2rnn.solvers.problem import Problem
@@ -28,7 +29,7 @@ class Stepper:
 
     Attributes:
         steps: the kernel; it returns the number of steps taken and its status.
-        method: its first arguments, after the activation.
+        method: the order, or the tableau.
         powers: coefficients of a polynomial.
         stages: evaluations of the right-hand side in a step that is accepted, and in a rejected one.
         vectors: how many vectors the kernel goes on from, of which the state is the first.
@@ -39,7 +40,7 @@ class Stepper:
     """
 
     steps: Callable[..., tuple[int, int]]
-    method: tuple[Any, ...]
+    method: int | Tableau
     powers: int
     stages: tuple[int, int]
     vectors: int
@@ -88,28 +89,14 @@ class Stepper:
         return np.array((self.problem.span[0], self.first, 0.0, 0.0, 1.0)), state
 
     def _go_on(self, cursor: np.ndarray, state: np.ndarray, breaks: np.ndarray, out: np.ndarray) -> tuple[int, int]:
-        network, data = self.network, self.network.data
-        return self.steps(
-            network.code,
-            *self.method,
-            network.linear,
-            network.columns,
-            network.readout,
-            network.C,
-            network.phi,
-            data.edges,
-            data.pieces,
-            data.omega,
-            data.sine,
-            data.cosine,
-            self.lane,
-            self.problem.rtol,
-            self.problem.atol,
-            cursor,
-            state,
-            breaks,
-            out,
-        )
+        return self.steps(self.equation, self.method, cursor, state, breaks, out)
+
+    @cached_property
+    def equation(self) -> Equation:
+        """The network with its input as the kernel takes it."""
+        network, problem = self.network, self.problem
+        known = network.code, network.linear, network.columns, network.readout, network.C, network.phi
+        return Equation(*known, *network.data, self.lane, problem.rtol, problem.atol)
 
     def _tell(self, solution: Solution, count: int, cursor: np.ndarray) -> None:
         rejected = int(cursor[3])

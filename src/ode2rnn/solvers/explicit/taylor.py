@@ -17,7 +17,6 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise.power import power
 from ode2rnn.solvers.explicit.network import Network, as_network
 from ode2rnn.solvers.explicit.network_steps import Stepper
 from ode2rnn.solvers.explicit.polynomials import Polynomials, Steps, adopt
@@ -70,7 +69,7 @@ def _kernels() -> ModuleType:
 def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Steps:
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
     taylor = _kernels()
-    stepper = Stepper(taylor.steps, (order,), order + 1, (order, 1), 2, problem, network, s0, lane, first)
+    stepper = Stepper(taylor.steps, order, order + 1, (order, 1), 2, problem, network, s0, lane, first)
     return stepper.run(solution)
 
 
@@ -189,7 +188,7 @@ def _largest_step(S: np.ndarray, tolerance: np.ndarray) -> float:
     total = 2.0 * np.mean((S[-2:] / tolerance) ** 2)
     if not np.isfinite(total):
         return np.nan
-    return power(max(float(total), 1e-300), 0.5 / (len(S) - 1 if total < 1.0 else len(S) - 2))
+    return max(float(total), 1e-300) ** (-0.5 / (len(S) - 1 if total < 1.0 else len(S) - 2))
 
 
 def _rms(values: np.ndarray) -> float:

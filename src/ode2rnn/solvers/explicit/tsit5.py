@@ -11,6 +11,7 @@ import numpy as np
 
 from ode2rnn import kernels
 from ode2rnn.core.arrays import Array, all_finite, as_like, stack, to_numpy
+from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.solvers.ensemble.batch import solve_tsit5
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.explicit.network_steps import Stepper
@@ -75,6 +76,7 @@ WEIGHTS = interpolant(THETA)
 TABLEAU = np.vstack([A, ERROR])
 # b_i(theta) = sum_p POLYNOMIALS[p - 1, i] theta^p
 POLYNOMIALS = np.linalg.solve(THETA[1:, None] ** np.arange(1, 5), WEIGHTS[1:])
+METHOD = Tableau(TABLEAU, C, POLYNOMIALS)
 SAFETY, SHRINK, GROW = 0.9, 0.2, 6.0
 # proportional-integral step control (Hairer and Wanner, IV.2)
 PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
@@ -88,8 +90,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     if network is not None:
         from ode2rnn.kernels.steps.tsit5 import steps
 
-        method = (TABLEAU, C, POLYNOMIALS)
-        stepper = Stepper(steps, method, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
+        stepper = Stepper(steps, METHOD, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
         adopt(problem, solution, [stepper.run(solution)], ())
         return
     if solve_lanes(problem, solution):
@@ -125,7 +126,7 @@ def solve(problem: Problem, solution: Solution) -> None:
 
 def solve_lanes(problem: Problem, solution: Solution) -> bool:
     """Solve many trajectories, or models, at once; False where the lanes do not fit."""
-    return solve_tsit5(problem, solution, (C, A, ERROR, np.ascontiguousarray(POLYNOMIALS.T)))
+    return solve_tsit5(problem, solution, METHOD)
 
 
 def _step(segment: Segment, t: float, h: float, s: Array, k0: Array) -> tuple[list[Array], Array]:

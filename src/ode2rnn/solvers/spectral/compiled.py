@@ -15,6 +15,7 @@ from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signals import Constant
 from ode2rnn.kernels import compiled
+from ode2rnn.kernels.spectral.records import Control, Lengths, NodeTable, Plan, Solved
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, check_step
 from ode2rnn.solvers.spectral.modes import longest_segment
@@ -74,61 +75,42 @@ def solve(problem: Problem, solution: Solution) -> bool:
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
     bounds = panel_plan.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))
     shape = tuple(problem.s0.shape)
-    d, rows, k = shape[-1], tables.rows, len(solution.theta) - 1
+    d, k = shape[-1], len(solution.theta) - 1
     start_value = problem.s0.reshape((-1, d))
     batch = len(start_value)
     room = len(bounds) + FIRST
     breaks, blocks = np.empty(room), np.empty((room, batch, d * k))
     breaks[0] = problem.span[0]
     blocks[0].reshape((batch, d, k))[..., -1] = start_value
-    modes, work = np.zeros((batch, rows)), np.empty((4 + batch) * rows * k)
-    modes[:, :d] = start_value if tables.inverse is None else start_value @ tables.inverse.T
+    modes = np.array(start_value if tables.inverse is None else start_value @ tables.inverse.T, order="C")
     theta, weights = tables.nodes.theta, tables.weights
+    at_nodes = NodeTable(theta, weights, tables.tail)
     close = 4 * EPS * max(abs(problem.span[0]), abs(problem.span[1]))
-    most = max(1, MOST // (batch * rows * k))
+    most = max(1, MOST // (batch * d * k))
     count, segment, start, target, size = 0, 0, bounds[0], np.inf, FIRST
     try:
         while segment < len(bounds) - 1:
             size = min(size, most)
             with tables.lock:
-                plan = panel_plan.plan(bounds, segment, start, target, size, tables.lengths, tables.known, close, theta)
+                lengths = Lengths(tables.lengths, tables.known, close)
+                plan = panel_plan.plan(bounds, segment, start, target, size, lengths, theta)
                 segments, starts, ends, places, tables.known, middle, nodes = plan
                 if not len(starts):
                     tables.forget()
                     continue
                 tables.build()
-                operators = tables.real, tables.turned, tables.dense
+                equation = tables.equation()
             if count + len(starts) >= len(breaks):
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
+            given = _inputs(problem, middle, nodes, batch), _history(problem, tables, middle, nodes, batch)
             done, status, target, error = kernels.run(
-                bounds,
-                segments,
-                starts,
-                ends,
-                places,
-                _inputs(problem, middle, nodes, batch),
-                _history(problem, tables, middle, nodes, batch),
-                breaks,
-                blocks,
+                Plan(bounds, segments, starts, ends, places, *given),
+                Solved(breaks, blocks, modes),
                 count,
-                modes,
-                work,
-                problem.span[0],
-                target,
-                problem.rtol,
-                problem.atol,
-                tables.code,
-                theta,
-                weights,
-                tables.tail,
-                tables.terms,
-                tables.delays,
-                tables.warped,
-                tables.to_modes,
-                tables.bias,
-                tables.basis,
-                *operators,
+                equation,
+                at_nodes,
+                Control(problem.span[0], target, problem.rtol, problem.atol),
             )
             rejected = status == kernels.REJECTED
             solution.evaluations += (done + rejected) * k
@@ -167,12 +149,12 @@ def _inputs(problem: Problem, middle: np.ndarray, nodes: np.ndarray, batch: int)
 
 
 def _history(problem: Problem, tables: Tables, middle: np.ndarray, nodes: np.ndarray, batch: int) -> np.ndarray:
-    """What the history adds to the forcing of the first panels, in the modes, (n, batch, rows, K) flat in the end."""
+    """What the history adds to the forcing of the first panels, in the modes, (n, batch, d, K) flat in the end."""
     if not tables.terms_of or middle[0] - tables.delays[-1] >= problem.span[0]:
-        return np.empty((0, batch, tables.rows * nodes.shape[1]))
+        return np.empty((0, batch, len(tables.bias) * nodes.shape[1]))
     known = [int(np.searchsorted(middle - delay, problem.span[0])) for delay in tables.delays]
-    total = np.zeros((max(known, default=0), batch, tables.rows * nodes.shape[1]))
-    model, shape = problem.additive, (batch, tables.rows, nodes.shape[1])
+    total = np.zeros((max(known, default=0), batch, len(tables.bias) * nodes.shape[1]))
+    model, shape = problem.additive, (batch, len(tables.bias), nodes.shape[1])
     for n, (delay, warped, _), matrix in zip(known, tables.terms_of, tables.matrices, strict=True):
         if n:
             if isinstance(problem.history, Constant):

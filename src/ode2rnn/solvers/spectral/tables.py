@@ -11,6 +11,7 @@ from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.continuous.circulant import Circulant
 from ode2rnn.core.dense import barycentric_weights
 from ode2rnn.kernels.elementwise.codes import activation_code
+from ode2rnn.kernels.spectral.records import DelayEquation
 from ode2rnn.solvers.explicit.network import WIDEST_CIRCULANT
 from ode2rnn.solvers.spectral.collocation import Nodes, radau_nodes
 from ode2rnn.solvers.spectral.modes import fastest_growth, real_modes
@@ -26,9 +27,9 @@ class Tables:
     Attributes:
         key: the bytes of the model's arrays; a model whose arrays were written into is computed anew.
         code: the number of the activation.
-        basis, terms: packed matrices, V (empty where it is 1) and those of the delayed terms.
+        basis, terms: V (empty where it is 1) and the matrices of the delayed terms.
         delays, warped: of the delayed terms.
-        to_modes, bias: input matrices side by side (rows, m) and phi (rows,).
+        to_modes, bias: input matrices side by side (d, m) and phi (d,).
         lengths, known: the lengths of panels for which there are operators: real, turned, dense.
     """
 
@@ -41,24 +42,20 @@ class Tables:
         self.weights = barycentric_weights(self.nodes.theta)
         self.tail = np.ascontiguousarray(self.nodes.to_legendre[-2:])
         self.inverse = None if V is None else np.linalg.inv(V)
-        self.basis = np.zeros((0, 0, 4)) if V is None else packed(V)
+        self.basis = np.zeros((0, 0)) if V is None else np.ascontiguousarray(V)
         self._A = A if values.size == 0 else None
         self._real = values[values.imag == 0].real
         self._pairs = values[values.imag > 0]
         delayed = [(t.delay, warped, t) for warped, ts in ((False, model.state), (True, model.readout)) for t in ts]
         self.terms_of = sorted((entry for entry in delayed if entry[0] > 0), key=lambda entry: entry[0])
         self.matrices = [self._in_modes(term.dense()) for _, _, term in self.terms_of]
-        self.terms = np.stack([packed(m) for m in self.matrices]) if self.matrices else np.zeros((0, 0, 0, 4))
+        self.terms = np.array(self.matrices, dtype=float).reshape((-1, d, d))
         self.growth = fastest_growth(A)
         self.delays = np.array([delay for delay, _, _ in self.terms_of])
         self.warped = np.array([warped for _, warped, _ in self.terms_of], dtype=np.bool_)
-        self.rows = d + -d % 4
         inputs = [self._in_modes(term.dense()) for term in model.input]
-        wide = np.concatenate(inputs, axis=1) if inputs else np.zeros((d, 0))
-        self.to_modes = np.zeros((self.rows, wide.shape[1]))
-        self.to_modes[:d] = wide
-        self.bias = np.zeros(self.rows)
-        self.bias[:d] = self._in_modes(model.phi[:, None])[:, 0]
+        self.to_modes = np.ascontiguousarray(np.concatenate(inputs, axis=1)) if inputs else np.zeros((d, 0))
+        self.bias = np.array(self._in_modes(model.phi[:, None])[:, 0])
         self.lock = threading.Lock()
         self.real: np.ndarray
         self.turned: np.ndarray
@@ -80,10 +77,11 @@ class Tables:
         k = len(self.nodes.integral)
         if self._A is not None:
             d = len(self._A)
-            shapes = [(0, 0, 0), (0, 0, 0), (number, d + d * k, d * k)]
+            shapes = [(0, 0, 0), (0, 0, 0, 0), (number, d + d * k, d * k)]
         else:
             pairs = len(self._pairs)
-            shapes = [(number, n, k * (k + 1)) for n in (len(self._real) + pairs, pairs)] + [(0, 0, 0)]
+            size = k * (k + 1)
+            shapes = [(number, len(self._real) + pairs, size), (number, pairs, 2, size), (0, 0, 0)]
         arrays = [np.empty(shape) for shape in shapes]
         if self._built:
             for new, old in zip(arrays, (self.real, self.turned, self.dense), strict=True):
@@ -104,8 +102,16 @@ class Tables:
                 self.real[n, :reals] = _responses(self._real, h, self.nodes.integral)
                 if len(self._pairs):
                     pairs = _responses(self._pairs.conj(), h, self.nodes.integral)
-                    self.real[n, reals:], self.turned[n] = pairs.real, pairs.imag
+                    self.real[n, reals:] = pairs.real
+                    self.turned[n, :, 0], self.turned[n, :, 1] = pairs.imag, -pairs.imag
             self._built += 1
+
+    def equation(self) -> DelayEquation:
+        """All of it as the kernel takes it."""
+        return DelayEquation(
+            self.code, self.terms, self.delays, self.warped, self.to_modes, self.bias, self.basis,
+            self.real, self.turned, self.dense,
+        )  # fmt: skip
 
 
 def _responses(values: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:
@@ -121,14 +127,6 @@ def _whole(A: np.ndarray, h: float, integral: np.ndarray) -> np.ndarray:
     solved = np.linalg.inv(np.eye(d * k) - h * np.kron(A, integral))
     start = solved @ np.kron(np.eye(d), np.ones((k, 1)))
     return np.concatenate([start, solved @ np.kron(np.eye(d), h * integral)], axis=1).T
-
-
-def packed(matrix: np.ndarray) -> np.ndarray:
-    """The matrix with rows padded to a multiple of four, as [i, j] = (rows 4 i to 4 i + 3, column j)."""
-    rows, columns = matrix.shape
-    padded = np.zeros((rows + -rows % 4, columns))
-    padded[:rows] = matrix
-    return np.ascontiguousarray(padded.reshape((-1, 4, columns)).swapaxes(1, 2))
 
 
 _TABLES: WeakKeyDictionary[AdditiveModel, dict[int, Tables]] = WeakKeyDictionary()

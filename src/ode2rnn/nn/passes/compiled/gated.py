@@ -1,29 +1,23 @@
 """The two passes of an LSTM over a sequence by compiled kernels: on the processor, in float32 or float64.
 
-Uses: L1 to L11, X1 to X7.  The twin of the passes in plain torch.
+Uses: L1 to L11, X1 to X7.  The twin of the passes in plain torch.  The kernels run the loop over time; the products
+that need none, of all ticks at once, are torch's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.gated.augmented import LETTERS
+from ode2rnn.kernels import door
 from ode2rnn.nn.passes.compiled import simple
-from ode2rnn.nn.passes.compiled.layout import DIAGONAL, backward_plan, forward_plan, sizes_of
 from ode2rnn.nn.passes.compiled.simple import kind, width
-from ode2rnn.nn.passes.gated_weights import EXTERNAL, Weights
-
-TABLE = [f"{what}{gate}" for what in ("W_x", "W_v", "b_", "W_s") for gate in EXTERNAL] + ["W_qdr"]
-# the letters whose gradients are one sum, by their places among the inputs x, s, v and LETTERS
-SUMS = [
-    [3 + i for i, letter in enumerate(LETTERS) if letter in of or letter[:-2] in of]
-    for of in (["W_x"], ["W_v"], ["b_"], ["W_scu", "W_scs", "W_scx"], ["W_scr"], ["W_qdr"])
-]
+from ode2rnn.nn.passes.compiled.stacked import ActedOn, Rows, stacked, weight_gradients
+from ode2rnn.nn.passes.gated_weights import Weights, order
 
 
 def fits(x: Tensor, s: Tensor) -> bool:
@@ -34,22 +28,28 @@ def fits(x: Tensor, s: Tensor) -> bool:
 def forward(
     x: Tensor, s: Tensor, v: Tensor, weights: Weights, keep: bool
 ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-    """v[0 .. N-1], s[N-1], v[N-1], and what the backward pass needs if there will be one (``keep``)."""
+    """v[0 .. N-1], s[N-1], v[N-1], and, if there will be a backward pass (``keep``), what it needs: s[-1 .. N-1], the
+    gates, and the weights as it takes them.
+
+    Raises:
+        ValueError: a weight or a start whose shape, precision or memory is not what x and s ask for.
+    """
     from ode2rnn.kernels.layers import gated
 
-    x, s, v = x.contiguous(), s.contiguous(), v.contiguous()
-    size = sizes_of(x, weights, width(x.dtype))
-    plan = forward_plan(size, keep)
-    alive, letters = _table(weights)
-    kept, work = x.new_empty(plan.kept.total), x.new_empty(plan.work.total)
-    V, s_last, v_last = x.new_empty(size.ticks, *v.shape), torch.empty_like(s), torch.empty_like(v)
-    *packed, q, windows, scratch = plan.work.of(work)
-    gated.forward(
-        *(kind(x.dtype).type(0), *size, plan.block, plan.ring, keep, letters, *map(_address, (x, s, v)), *packed),
-        *(*plan.kept.of(kept), q, windows, scratch, *map(_address, (V, s_last, v_last))),
-    )
-    del alive
-    return V, s_last, v_last, (kept,)
+    (batch, d), d_v, dtype = s.shape, v.shape[1], kind(x.dtype)
+    whole = stacked(x, weights, (d, d_v), dtype)
+    given = torch.from_numpy(door.array("x", x, (len(x), batch, x.shape[2]), dtype))
+    ticks, row = len(x) - len(whole.W_x) + 1, len(whole.bias)
+    S, V, G = (door.empty((n, batch, k), dtype) for n, k in ((ticks + 1, d), (ticks, d_v), (ticks, row)))
+    terms, bias = torch.from_numpy(G).flatten(0, 1), torch.from_numpy(whole.bias)
+    for j, W in enumerate(whole.W_x):  # what inputs and biases give the activations of all ticks (X1)
+        torch.addmm(terms if j else bias, given[j : ticks + j].flatten(0, 1), torch.from_numpy(W.T), out=terms)
+    S[0] = door.array("s", s, (batch, d), dtype)
+    panel, start = width(x.dtype), door.array("v", v, (batch, d_v), dtype)
+    gated.forward(gated.Packed(*whole.packed(panel, False)), gated.Traces(S, G), start, V)
+    kept = (S, G, whole.W_x, *whole.packed(panel, True)) if keep else ()
+    results = (torch.from_numpy(values) for values in (V, S[-1].copy(), V[-1].copy()))
+    return *results, tuple(map(torch.from_numpy, kept))  # type: ignore[return-value]
 
 
 def backward(
@@ -64,40 +64,33 @@ def backward(
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
     from ode2rnn.kernels.layers import gated
 
-    x, v, V = x.contiguous(), v.contiguous(), V.contiguous()
-    bars = [bar if bar is None else bar.contiguous() for bar in bars]
-    size = sizes_of(x, weights, width(x.dtype))
-    plan = backward_plan(size)
-    alive, letters = _table(weights)
-    work = x.new_empty(plan.work.total)
-    sums = x.new_zeros(plan.sums.total)
-    x_bar = torch.zeros_like(x) if needs[0] else None
-    s_out, v_out = x.new_empty(size.batch, size.d), torch.empty_like(v)
-    wanted = [any(needs[i] for i in of) for of in SUMS]
-    if size.peephole == DIAGONAL:
-        wanted[3:5] = True, True
-    W_x, W_v, W_s, W_scr, W_qdr, *places = plan.work.of(work)
-    gated.backward(
-        *(kind(x.dtype).type(0), *size, plan.block, plan.most, plan.few, plan.z_row, letters),
-        *map(_address, (x, v, V, *bars)),
-        *(W_x if needs[0] else 0, W_v, W_s, W_scr, W_qdr),
-        *(*forward_plan(size, True).kept.of(kept[0]), *places, *map(_address, (s_out, v_out, x_bar))),
-        *(place if want else 0 for place, want in zip(plan.sums.of(sums), wanted, strict=True)),
-    )
-    del alive
-    gradients = [
-        sums.as_strided(*part) if need and part else None for part, need in zip(plan.parts, needs[3:], strict=True)
+    (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
+    (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
+    given = [
+        door.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
+        for bar, of in zip(bars, (V, S[0], v), strict=True)
     ]
-    if size.window == 1 and weights["W_xcu"].ndim == 2:
-        gradients = [g[0] if g is not None and g.ndim == 3 else g for g in gradients]
-    return [x_bar, s_out if needs[1] else None, v_out if needs[2] else None, *gradients]
+    some = 1 if weights["W_qdr"] is None else ticks
+    shapes = (ticks, batch, row), (some, batch, d_v), (some, batch, d), (batch, d), (batch, d_v)
+    out = gated.Results(*(door.empty(shape, dtype) for shape in shapes))
+    traces = gated.Traces(S.numpy(), G.numpy())
+    gated.backward(gated.Packed(*(W.numpy() for W in packed)), traces, gated.Bars(*given), out)
+    Z, chi, q = (torch.from_numpy(values).flatten(0, 1) for values in out[:3])
+    seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
+    past = torch.cat([v[None], V[:-1]]).flatten(0, 1)
+    acted_on = ActedOn(seen, past, S[:-1].flatten(0, 1), S[1:].flatten(0, 1), len(packed[3]) > 0)
+    wanted = {letter for letter, need in zip(LETTERS, needs[3:], strict=True) if need}
+    gradients = weight_gradients(Z, rows, {"b" if letter[0] == "b" else letter[:3] for letter in wanted}, acted_on)
+    if "W_qdr" in wanted:
+        gradients["W_qdr"] = chi.T @ q
+    found = [_like(gradients[letter], weights[letter]) if letter in wanted else None for letter in LETTERS]
+    x_bar = torch.from_numpy(door.empty(x.shape, dtype)).zero_() if needs[0] else None
+    for j in range(len(W_x) if x_bar is not None else 0):
+        x_bar[j : ticks + j].flatten(0, 1).addmm_(Z, W_x[j])
+    starts = (torch.from_numpy(start) if need else None for start, need in zip(out[3:], needs[1:3], strict=True))
+    return [x_bar, *starts, *found]
 
 
-def _table(weights: Weights) -> tuple[list[Tensor | None], np.ndarray]:
-    """The weights in the kernels' order, to be kept alive, and their addresses."""
-    tensors = [W if W is None else W.contiguous() for W in map(weights.get, TABLE)]
-    return tensors, np.array([_address(W) for W in tensors])
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
+def _like(gradient: Tensor, W: Tensor) -> Tensor:
+    """As the weight stands: that of a window comes as (d, L, m)."""
+    return gradient if gradient.shape == W.shape else gradient.reshape((W.shape[-2], -1, W.shape[-1])).movedim(1, 0)

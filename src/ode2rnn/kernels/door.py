@@ -1,0 +1,77 @@
+"""The one door through which arrays and tensors go to compiled kernels.
+
+A kernel trusts its arguments: it takes numbers from where an array says that they are. What comes from outside is
+checked here, once: its shape, its precision, and that its numbers are there at all. What is right but laid out
+otherwise (expanded, transposed, misaligned, read-only, of the other byte order, a negated view) is copied.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAMES = {np.dtype(kind): f"torch.{kind.__name__}" for kind in (np.float32, np.float64)}
+ALIGNMENT = 64  # bytes: no Vector lies across two lines of the cache
+SMALL = 2048  # bytes, for which that is not worth the care
+
+
+def array(name: str, value: np.ndarray | Tensor, shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+    """An array of this shape and precision with the same numbers, in order, aligned, writable: a copy where need be.
+
+    Raises:
+        ValueError: another shape or precision, no dense numbers of the processor's, fewer numbers than the shape says.
+
+    Example:
+        >>> array("W", np.ones((3, 2))[:, ::-1], (3, 2), float).flags.c_contiguous
+        True
+        >>> array("W", np.ones((1, 1)), (3, 2), float)
+        Traceback (most recent call last):
+        ValueError: W: expected shape (3, 2), got (1, 1)
+    """
+    if value.shape != shape and tuple(value.shape) != tuple(shape):
+        raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
+    wanted = np.dtype(dtype)
+    given = value if isinstance(value, np.ndarray) else _of_tensor(name, value, wanted)
+    flags = given.flags
+    if given.dtype == wanted and flags.c_contiguous and flags.aligned and flags.writeable:
+        return given
+    if given.dtype.newbyteorder("=") != wanted:
+        raise ValueError(f"{name}: expected {wanted} numbers, got {given.dtype}")
+    return np.require(given, wanted, ["C_CONTIGUOUS", "ALIGNED", "WRITEABLE"])
+
+
+def _of_tensor(name: str, tensor: Tensor, wanted: np.dtype) -> np.ndarray:
+    if not tensor.is_cpu or str(tensor.layout) != "torch.strided":
+        raise ValueError(f"{name}: expected a dense tensor on the processor, got {tensor.layout} on {tensor.device}")
+    if str(tensor.dtype) != NAMES[wanted]:
+        raise ValueError(f"{name}: expected {wanted} numbers, got {tensor.dtype}")
+    if tensor._is_zerotensor():  # all zeros, in no memory
+        return np.zeros(tuple(tensor.shape), wanted)
+    count = tensor.numel()
+    if count and not tensor.is_contiguous():
+        count = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+    there = tensor.untyped_storage().nbytes()
+    if count and there < (needed := (tensor.storage_offset() + count) * wanted.itemsize):
+        raise ValueError(f"{name}: expected {needed} bytes in memory, got {there}")
+    return tensor.numpy(force=True)  # without its graph, and with the signs of a negated view
+
+
+def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
+    """Room for an array, at a multiple of 64 bytes but where there are few.
+
+    Example:
+        >>> empty((300, 2), float).ctypes.data % 64
+        0
+    """
+    kind = np.dtype(dtype)
+    size = math.prod(shape) * kind.itemsize
+    if size < SMALL:
+        return np.empty(shape, kind)
+    memory = np.empty(size + ALIGNMENT, np.uint8)
+    begin = -memory.ctypes.data % ALIGNMENT
+    return memory[begin : begin + size].view(kind).reshape(shape)
