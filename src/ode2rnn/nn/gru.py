@@ -16,6 +16,7 @@ from ode2rnn.gated import gru
 from ode2rnn.gated.cell import refuse_other_warpings
 from ode2rnn.nn.layer.packed import Pass, State
 from ode2rnn.nn.layer.weights import fuse
+from ode2rnn.nn.passes.observed import full_precision
 from ode2rnn.nn.portable.layer import PortableLayer
 
 
@@ -79,7 +80,7 @@ class GRU(PortableLayer):
         weights = list(fuse(self, suffix).values())
 
         def run(x: Tensor, start: State) -> tuple[Tensor, State]:
-            with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
+            with full_precision(x.device):
                 if not self.reset_after:
                     return reset_before(x, start[0], *weights[:3])
                 V, last = torch.gru(x, start[0][None], weights, self.bias, 1, 0.0, False, False, False)

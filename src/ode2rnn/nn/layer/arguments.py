@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 
+import torch
 from torch import Tensor
 
 from ode2rnn.core.arrays import brief
@@ -78,6 +79,8 @@ def _shape(value: object) -> str:
 
 def _check_kind(layer: WeightedLayer, name: str, value: Tensor) -> Tensor:
     own = layer._like
+    if value.is_floating_point() and torch.is_autocast_enabled(value.device.type):
+        value = value.to(own.dtype)  # what autocast has shortened; the recursion itself is not
     if value.dtype != own.dtype or value.device != own.device:
         raise ValueError(
             f"{name}: expected {own.dtype} on {own.device}, as the weights, got {value.dtype} on {value.device}"

@@ -122,7 +122,7 @@ class RecurrentLayer(WeightedLayer):
                 outputs.append(R)
                 lasts.append(last)
             x = outputs[0] if directions == 1 else torch.cat(outputs, dim=-1)
-        return x, tuple(torch.stack(v) if len(v) > 1 else v[0][None] for v in zip(*lasts, strict=True))
+        return x, tuple(torch.stack(v) for v in zip(*lasts, strict=True))
 
     def _along(self, run: Pass, x: Tensor, start: State, reverse: bool, sizes: Tensor | None) -> tuple[Tensor, State]:
         """One recursion through the sequence, in its direction."""

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.arrays import as_like, check_count, check_flag
+from ode2rnn.nn.layer.computed import read_only
 
 
 class WeightedLayer(torch.nn.Module):
@@ -82,13 +83,22 @@ class WeightedLayer(torch.nn.Module):
         if kind in self.fused and found and found + place in dict(self.places()):
             fused = fuse(self, found + place)
             if kind in fused:
-                return fused[kind]
+                return read_only(name, fused[kind])
         return super().__getattr__(name)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name in self.letters or name.partition("_l")[0] in self.fused:
             raise AttributeError(f"{name}: a name to read weights by; to set them, copy to {self.letters[0]}_l0, ...")
         super().__setattr__(name, value)
+
+    @property
+    def all_weights(self) -> list[list[torch.nn.Parameter]]:
+        """The parameters of every recursion, in torch's order of them."""
+        places = [[self._parameters.get(letter + suffix) for letter in self.letters] for suffix, _ in self.places()]
+        return [[weight for weight in weights if weight is not None] for weights in places]
+
+    def flatten_parameters(self) -> None:
+        """Do nothing: on the processor there is nothing to flatten."""
 
     @property
     def _unused(self) -> tuple[str, ...]:

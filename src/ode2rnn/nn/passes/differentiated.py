@@ -1,4 +1,4 @@
-"""The gradients of a plain pass with a graph of their own, for those who differentiate a gradient again."""
+"""The gradients of a plain pass, for those who differentiate a gradient again or ask for many at once."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ from torch import Tensor
 Run = Callable[..., Sequence[Tensor | None]]  # a pass, from its tensors to its results
 
 
+def watched(bars: Sequence[Tensor | None]) -> bool:
+    """Whether the gradients are to have a graph of their own, or come in a batch (is_grads_batched)."""
+    in_batch = torch._C._functorch.is_legacy_batchedtensor
+    return torch.is_grad_enabled() or any(in_batch(bar) for bar in bars if bar is not None)
+
+
 def differentiated(
     run: Run, tensors: Sequence[Tensor | None], bars: Sequence[Tensor | None], needs: Sequence[bool]
 ) -> list[Tensor | None]:
@@ -17,10 +23,15 @@ def differentiated(
 
     The pass runs again, in operations that torch records.
     """
-    # each a node of its own: what one of them is made of is another's gradient, not its
-    own = [tensor if tensor is None else tensor.view_as(tensor) for tensor in tensors]
-    wanted = [tensor for tensor, need in zip(own, needs, strict=True) if need and tensor is not None]
-    pairs = [(result, bar) for result, bar in zip(run(*own), bars, strict=True) if bar is not None]
-    results, given = zip(*pairs, strict=True)
-    found = iter(torch.autograd.grad(results, wanted, given, create_graph=True, allow_unused=True))
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # each a node of its own: what one of them is made of is another's gradient, not its
+        own = [
+            tensor if tensor is None else tensor.view_as(tensor) if again else tensor.detach().requires_grad_(need)
+            for tensor, need in zip(tensors, needs, strict=True)
+        ]
+        wanted = [tensor for tensor, need in zip(own, needs, strict=True) if need and tensor is not None]
+        pairs = [(result, bar) for result, bar in zip(run(*own), bars, strict=True) if bar is not None]
+        results, given = zip(*pairs, strict=True)
+        found = iter(torch.autograd.grad(results, wanted, given, create_graph=again, allow_unused=True))
     return [next(found) if need else None for need in needs]

@@ -25,11 +25,8 @@ def fits(x: Tensor, s: Tensor) -> bool:
     return simple.fits(ACTIVATIONS["tanh"], x, s)
 
 
-def forward(
-    x: Tensor, s: Tensor, v: Tensor, weights: Weights, keep: bool
-) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
-    """v[0 .. N-1], s[N-1], v[N-1], and, if there will be a backward pass (``keep``), what it needs: s[-1 .. N-1], the
-    gates, and the weights as it takes them.
+def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
+    """v[0 .. N-1], s[N-1], v[N-1], and what a backward pass needs of them: s[-1 .. N-1] and the gates.
 
     Raises:
         ValueError: a weight or a start whose shape, precision or memory is not what x and s ask for.
@@ -47,16 +44,15 @@ def forward(
     S[0] = door.array("s", s, (batch, d), dtype)
     panel, start = width(x.dtype), door.array("v", v, (batch, d_v), dtype)
     gated.forward(gated.Packed(*whole.packed(panel, False)), gated.Traces(S, G), start, V)
-    kept = (S, G, whole.W_x, *whole.packed(panel, True)) if keep else ()
     results = (torch.from_numpy(values) for values in (V, S[-1].copy(), V[-1].copy()))
-    return *results, tuple(map(torch.from_numpy, kept))  # type: ignore[return-value]
+    return *results, (torch.from_numpy(S), torch.from_numpy(G))  # type: ignore[return-value]
 
 
 def backward(
     x: Tensor,
     v: Tensor,
     V: Tensor,
-    kept: tuple[Tensor, ...],
+    kept: tuple[Tensor, Tensor],
     weights: Weights,
     bars: Sequence[Tensor | None],
     needs: Sequence[bool],
@@ -64,7 +60,9 @@ def backward(
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
     from ode2rnn.kernels.layers import gated
 
-    (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
+    (S, G), dtype = kept, kind(x.dtype)
+    whole = stacked(x, weights, (S.shape[2], v.shape[1]), dtype)
+    W_x, packed = [torch.from_numpy(W) for W in whole.W_x], whole.packed(width(x.dtype), True)
     (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
     given = [
         door.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
@@ -74,7 +72,7 @@ def backward(
     shapes = (ticks, batch, row), (some, batch, d_v), (some, batch, d), (batch, d), (batch, d_v)
     out = gated.Results(*(door.empty(shape, dtype) for shape in shapes))
     traces = gated.Traces(S.numpy(), G.numpy())
-    gated.backward(gated.Packed(*(W.numpy() for W in packed)), traces, gated.Bars(*given), out)
+    gated.backward(gated.Packed(*packed), traces, gated.Bars(*given), out)
     Z, chi, q = (torch.from_numpy(values).flatten(0, 1) for values in out[:3])
     seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)

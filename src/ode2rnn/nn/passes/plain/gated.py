@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from ode2rnn.nn.passes.gated_weights import Weights, order
+from ode2rnn.nn.passes.observed import full_precision
 
 
 def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, Tensor, Tensor]:
@@ -18,7 +19,7 @@ def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, 
     d, V = s.shape[-1], []
     # all gates side by side: du, those of s[n-1] (cu, cs and cx), cr
     widths = [d, len(W_v) - 2 * d, d]
-    with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
+    with full_precision(x.device):
         for xi in windows(x, W_x):
             alpha_du, alpha, alpha_cr = linear(v, W_v, b).split(widths, 1)
             xi_du, xi_gates, xi_cr = xi.split(widths, 1)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from ode2rnn.core.activations import Activation
+from ode2rnn.nn.passes.observed import full_precision
 
 
 def forward(
@@ -21,7 +22,7 @@ def forward(
     theta_s: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """s[0 .. N-1] and r[0 .. N-1] from s[-1] = start; from r[-1] = start where W_s is None."""
-    with torch.autocast(x.device.type, enabled=False):  # a recursion keeps the precision of its weights
+    with full_precision(x.device):
         forcing = torch.nn.functional.linear(x, W_x, theta_s)
         s, r = start, start if W_s is None else activation.value(start)
         states, readouts = [], []
