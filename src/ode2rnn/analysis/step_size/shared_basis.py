@@ -108,7 +108,8 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
     every = np.empty((int(ticks.max()), size) if whole else (0, 0))
     V, VB, VC, phi = (np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices))
-    rows = (_rows(factor[pad], basis.pairs) for factor in (w, p_0, p_1))
+    rows = [_rows(factor[pad], basis.pairs) for factor in (w, p_0)]
+    rows.append(_rows(p_1[pad], basis.pairs) if p_1.any() else np.zeros(0))
     code = activation_code(model.activation)
     r, past = (np.array(model.activation.value(s)) for s in (job.start, older))
     sweep_block(
@@ -130,9 +131,7 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
 
 
 def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:
-    """Complex factors (LANES, d) as the rows of a block, (d * LANES,); (0,) if all are zero."""
-    if not factor.any():
-        return np.zeros(0)
+    """Complex factors (LANES, d) as the rows of a block, (d * LANES,)."""
     rows = np.ascontiguousarray(factor.real.T)
     rows[1 : 2 * pairs : 2] = factor.imag.T[0 : 2 * pairs : 2]
     return rows.ravel()

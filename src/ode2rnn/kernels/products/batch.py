@@ -10,9 +10,9 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import inner, kernel
 from ode2rnn.kernels.elementwise.vectors import REGISTER, address
-from ode2rnn.kernels.products.tile import VECTORS, strip
+from ode2rnn.kernels.products.tile import LANES, VECTORS, strip, tile_block
 
-LANES = 64
+FEW = 4  # rows, of which a tile has one and all columns
 PART = VECTORS * REGISTER // 8  # columns in the width of a panel
 
 
@@ -46,6 +46,11 @@ def multiply(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
 def add_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
     """out += W Z for W (n, k), a block Z of k rows and a block out of n rows."""
     n, k = W.shape
+    if n < FEW:
+        for i in range(n):
+            row = (address(W) + 8 * i * k, 0, 1)
+            tile_block(0.0, row, (address(Z), LANES, 0), (address(out) + 8 * i * LANES, 0), k)
+        return
     for lane in range(0, LANES, PART):
         strip(0.0, (address(W), k, 1), (address(Z) + 8 * lane, LANES, 0), (address(out) + 8 * lane, LANES), n, k)
 

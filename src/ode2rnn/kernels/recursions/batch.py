@@ -15,6 +15,7 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
+from ode2rnn.kernels.elementwise.vectors import address, length, load_like, store, widest
 from ode2rnn.kernels.products.batch import LANES, add_product
 from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
 
@@ -56,10 +57,9 @@ def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kep
             add_product(VB, delayed, f)
         else:
             add_product(VB, now, f)
-        _multiply(recursion.w, recursion.pairs, z, turned, False)
-        _multiply(recursion.p_0, recursion.pairs, f, turned, True)
+        _advance(recursion, z, f, turned)
         if len(recursion.p_1) > 0:
-            _multiply(recursion.p_1, recursion.pairs, before, turned, True)
+            _add(recursion.p_1, recursion.pairs, before, turned)
         z, turned = turned, z
         f, before = before, f
         if len(V) > 0:
@@ -91,26 +91,40 @@ def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None
 
 
 @kernel
-def _multiply(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray, add: bool) -> None:
-    """out = factor z, or out += factor z."""
-    for k in range(pairs):
-        start, end = 2 * k * LANES, 2 * (k + 1) * LANES
-        _multiply_pair(factor[start:end], z[start:end], out[start:end], add)
-    real, rest, result = factor[2 * pairs * LANES :], z[2 * pairs * LANES :], out[2 * pairs * LANES :]
-    if add:
-        for j in range(len(real)):
-            result[j] += real[j] * rest[j]
-    else:
-        for j in range(len(real)):
-            result[j] = real[j] * rest[j]
+def _advance(recursion: Recursion, z: np.ndarray, f: np.ndarray, out: np.ndarray) -> None:
+    """out = w z + p_0 f."""
+    like, w, p = widest(0.0), address(recursion.w), address(recursion.p_0)
+    z_at, f_at, to = address(z), address(f), address(out)
+    couples = 2 * recursion.pairs * LANES
+    for first in range(0, couples, 2 * LANES):
+        for o in range(first, first + LANES, length(like)):
+            other = o + LANES
+            a, b = load_like(like, w, o), load_like(like, w, other)
+            c, e = load_like(like, p, o), load_like(like, p, other)
+            x, y = load_like(like, z_at, o), load_like(like, z_at, other)
+            u, v = load_like(like, f_at, o), load_like(like, f_at, other)
+            store(to, o, (a * x + b * y) + (c * u + e * v))
+            store(to, other, (a * y - b * x) + (c * v - e * u))
+    for o in range(couples, len(out), length(like)):
+        product = load_like(like, w, o) * load_like(like, z_at, o)
+        store(to, o, product + load_like(like, p, o) * load_like(like, f_at, o))
 
 
 @kernel
-def _multiply_pair(factor: np.ndarray, z: np.ndarray, out: np.ndarray, add: bool) -> None:
-    for j in range(LANES):
-        a, b, real, imaginary = factor[j], factor[LANES + j], z[j], z[LANES + j]
-        out[j] = (out[j] if add else 0.0) + (a * real + b * imaginary)
-        out[LANES + j] = (out[LANES + j] if add else 0.0) + (a * imaginary - b * real)
+def _add(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray) -> None:
+    """out += factor z."""
+    for i in range(len(out) // LANES):
+        own, x, row = factor[i * LANES :], z[i * LANES :], out[i * LANES :]
+        if i >= 2 * pairs:
+            for j in range(LANES):
+                row[j] += own[j] * x[j]
+        elif i % 2 == 0:
+            for j in range(LANES):
+                row[j] += own[j] * x[j] + own[LANES + j] * x[LANES + j]
+        else:
+            real, partner = factor[(i - 1) * LANES :], z[(i - 1) * LANES :]
+            for j in range(LANES):
+                row[j] += real[j] * x[j] - own[j] * partner[j]
 
 
 @kernel
