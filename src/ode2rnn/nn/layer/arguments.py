@@ -79,7 +79,8 @@ def _shape(value: object) -> str:
 
 def _check_kind(layer: WeightedLayer, name: str, value: Tensor) -> Tensor:
     own = layer._like
-    if value.is_floating_point() and torch.is_autocast_enabled(value.device.type):
+    kind = value.device.type
+    if value.is_floating_point() and torch.amp.is_autocast_available(kind) and torch.is_autocast_enabled(kind):
         value = value.to(own.dtype)  # what autocast has shortened; the recursion itself is not
     if value.dtype != own.dtype or value.device != own.device:
         raise ValueError(
