@@ -26,7 +26,7 @@ def order(weights: Weights) -> tuple[str, ...]:
 
 def uniform(weights: Weights) -> Weights:
     """The same weights with peepholes of one kind: matrices where some are and others are not."""
-    kinds = {gate: 0 if (W := weights[f"W_s{gate}"]) is None else W.ndim for gate in order(weights)[1:]}
+    kinds = {gate: 0 if weights[f"W_s{gate}"] is None else weights[f"W_s{gate}"].ndim for gate in order(weights)[1:]}
     most = max(kinds.values())
     if min(kinds.values()) == most:
         return weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
@@ -66,6 +67,36 @@ class TorchLayer(RecurrentLayer):
         weights = {key + suffix: value for suffix, _ in self.places() for key, value in fuse(self, suffix).items()}
         module.load_state_dict(weights)
         return module.train(self.training)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Take weights under torch's names too, as `from_torch` does: those that torch's layer has not become 0."""
+        names = {name + suffix for suffix, _ in self.places() for name in self.fused}
+        given = {name: state_dict[prefix + name] for name in names if prefix + name in state_dict}
+        if given:
+            try:
+                state_dict.update({prefix + name: value for name, value in self._from_fused(given).items()})
+            except ValueError as error:
+                rest[-1].append(f"{prefix}{error}")
+                return
+            for name in given:
+                del state_dict[prefix + name]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _from_fused(self, given: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The weights by letter from a whole set of those under torch's names."""
+        self._refuse(f"torch.nn.{self.torch_type.__name__}")
+        twin = copy.deepcopy(self)
+        with torch.no_grad():
+            for weight in twin.parameters():
+                weight.zero_()
+        for suffix, _ in self.places():
+            wanted = {name + suffix: tuple(value.shape) for name, value in fuse(self, suffix).items()}
+            for name, shape in wanted.items():
+                got = tuple(given[name].shape) if name in given else "none"
+                if got != shape:
+                    raise ValueError(f"{name}: expected shape {shape} beside the others of torch's names, got {got}")
+            take(twin, suffix, {name: given[name + suffix] for name in self.fused if name + suffix in wanted})
+        return {name: weight.detach() for name, weight in twin.named_parameters()}
 
     def _check_none_lost(self, whose: str) -> None:
         """Raise a ValueError for what ``whose`` layer has not: an argument, or a weight that is not 0."""

@@ -21,14 +21,17 @@ from ode2rnn.kernels.products.packing import packed
 def fits(activation: Activation, x: Tensor, start: Tensor) -> bool:
     """Whether the kernels can run this."""
     return (
-        compiled()
-        and x.device.type == "cpu"
+        x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(start) > 0
         and type(x) in (Tensor, torch.nn.Parameter)
-        and activation_code(activation) is not None
-        and not torch.compiler.is_compiling()
+        and _known(activation)
     )
+
+
+@torch.compiler.assume_constant_result
+def _known(activation: Activation) -> bool:
+    return compiled() and activation_code(activation) is not None
 
 
 def forward(

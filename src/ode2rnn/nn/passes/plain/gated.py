@@ -20,7 +20,7 @@ def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, 
     # all gates side by side: du, those of s[n-1] (cu, cs and cx), cr
     widths = [d, len(W_v) - 2 * d, d]
     with full_precision(x.device):
-        for xi in windows(x, W_x):
+        for xi in windows(x, W_x).unbind(0):
             alpha_du, alpha, alpha_cr = linear(v, W_v, b).split(widths, 1)
             xi_du, xi_gates, xi_cr = xi.split(widths, 1)
             alpha = alpha + xi_gates
@@ -61,7 +61,7 @@ def stack(weights: Weights) -> tuple[Tensor, Tensor, Tensor | None, Tensor | Non
 
 def windows(x: Tensor, W_x: Tensor) -> Tensor:
     """xi[n] = sum over j of W_x[j] x[n+j], as many n as there are whole windows of x (X1)."""
-    ticks = len(x) - len(W_x) + 1
+    ticks = x.shape[0] - W_x.shape[0] + 1  # what is traced is told of another length
     xi = x[:ticks] @ W_x[0].T
     for j in range(1, len(W_x)):
         xi = xi + x[j : j + ticks] @ W_x[j].T
