@@ -66,6 +66,7 @@ class RecurrentLayer(WeightedLayer):
         """The recursion whose weights end in ``suffix``."""
         raise NotImplementedError
 
+    @torch.compiler.disable  # as torch's own: there is nothing to gain within a kernel, and minutes to lose
     def forward(self, input: Tensor | PackedSequence, hx: Any = None) -> tuple[Any, Any]:
         """The readouts of the top layer at every tick, and what each recursion would go on from.
 

@@ -10,17 +10,15 @@ from torch.autograd import forward_ad
 
 
 def observed() -> bool:
-    """Whether operations are transformed (torch.func), traced or exported, or carry forward derivatives.
-
-    The compiled passes are custom operators, which torch.compile, make_fx and fake tensors take as they are.
+    """Whether operations are transformed (torch.func), traced, exported or otherwise dispatched by someone (make_fx,
+    fake tensors), or carry forward derivatives.
     """
-    if torch.compiler.is_compiling():
-        return torch.compiler.is_exporting()
     return (
         torch._C._are_functorch_transforms_active()
+        or torch._C._len_torch_dispatch_stack() > 0
         or forward_ad._current_level >= 0
         or torch.jit.is_tracing()
-        or torch.compiler.is_exporting()
+        or torch.compiler.is_compiling()
     )
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from ode2rnn.core.activations import ACTIVATIONS, Activation
+from ode2rnn.core.activations import Activation
 from ode2rnn.nn.passes.compiled import simple as compiled
 from ode2rnn.nn.passes.differentiated import differentiated, watched
 from ode2rnn.nn.passes.observed import observed
@@ -36,104 +36,65 @@ def recur(x: Tensor, start: Tensor, weights: Weights, activation: Activation) ->
     ``start`` and the second result are the state s for the canonical RNN, and the readout r for the standard RNN,
     which remembers nothing else.
     """
+    tensors = (x, start, *weights)
     if observed() or not compiled.fits(activation, x, start):
-        return _plain(activation, x, start, *weights)
-    return recurrence(x, start, *weights, activation.name)[:2]
+        return _results(*plain.forward(activation, *tensors), weights.W_s)
+    if torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors):
+        return CompiledRecurrence.apply(activation, *tensors)
+    return _results(*compiled.forward(activation, *tensors), weights.W_s)
 
 
-def _plain(activation: Activation, x: Tensor, start: Tensor, *weights: Tensor | None) -> tuple[Tensor, Tensor]:
-    S, R = plain.forward(activation, x, start, *weights)  # type: ignore[arg-type]
-    return R, (R if weights[0] is None else S)[-1].clone()
+def _results(S: Tensor | None, R: Tensor, W_s: Tensor | None) -> tuple[Tensor, Tensor]:
+    """The last has memory of its own: it outlives the others, and is written into."""
+    return R, (R if S is None or W_s is None else S)[-1].clone()
 
 
-# -- the compiled passes as operators of torch: it knows their shapes and gradients, and looks no further
+class CompiledRecurrence(torch.autograd.Function):
+    """r[0 .. N-1] and what a run goes on from, with the gradients B1 to B3, by the kernels."""
 
-INPUTS = "Tensor x, Tensor start, Tensor? W_s, Tensor W_r, Tensor W_x, Tensor? theta_s, str activation"
-KEPT = "Tensor x, Tensor start, Tensor? W_s, Tensor W_r, Tensor W_x, Tensor S, Tensor R"
+    @staticmethod
+    def forward(ctx: Any, activation: Activation, *tensors: Any) -> Any:
+        S, R = compiled.forward(activation, *tensors)
+        ctx.activation = activation
+        ctx.save_for_backward(*tensors, S, R)
+        ctx.set_materialize_grads(False)
+        return _results(S, R.clone(), tensors[2])  # what is kept stays as it is when a result is written into
 
-
-def _forward(x: Tensor, start: Tensor, *given: Any) -> tuple[Tensor, ...]:
-    """r[0 .. N-1], the last of what is remembered, and for the way back s[0 .. N-1] and r[0 .. N-1] untouched."""
-    *weights, name = given
-    S, R = compiled.forward(ACTIVATIONS[name], x, start, *weights)
-    last = (R if S is None else S)[-1].clone()
-    return R.clone(), last, R.new_empty(0) if S is None else S, R
-
-
-def _forward_shapes(x: Tensor, start: Tensor, *given: Any) -> tuple[Tensor, ...]:
-    whole = (len(x), *start.shape)
-    return (
-        x.new_empty(whole),
-        torch.empty_like(start),
-        x.new_empty(0 if given[0] is None else whole),
-        x.new_empty(whole),
-    )
-
-
-def _backward(*given: Any) -> list[Tensor]:
-    """The gradients that are needed, from those of the readouts and of the last of what is remembered (B1 to B3)."""
-    x, start, W_s, W_r, W_x, S, R, R_bar, last_bar, needs, name = given
-    G, standard = ACTIVATIONS[name], W_s is None
-    S_bar = None
-    if last_bar is not None and standard:
-        R_bar = torch.zeros_like(R) if R_bar is None else R_bar.clone()
-        R_bar[-1] += last_bar
-    elif last_bar is not None:
-        S_bar = torch.zeros_like(R)
-        S_bar[-1] = last_bar
-    first = start if standard else G.value(start)  # r[-1]
-    psi = compiled.backward(G, None if standard else S, R, R_bar, S_bar, W_s, W_r)
-
-    def of_start() -> Tensor:
-        bar = psi[0] @ W_r
-        return bar if standard else bar * G.slope(start) + psi[0] @ W_s
-
-    each = (
-        lambda: psi @ W_x,
-        of_start,
-        lambda: compiled.outer(psi, S, start),
-        lambda: compiled.outer(psi, R, first),
-        lambda: compiled.outer(psi, x),
-        lambda: psi.sum((0, 1)),
-    )
-    return [gradient() for gradient, need in zip(each, needs, strict=True) if need]
+    @staticmethod
+    def backward(ctx: Any, R_bar: Tensor | None, last_bar: Tensor | None) -> Any:
+        _, *needs = ctx.needs_input_grad
+        *tensors, S, R = ctx.saved_tensors
+        if R_bar is None and last_bar is None:
+            return None, *(None for _ in needs)
+        if watched((R_bar, last_bar)):
+            return None, *differentiated(partial(_recorded, ctx.activation), tensors, (R_bar, last_bar), needs)
+        x, start, W_s, W_r, W_x, _ = tensors
+        G, (wants_x, wants_start, wants_s, wants_r, wants_in, wants_theta) = ctx.activation, needs
+        first = start if W_s is None else G.value(start)  # r[-1]
+        S_bar = None
+        if last_bar is not None:  # of r[N-1], or of s[N-1]
+            whole = torch.zeros_like(R)
+            whole[-1] = last_bar
+            if W_s is not None:
+                S_bar = whole
+            else:
+                R_bar = whole if R_bar is None else R_bar + whole
+        psi = compiled.backward(G, S, R, R_bar, S_bar, W_s, W_r)
+        start_bar = None
+        if wants_start:
+            start_bar = psi[0] @ W_r
+            if W_s is not None:
+                start_bar = start_bar * G.slope(start) + psi[0] @ W_s
+        return (
+            None,
+            psi @ W_x if wants_x else None,
+            start_bar,
+            compiled.outer(psi, S, start) if wants_s else None,  # B3
+            compiled.outer(psi, R, first) if wants_r else None,
+            compiled.outer(psi, x) if wants_in else None,
+            psi.sum((0, 1)) if wants_theta else None,
+        )
 
 
-def _backward_shapes(*given: Any) -> list[Tensor]:
-    x, start, W_s, W_r, W_x, _, R, _, _, needs, _ = given
-    each = (x, start, W_s, W_r, W_x, R.new_empty(R.shape[-1]))
-    return [torch.empty_like(like) for like, need in zip(each, needs, strict=True) if need]
-
-
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *tensors, ctx.activation = inputs
-    *_, S, R = output
-    ctx.save_for_backward(*tensors, S, R)
-    ctx.mark_non_differentiable(S, R)
-    ctx.set_materialize_grads(False)
-
-
-def _pulled(ctx: Any, R_bar: Tensor | None, last_bar: Tensor | None, *_: Any) -> tuple[Any, ...]:
-    *needs, _ = ctx.needs_input_grad
-    if R_bar is None and last_bar is None:
-        return (None,) * len(ctx.needs_input_grad)
-    *tensors, S, R = ctx.saved_tensors
-    if watched((R_bar, last_bar)):
-        run = partial(_plain, ACTIVATIONS[ctx.activation])
-        return *differentiated(run, tensors, (R_bar, last_bar), needs), None
-    found = iter(recurrence_back(*tensors[:-1], S, R, R_bar, last_bar, needs, ctx.activation))
-    return *(next(found) if need else None for need in needs), None
-
-
-recurrence = torch.library.custom_op(
-    "ode2rnn::recurrence", _forward, mutates_args=(), schema=f"({INPUTS}) -> (Tensor, Tensor, Tensor, Tensor)"
-)
-recurrence.register_fake(_forward_shapes)
-recurrence.register_autograd(_pulled, setup_context=_keep)
-recurrence_back = torch.library.custom_op(
-    "ode2rnn::recurrence_back",
-    _backward,
-    mutates_args=(),
-    schema=f"({KEPT}, Tensor? R_bar, Tensor? last_bar, bool[] needs, str activation) -> Tensor[]",
-)
-recurrence_back.register_fake(_backward_shapes)
+def _recorded(activation: Activation, x: Tensor, start: Tensor, *weights: Any) -> tuple[Tensor, Tensor]:
+    return _results(*plain.forward(activation, x, start, *weights), weights[0])

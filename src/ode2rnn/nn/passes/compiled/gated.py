@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,8 +26,11 @@ def fits(x: Tensor, s: Tensor) -> bool:
     return simple.fits(ACTIVATIONS["tanh"], x, s)
 
 
-def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
-    """v[0 .. N-1], s[N-1], v[N-1], and what a backward pass needs of them: s[-1 .. N-1] and the gates.
+def forward(
+    x: Tensor, s: Tensor, v: Tensor, weights: Weights, keep: bool
+) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...]]:
+    """v[0 .. N-1], s[N-1], v[N-1], and, if there will be a backward pass (``keep``), what it needs: s[-1 .. N-1], the
+    gates, and the weights as it takes them.
 
     Raises:
         ValueError: a weight or a start whose shape, precision or memory is not what x and s ask for.
@@ -44,15 +48,16 @@ def forward(x: Tensor, s: Tensor, v: Tensor, weights: Weights) -> tuple[Tensor, 
     S[0] = door.array("s", s, (batch, d), dtype)
     panel, start = width(x.dtype), door.array("v", v, (batch, d_v), dtype)
     gated.forward(gated.Packed(*whole.packed(panel, False)), gated.Traces(S, G), start, V)
+    kept = (S, G, whole.W_x, *whole.packed(panel, True)) if keep else ()
     results = (torch.from_numpy(values) for values in (V, S[-1].copy(), V[-1].copy()))
-    return *results, (torch.from_numpy(S), torch.from_numpy(G))  # type: ignore[return-value]
+    return *results, tuple(map(torch.from_numpy, kept))  # type: ignore[return-value]
 
 
 def backward(
     x: Tensor,
     v: Tensor,
     V: Tensor,
-    kept: tuple[Tensor, Tensor],
+    kept: tuple[Tensor, ...],
     weights: Weights,
     bars: Sequence[Tensor | None],
     needs: Sequence[bool],
@@ -60,30 +65,30 @@ def backward(
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
     from ode2rnn.kernels.layers import gated
 
-    (S, G), dtype = kept, kind(x.dtype)
-    whole = stacked(x, weights, (S.shape[2], v.shape[1]), dtype)
-    W_x, packed = [torch.from_numpy(W) for W in whole.W_x], whole.packed(width(x.dtype), True)
+    (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
     (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
     given = [
-        door.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
+        np.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
         for bar, of in zip(bars, (V, S[0], v), strict=True)
     ]
     some = 1 if weights["W_qdr"] is None else ticks
     shapes = (ticks, batch, row), (some, batch, d_v), (some, batch, d), (batch, d), (batch, d_v)
     out = gated.Results(*(door.empty(shape, dtype) for shape in shapes))
     traces = gated.Traces(S.numpy(), G.numpy())
-    gated.backward(gated.Packed(*packed), traces, gated.Bars(*given), out)
-    Z, chi, q = (torch.from_numpy(values).flatten(0, 1) for values in out[:3])
+    gated.backward(gated.Packed(*(W.numpy() for W in packed)), traces, gated.Bars(*given), out)
+    Z = torch.from_numpy(out.Z).flatten(0, 1)
     seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)
     acted_on = ActedOn(seen, past, S[:-1].flatten(0, 1), S[1:].flatten(0, 1), len(packed[3]) > 0)
     wanted = {letter for letter, need in zip(LETTERS, needs[3:], strict=True) if need}
     gradients = weight_gradients(Z, rows, {"b" if letter[0] == "b" else letter[:3] for letter in wanted}, acted_on)
     if "W_qdr" in wanted:
+        chi, q = (torch.from_numpy(values).flatten(0, 1) for values in (out.chi, out.q))
         gradients["W_qdr"] = chi.T @ q
     found = [_like(gradients[letter], weights[letter]) if letter in wanted else None for letter in LETTERS]
     x_bar = torch.from_numpy(door.empty(x.shape, dtype)).zero_() if needs[0] else None
     for j in range(len(W_x) if x_bar is not None else 0):
+        assert x_bar is not None
         x_bar[j : ticks + j].flatten(0, 1).addmm_(Z, W_x[j])
     starts = (torch.from_numpy(start) if need else None for start, need in zip(out[3:], needs[1:3], strict=True))
     return [x_bar, *starts, *found]
@@ -91,4 +96,4 @@ def backward(
 
 def _like(gradient: Tensor, W: Tensor) -> Tensor:
     """As the weight stands: that of a window comes as (d, L, m)."""
-    return gradient if W.ndim < 3 else gradient.reshape((W.shape[-2], -1, W.shape[-1])).movedim(1, 0)
+    return gradient if W.ndim < 3 else gradient.reshape((W.shape[1], len(W), W.shape[2])).movedim(1, 0)

@@ -21,17 +21,13 @@ from ode2rnn.kernels.products.packing import packed
 def fits(activation: Activation, x: Tensor, start: Tensor) -> bool:
     """Whether the kernels can run this."""
     return (
-        x.device.type == "cpu"
+        compiled()
+        and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(start) > 0
         and type(x) in (Tensor, torch.nn.Parameter)
-        and _known(activation)
+        and activation_code(activation) is not None
     )
-
-
-@torch.compiler.assume_constant_result
-def _known(activation: Activation) -> bool:
-    return compiled() and activation_code(activation) is not None
 
 
 def forward(
