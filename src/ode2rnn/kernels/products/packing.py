@@ -23,13 +23,12 @@ def packed(W: np.ndarray, width: int) -> np.ndarray:
     m, k = W.shape
     if m == 0:
         return np.empty((0, k, width), W.dtype)
-    panels = -(-m // width)
-    out = empty((panels, k, width), W.dtype)
-    whole = m // width
+    whole, rest = divmod(m, width)
+    out = empty((whole + (rest > 0), k, width), W.dtype)
     out[:whole] = W[: whole * width].reshape((whole, width, k)).swapaxes(1, 2)
-    if whole < panels:
+    if rest:
         out[whole] = 0.0
-        out[whole, :, : m - whole * width] = W[whole * width :].T
+        out[whole, :, :rest] = W[whole * width :].T
     return out
 
 

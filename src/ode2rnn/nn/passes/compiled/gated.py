@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,7 +68,7 @@ def backward(
     (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
     (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
     given = [
-        door.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
+        np.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
         for bar, of in zip(bars, (V, S[0], v), strict=True)
     ]
     some = 1 if weights["W_qdr"] is None else ticks
@@ -75,13 +76,14 @@ def backward(
     out = gated.Results(*(door.empty(shape, dtype) for shape in shapes))
     traces = gated.Traces(S.numpy(), G.numpy())
     gated.backward(gated.Packed(*(W.numpy() for W in packed)), traces, gated.Bars(*given), out)
-    Z, chi, q = (torch.from_numpy(values).flatten(0, 1) for values in out[:3])
+    Z = torch.from_numpy(out.Z).flatten(0, 1)
     seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)
     acted_on = ActedOn(seen, past, S[:-1].flatten(0, 1), S[1:].flatten(0, 1), len(packed[3]) > 0)
     wanted = {letter for letter, need in zip(LETTERS, needs[3:], strict=True) if need}
     gradients = weight_gradients(Z, rows, {"b" if letter[0] == "b" else letter[:3] for letter in wanted}, acted_on)
     if "W_qdr" in wanted:
+        chi, q = (torch.from_numpy(values).flatten(0, 1) for values in (out.chi, out.q))
         gradients["W_qdr"] = chi.T @ q
     found = [_like(gradients[letter], weights[letter]) if letter in wanted else None for letter in LETTERS]
     x_bar = torch.from_numpy(door.empty(x.shape, dtype)).zero_() if needs[0] else None
