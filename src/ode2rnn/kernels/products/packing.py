@@ -50,14 +50,14 @@ def pack_pair(A: np.ndarray, B: np.ndarray, d: int) -> tuple[np.ndarray, int, in
     """
     width = padded(d)
     starts = [*range(0, width // PANEL * PANEL, PANEL), *range(width // PANEL * PANEL, width, VECTOR), width]
-    parts, columns = [np.zeros((2, width))], []
+    diagonals, panels, columns = np.zeros((2, width)), [], []
     for n, matrix in enumerate((A, B)):
         diagonal = np.count_nonzero(matrix) == np.count_nonzero(matrix.diagonal())
         columns.append(0 if diagonal else d)
         if diagonal:
-            parts[0][n, : len(matrix)] = matrix.diagonal()
+            diagonals[n, : len(matrix)] = matrix.diagonal()
             continue
         rows = np.zeros((width, d))
         rows[:d] = matrix
-        parts += [rows[i:j].ravel(order="F") for i, j in pairwise(starts)]
-    return np.concatenate([part.ravel() for part in parts]), columns[0], columns[1]
+        panels += [rows[i:j].ravel(order="F") for i, j in pairwise(starts)]
+    return np.concatenate([diagonals.ravel(), *panels]), columns[0], columns[1]

@@ -52,7 +52,7 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0, panels: int = 1) ->
     ways = max(1, 8 // (rows * vectors))
 
     @intrinsic
-    def tile(typing: Any, zero: types.Type, z: types.Type, w: types.Type, c: types.Type, k: types.Type) -> Any:
+    def tile(typing: Any, zero: types.Float, z: types.Type, w: types.Type, c: types.Type, k: types.Type) -> Any:
         real, size = REALS[zero], zero.bitwidth // 8
         lanes = ir.VectorType(real, count or REGISTER // size)
 

@@ -88,6 +88,7 @@ def backward(
     found = [_like(gradients[letter], weights[letter]) if letter in wanted else None for letter in LETTERS]
     x_bar = torch.from_numpy(door.empty(x.shape, dtype)).zero_() if needs[0] else None
     for j in range(len(W_x) if x_bar is not None else 0):
+        assert x_bar is not None
         x_bar[j : ticks + j].flatten(0, 1).addmm_(Z, W_x[j])
     starts = (torch.from_numpy(start) if need else None for start, need in zip(out[3:], needs[1:3], strict=True))
     return [x_bar, *starts, *found]
