@@ -96,4 +96,4 @@ def backward(
 
 def _like(gradient: Tensor, W: Tensor) -> Tensor:
     """As the weight stands: that of a window comes as (d, L, m)."""
-    return gradient if gradient.shape == W.shape else gradient.reshape((W.shape[-2], -1, W.shape[-1])).movedim(1, 0)
+    return gradient if W.ndim < 3 else gradient.reshape((W.shape[1], len(W), W.shape[2])).movedim(1, 0)
