@@ -213,7 +213,7 @@ def add_product(zero: float, z: Place, W: Panels, c: Place, rows: int, m: int, s
 
 @kernel
 def add_to_vector(matrices: tuple[int, int, int, int], W: int, s: int, r: int, to: int) -> None:
-    """W[to :] += A W[s :] + B W[r :], for the matrices as kernels.products.packing packs a pair: where they are, their
+    """W[to :] += A W[s :] + B W[r :], for the matrices as solvers.explicit.packing packs a pair: where they are, their
     numbers of columns, and the length of a vector.
     """
     M, first, second, width = matrices
