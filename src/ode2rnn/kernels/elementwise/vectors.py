@@ -1,9 +1,8 @@
 """Vectors of numbers as values inside a kernel: registers, where the processor has them.
 
-numba leaves short loops scalar, and asks at run time of every longer one whether its arrays overlap. A Vector says at
-once what is meant. It has one precision and a number of entries; ``+ - * /`` work on it entry by entry,
-with a number for a Vector that is the same everywhere. Entries are moved from and to arrays that the kernel holds,
-known by their ``address``; an index counts numbers.
+numba leaves short loops scalar, and asks of every longer one whether its arrays overlap. A Vector says what is meant:
+entries of one precision, on which ``+ - * /`` work one by one, with a number for as many of it. They are moved from and
+to arrays that the kernel holds, known by their ``address``; an index counts numbers.
 
 ``widest(zero)`` and ``single(zero)`` are Vectors of zeros as long as the processor takes them, and of one entry, in the
 precision of ``zero``; code that is written once for any Vector serves both, for a row and for what is left at its end.
