@@ -22,7 +22,7 @@ def _job() -> Job:
     exact, ulp = _exact(s)
 
     def ours() -> Solve:
-        from ode2rnn.kernels.elementwise.float64 import warp
+        from ode2rnn.kernels.elementwise.activations import warp
 
         from ode2rnn.kernels.elementwise.codes import TANH
 

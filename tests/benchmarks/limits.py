@@ -52,7 +52,7 @@ def gemv(d: int) -> float:
 
 def activation() -> float:
     """Seconds per tanh, by our kernel or by NumPy, whichever is faster, on a block that stays in the cache."""
-    from ode2rnn.kernels.elementwise.float64 import warp
+    from ode2rnn.kernels.elementwise.activations import warp
 
     from ode2rnn.kernels.elementwise.codes import TANH
 

@@ -10,8 +10,9 @@ from numba import njit
 
 from ode2rnn.kernels.elementwise.vectors import address
 from ode2rnn.kernels.products import batch
-from ode2rnn.kernels.products.packing import pack_pair, packed, padded
+from ode2rnn.kernels.products.packing import packed
 from ode2rnn.kernels.products.tile import add_product, add_to_vector, panel_width, panels
+from ode2rnn.solvers.explicit.packing import pack_pair, padded
 
 KINDS = ("float32", "float64")
 NONE = np.zeros((0, 0))

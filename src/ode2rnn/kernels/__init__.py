@@ -6,17 +6,14 @@ Nothing is compiled, and numba is not imported, before a kernel is first needed.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from functools import cache
 from importlib.util import find_spec
-from typing import TypeVar
 
 _COMPILED = ContextVar("compiled", default=True)
 _CORES: ContextVar[int | None] = ContextVar("cores", default=None)
-
-T = TypeVar("T")
 
 
 def compiled() -> bool:
@@ -76,26 +73,3 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         _CORES.reset(token)
-
-
-def shares(count: int, least: int) -> list[tuple[int, int]]:
-    """Ranges (begin, end) of ``count`` trajectories, one for each core, of at least ``least`` each.
-
-    Example:
-        >>> with threads(2):
-        ...     shares(200, 64), shares(100, 64)
-        ([(0, 128), (128, 200)], [(0, 100)])
-    """
-    parts = max(1, min(cores(), count // least))
-    size = -(-count // (parts * least)) * least  # whole blocks
-    return [(begin, min(begin + size, count)) for begin in range(0, count, size)]
-
-
-def over_cores(jobs: Sequence[Callable[[], T]]) -> list[T]:
-    """The results of jobs that spend their time in kernels, which let other threads run."""
-    if len(jobs) == 1 or cores() == 1:
-        return [job() for job in jobs]
-    from concurrent.futures import ThreadPoolExecutor
-
-    with ThreadPoolExecutor(min(len(jobs), cores())) as pool:
-        return [future.result() for future in [pool.submit(copy_context().run, job) for job in jobs]]

@@ -1,9 +1,9 @@
 """How kernels are compiled, and where compiled code is kept between runs.
 
-Every kernel with types of its arguments has a file of its own. The name of the file is a hash of all that the code
-depends on: the sources of every kernel (an inner function is part of the code of those that call it), numba, Python,
-and the processor with the width of its vectors. So no file is ever out of date, and processes that write the same file
-write the same code. A file begins with a hash of its content; one that is damaged is removed, and written again.
+A kernel has a file for each set of types of its arguments. The name of the file is a hash of all that the code depends
+on: the sources of every kernel (inner functions are part of those that call them), numba, Python, and the processor.
+So no file is ever out of date, and processes that write the same file write the same code. A file begins with a hash of
+its content; one that is damaged is removed, and written again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core import config, serialize
+from numba.core import config as numba_config
+from numba.core import serialize
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.misc.appdirs import AppDirs
@@ -30,10 +31,11 @@ from numba.misc.appdirs import AppDirs
 # No reassociation and no assumption that numbers are finite: the rounding of the exponentials adds and subtracts
 # 3 * 2^51, and NaN must get through.
 FLAGS = ("contract", "nsz")
+config: Any = numba_config  # which says what it has at run time alone
 DIGEST = hashlib.sha256().digest_size
 
 
-class Kept(_Cache):  # type: ignore[misc]  # numba has no types
+class Kept(_Cache):
     """The compiled versions of one function, as numba asks for them."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -139,15 +141,14 @@ def folder() -> Path | None:
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:
-    given = {"error_model": "numpy", "fastmath": set(FLAGS), "nogil": True, "no_cfunc_wrapper": True} | options
+    assert function.__closure__ is None  # the names of the files know nothing of what a closure holds
+    given: Any = {"error_model": "numpy", "fastmath": set(FLAGS), "nogil": True, "no_cfunc_wrapper": True} | options
     dispatcher = numba.njit(**given)(function)
     dispatcher._cache = Kept(function)
     return dispatcher
 
 
+# what Python may call (C may not: a door takes time to compile), what kernels alone call, and what becomes part of them
 kernel = _compiled
-"""A function that Python may call; other threads run while it does. (No door for C, which takes time to compile.)"""
 inner = partial(_compiled, no_cpython_wrapper=True)
-"""A function that kernels alone call."""
 inlined = partial(_compiled, no_cpython_wrapper=True, forceinline=True)
-"""A function that becomes part of every kernel that calls it."""

@@ -33,12 +33,11 @@ def array(name: str, value: np.ndarray | Tensor, shape: tuple[int, ...], dtype: 
         Traceback (most recent call last):
         ValueError: W: expected shape (3, 2), got (1, 1)
     """
-    if value.shape != shape and tuple(value.shape) != tuple(shape):
+    if tuple(value.shape) != tuple(shape):
         raise ValueError(f"{name}: expected shape {tuple(shape)}, got {tuple(value.shape)}")
     wanted = np.dtype(dtype)
     given = value if isinstance(value, np.ndarray) else _of_tensor(name, value, wanted)
-    flags = given.flags
-    if given.dtype == wanted and flags.c_contiguous and flags.aligned and flags.writeable:
+    if given.dtype == wanted and given.flags.carray:
         return given
     if given.dtype.newbyteorder("=") != wanted:
         raise ValueError(f"{name}: expected {wanted} numbers, got {given.dtype}")
@@ -73,5 +72,5 @@ def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:
     if size < SMALL:
         return np.empty(shape, kind)
     memory = np.empty(size + ALIGNMENT, np.uint8)
-    begin = -memory.ctypes.data % ALIGNMENT
+    begin = -memory.__array_interface__["data"][0] % ALIGNMENT
     return memory[begin : begin + size].view(kind).reshape(shape)

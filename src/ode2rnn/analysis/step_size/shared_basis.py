@@ -111,13 +111,14 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     rows = [_rows(factor[pad], basis.pairs) for factor in (w, p_0)]
     rows.append(_rows(p_1[pad], basis.pairs) if p_1.any() else np.zeros(0))
     code = activation_code(model.activation)
+    assert code is not None
     r, past = (np.array(model.activation.value(s)) for s in (job.start, older))
     sweep_block(
         Recursion(code, V, VB, VC, phi, basis.pairs, *rows),
         Runs(np.array(lags)[pad] + late, ticks, (job.settle * ticks).astype(np.int64)),
         x,
         Past(basis.inverse @ job.start, r, past, np.array(first[: x.shape[1]])),
-        Filled(last, *bounds, every),
+        Filled(last, bounds[0], bounds[1], every),
     )
     for lane, k in enumerate(block):
         kept.final[k] = last[lane::LANES]

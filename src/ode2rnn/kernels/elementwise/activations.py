@@ -19,6 +19,7 @@ from ode2rnn.kernels.elementwise.vectors import (
     is_single,
     length,
     load_like,
+    magnitude,
     power_of_two,
     signed,
     single,
@@ -62,7 +63,7 @@ def reduce(y: Vector) -> tuple[Vector, Vector]:
 @inlined
 def decay(x: Vector) -> Vector:
     """e^-|x|, which cannot overflow; 0 where it would be denormal."""
-    y, least = abs(x) * -1.0, -87.0 if is_single(x) else -708.0
+    y, least = magnitude(x) * -1.0, -87.0 if is_single(x) else -708.0
     scale, part = reduce(below(y, least, least, y))
     return below(y, least, 0.0, scale + scale * part)
 
@@ -70,7 +71,7 @@ def decay(x: Vector) -> Vector:
 @inlined
 def tanh(x: Vector) -> Vector:
     """tanh x, from e^(-2|x|) - 1, which loses nothing where x is small."""
-    y, least = abs(x) * -2.0, -32.0 if is_single(x) else -64.0
+    y, least = magnitude(x) * -2.0, -32.0 if is_single(x) else -64.0
     scale, part = reduce(below(y, least, least, y))
     minus = scale * part + (scale - 1.0)
     return signed(minus / (minus + 2.0), x)

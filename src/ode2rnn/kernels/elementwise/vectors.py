@@ -1,9 +1,8 @@
 """Vectors of numbers as values inside a kernel: registers, where the processor has them.
 
-numba leaves short loops scalar, and asks at run time of every longer one whether its arrays overlap. A Vector says at
-once what is meant. It has one precision and a number of entries; ``+ - * /`` and ``abs`` work on it entry by entry,
-with a number for a Vector that is the same everywhere. Entries are moved from and to arrays that the kernel holds,
-known by their ``address``; an index counts numbers.
+numba leaves short loops scalar, and asks of every longer one whether its arrays overlap. A Vector says what is meant:
+entries of one precision, on which ``+ - * /`` work one by one, with a number for as many of it. They are moved from and
+to arrays that the kernel holds, known by their ``address``; an index counts numbers.
 
 ``widest(zero)`` and ``single(zero)`` are Vectors of zeros as long as the processor takes them, and of one entry, in the
 precision of ``zero``; code that is written once for any Vector serves both, for a row and for what is left at its end.
@@ -93,7 +92,7 @@ def _vector(given: ir.Value, kind: types.Type, builder: ir.IRBuilder, lanes: ir.
 
 
 def _operator(symbol: Callable[..., Any], name: str) -> None:
-    class Template(AbstractTemplate):  # type: ignore[misc]  # numba has no types
+    class Template(AbstractTemplate):
         def generic(self, args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> Any:
             vectors = [arg for arg in args if isinstance(arg, VectorType)]
             if vectors and all(arg in (vectors[0], types.float64, types.float32) for arg in args):
@@ -111,13 +110,8 @@ def _operator(symbol: Callable[..., Any], name: str) -> None:
         lower_builtin(symbol, *arguments)(build)
 
 
-for _symbol, _name in (
-    (operator.add, "fadd"),
-    (operator.sub, "fsub"),
-    (operator.mul, "fmul"),
-    (operator.truediv, "fdiv"),
-):
-    _operator(_symbol, _name)
+for _name in ("add", "sub", "mul", "truediv"):
+    _operator(getattr(operator, _name), f"f{_name.removeprefix('true')}")
 
 
 def _call(builder: ir.IRBuilder, name: str, kind: VectorType, *given: ir.Value) -> Any:
@@ -126,19 +120,8 @@ def _call(builder: ir.IRBuilder, name: str, kind: VectorType, *given: ir.Value) 
     return builder.call(cgutils.get_or_insert_function(builder.module, form, full), given)
 
 
-@infer_global(abs)
-class _Magnitude(AbstractTemplate):  # type: ignore[misc]  # numba has no types
-    def generic(self, args: tuple[types.Type, ...], kws: dict[str, types.Type]) -> Any:
-        return signature(args[0], *args) if isinstance(args[0], VectorType) else None
-
-
-@lower_builtin(abs, VectorType)
-def _magnitude(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-    return _call(builder, "llvm.fabs", sig.return_type, *given)
-
-
-def _zeros(count: Callable[[types.Type], int], text: str) -> Any:
-    def zeros(typing: Any, zero: types.Type) -> Any:
+def _zeros(count: Callable[[types.Float], int], text: str) -> Any:
+    def zeros(typing: Any, zero: types.Float) -> Any:
         kind = VectorType(zero, count(zero))
         return kind(zero), lambda context, builder, sig, given: ir.Constant(kind.lanes, None)
 
@@ -151,13 +134,13 @@ single = _zeros(lambda zero: 1, "A Vector of one entry of the precision of ``zer
 
 
 @intrinsic
-def length(typing: Any, x: types.Type) -> Any:
+def length(typing: Any, x: VectorType) -> Any:
     """How many entries a Vector has."""
     return types.int64(x), lambda context, builder, sig, given: ir.Constant(LONG, x.count)
 
 
 @intrinsic
-def is_single(typing: Any, x: types.Type) -> Any:
+def is_single(typing: Any, x: VectorType) -> Any:
     """Whether the entries of a Vector are float32."""
     return types.boolean(x), lambda context, builder, sig, given: ir.Constant(ir.IntType(1), x.kind is types.float32)
 
@@ -178,46 +161,34 @@ def address(typing: Any, array: types.Type) -> Any:
 
 
 @intrinsic
-def width_of(typing: Any, zero: types.Type) -> Any:
+def width_of(typing: Any, zero: types.Float) -> Any:
     """How many bytes a number of the precision of ``zero`` takes."""
     return types.int64(zero), lambda context, builder, sig, given: ir.Constant(LONG, zero.bitwidth // 8)
 
 
 @intrinsic
-def get_as(typing: Any, zero: types.Type, start: types.Type, index: types.Type) -> Any:
+def get_as(typing: Any, zero: types.Float, start: types.Type, index: types.Type) -> Any:
     """Entry ``index`` of the numbers of the precision of ``zero`` that begin at ``start``."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-        return builder.load(place(builder, *given[1:], REALS[zero]))
+        return builder.load(place(builder, given[1], given[2], REALS[zero]))
 
     return zero(zero, types.int64, types.int64), build
 
 
 @intrinsic
-def put_as(typing: Any, zero: types.Type, start: types.Type, index: types.Type, value: types.Type) -> Any:
+def put_as(typing: Any, zero: types.Float, start: types.Type, index: types.Type, value: types.Float) -> Any:
     """Set entry ``index`` of the numbers of the precision of ``zero`` that begin at ``start``."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-        builder.store(given[3], place(builder, *given[1:3], REALS[zero]))
+        builder.store(given[3], place(builder, given[1], given[2], REALS[zero]))
         return context.get_dummy_value()
 
     return types.void(zero, types.int64, types.int64, zero), build
 
 
 @intrinsic
-def copy_at(typing: Any, zero: types.Type, count: types.Type, source: types.Type, to: types.Type) -> Any:
-    """Copy ``count`` numbers of the precision of ``zero``."""
-
-    def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-        source, to = (builder.inttoptr(start, ir.IntType(8).as_pointer()) for start in given[2:])
-        cgutils.raw_memcpy(builder, to, source, given[1], zero.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(zero, types.int64, types.int64, types.int64), build
-
-
-@intrinsic
-def clear_at(typing: Any, zero: types.Type, count: types.Type, to: types.Type) -> Any:
+def clear_at(typing: Any, zero: types.Float, count: types.Type, to: types.Type) -> Any:
     """Set ``count`` numbers of the precision of ``zero`` to it."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
@@ -254,17 +225,17 @@ def load(typing: Any, start: types.Type, index: types.Type) -> Any:
 
 
 @intrinsic
-def load_like(typing: Any, like: types.Type, start: types.Type, index: types.Type) -> Any:
+def load_like(typing: Any, like: VectorType, start: types.Type, index: types.Type) -> Any:
     """As many entries from ``index`` on as another Vector has, of its precision."""
     return _load(like, like(like, types.int64, types.int64), 1)
 
 
 @intrinsic
-def store(typing: Any, start: types.Type, index: types.Type, value: types.Type) -> Any:
+def store(typing: Any, start: types.Type, index: types.Type, value: VectorType) -> Any:
     """Put a Vector into the entries from ``index`` on."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
-        builder.store(given[2], place(builder, *given[:2], value.real, value.lanes), align=value.size)
+        builder.store(given[2], place(builder, given[0], given[1], value.real, value.lanes), align=value.size)
         return context.get_dummy_value()
 
     return types.void(types.int64, types.int64, value), build
@@ -277,7 +248,7 @@ def spread(typing: Any, number: types.Type) -> Any:
 
 
 @intrinsic
-def below(typing: Any, x: types.Type, bound: types.Type, then: types.Type, other: types.Type) -> Any:
+def below(typing: Any, x: VectorType, bound: types.Type, then: types.Type, other: types.Type) -> Any:
     """``then`` where x < bound, else, and where x is NaN, ``other``. The last three are Vectors or numbers."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
@@ -290,13 +261,19 @@ def below(typing: Any, x: types.Type, bound: types.Type, then: types.Type, other
 
 
 @intrinsic
-def signed(typing: Any, value: types.Type, like: types.Type) -> Any:
+def magnitude(typing: Any, x: VectorType) -> Any:
+    """|x|."""
+    return x(x), lambda context, builder, sig, given: _call(builder, "llvm.fabs", x, *given)
+
+
+@intrinsic
+def signed(typing: Any, value: VectorType, like: VectorType) -> Any:
     """Values with the signs of another Vector."""
     return value(value, value), lambda context, builder, sig, given: _call(builder, "llvm.copysign", value, *given)
 
 
 @intrinsic
-def power_of_two(typing: Any, x: types.Type) -> Any:
+def power_of_two(typing: Any, x: VectorType) -> Any:
     """2^k, for numbers in whose last bits k stands."""
     bias, shift, bits = (127, 23, 32) if x.size == 4 else (1023, 52, 64)
 
@@ -309,7 +286,7 @@ def power_of_two(typing: Any, x: types.Type) -> Any:
 
 
 @intrinsic
-def larger(typing: Any, a: types.Type, b: types.Type) -> Any:
+def larger(typing: Any, a: VectorType, b: VectorType) -> Any:
     """a where it is larger than b, else b; NaN in a is passed over."""
 
     def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
@@ -319,7 +296,7 @@ def larger(typing: Any, a: types.Type, b: types.Type) -> Any:
 
 
 def _reduced(join: Callable[[ir.IRBuilder, ir.Value, ir.Value], ir.Value], text: str) -> Any:
-    def reduced(typing: Any, x: types.Type) -> Any:
+    def reduced(typing: Any, x: VectorType) -> Any:
         def build(context: Any, builder: ir.IRBuilder, sig: Any, given: tuple[ir.Value, ...]) -> Any:
             parts = [builder.extract_element(given[0], ir.Constant(INT, j)) for j in range(x.count)]
             while len(parts) > 1:

@@ -10,9 +10,10 @@ import numpy as np
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Grid
-from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
+from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weighted_sum, weights_for
 
-THIRD = 1 / 3
+POINTS = np.array([[0.0, 0.0, 0.0], [1 / 3, 0.0, 0.0], [-1 / 3, 1.0, 0.0], [1.0, -1.0, 1.0]])
+WEIGHTS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
 
 
 @kernel
@@ -47,7 +48,7 @@ def rk4_blocks(
             load_weights(C, n // each, lane, V)
         for n in range(len(h)):
             for stage in range(4):
-                _point(stage, h[n], s, k, z)
+                _combine(POINTS[stage], stage, h[n], s, k, z[:size])
                 rate = k[stage]
                 for i in range(d):
                     row, value = rate[i * LANES : (i + 1) * LANES], known[n, stage, i]
@@ -61,34 +62,19 @@ def rk4_blocks(
                     multiply(V, x, rate)
                 warp(code, z[:size], z[size:])
                 multiply(W, z, rate)
-            _advance(h[n], s, k)
+            _combine(WEIGHTS, 4, h[n], s, k, z[:size])
+            s[:] = z[:size]
             if slots[n] >= 0:
                 _store(s, start, width, out[slots[n]])
         _store(s, start, width, states)
 
 
 @kernel
-def _point(stage: int, h: float, s: np.ndarray, k: np.ndarray, z: np.ndarray) -> None:
-    k0, k1, k2 = k[0], k[1], k[2]
-    if stage == 0:
-        for j in range(len(s)):
-            z[j] = s[j]
-    elif stage == 1:
-        for j in range(len(s)):
-            z[j] = s[j] + h * THIRD * k0[j]
-    elif stage == 2:
-        for j in range(len(s)):
-            z[j] = s[j] + h * (k1[j] - THIRD * k0[j])
-    else:
-        for j in range(len(s)):
-            z[j] = s[j] + h * (k0[j] - k1[j] + k2[j])
-
-
-@kernel
-def _advance(h: float, s: np.ndarray, k: np.ndarray) -> None:
-    k0, k1, k2, k3 = k[0], k[1], k[2], k[3]
+def _combine(weights: np.ndarray, n: int, h: float, s: np.ndarray, k: np.ndarray, out: np.ndarray) -> None:
+    """out = s + h times the sum over the first n stages; out may not be s."""
+    weighted_sum(weights, n, k, out)
     for j in range(len(s)):
-        s[j] += 0.125 * h * (k0[j] + 3.0 * (k1[j] + k2[j]) + k3[j])
+        out[j] = s[j] + h * out[j]
 
 
 @kernel

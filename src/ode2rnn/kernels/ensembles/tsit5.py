@@ -14,7 +14,7 @@ from ode2rnn.kernels.compiling import inner, kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input, room_for
 from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Start
-from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weights_for
+from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weighted_sum, weights_for
 from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.kernels.steps.taylor import smallest_step
 
@@ -161,21 +161,10 @@ def _load_bias(phi: np.ndarray, n: int, lane: int, base: np.ndarray) -> None:
 
 
 @inner
-def _sum(weights: np.ndarray, n: int, K: np.ndarray, out: np.ndarray) -> None:
-    """The sum over the first n stages."""
-    for j in range(len(out)):
-        out[j] = 0.0
-    for i in range(n):
-        row, weight = K[i], weights[i]
-        for j in range(len(out)):
-            out[j] += weight * row[j]
-
-
-@inner
 def _combine(n: int, weights: np.ndarray, H: np.ndarray, s: np.ndarray, K: np.ndarray, z: np.ndarray) -> None:
     """z = s + H times the sum over the first n stages."""
     point = z[: len(s)]
-    _sum(weights, n, K, point)
+    weighted_sum(weights, n, K, point)
     for j in range(len(s)):
         point[j] = s[j] + H[j] * point[j]
 
@@ -193,7 +182,7 @@ def _error(
 ) -> None:
     """Root mean square of the scaled error of each lane; not finite where the new state is not."""
     rtol, atol = tolerance
-    _sum(weights, 7, K, q)
+    weighted_sum(weights, 7, K, q)
     for j in range(len(s)):
         q[j] *= H[j]
     for j in range(len(s)):

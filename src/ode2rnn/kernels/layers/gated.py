@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ode2rnn.kernels.compiling import inlined, kernel
-from ode2rnn.kernels.elementwise.vectors import address, clear_at, copy_at
+from ode2rnn.kernels.elementwise.vectors import address, clear_at, get_as, put_as
 from ode2rnn.kernels.layers.gates import BackRow, Row, read, read_back, update, update_back
 from ode2rnn.kernels.products.tile import add_product, panels
 
@@ -98,7 +98,7 @@ def forward(weights: Packed, traces: Traces, v: Array, V: Array) -> None:
         if projected:
             clear_at(zero, batch * d_v, past)
             add_product(zero, (q, d), W_q, (past, d_v), batch, d_v, scratch)
-    room[:], readouts[:] = zero, zero  # the memory is in use up to here
+    room[0, 0], readouts[0, 0] = zero, zero  # the memory is in use up to here
 
 
 @inlined
@@ -130,7 +130,9 @@ def backward(weights: Packed, traces: Traces, bars: Bars, out: Results) -> None:
         if i > 0:
             add_product(zero, (z + batch * row * size, row), W_v, (chi, d_v), batch, d_v, scratch)  # L7
         elif len(bars.v):
-            out.chi[kept] += bars.v
+            for b in range(batch):
+                for j in range(d_v):
+                    out.chi[kept, b, j] += bars.v[b, j]
         onto = address(readouts) if projected else chi
         if projected:
             clear_at(zero, batch * d, onto)
@@ -149,13 +151,15 @@ def backward(weights: Packed, traces: Traces, bars: Bars, out: Results) -> None:
             add_product(zero, (z + d * size, row), W_s, (psi, d), batch, d, scratch)
     clear_at(zero, batch * d_v, v_out)
     add_product(zero, (address(out.Z), row), W_v, (v_out, d_v), batch, d_v, scratch)
-    room[:], readouts[:] = zero, zero  # the memory is in use up to here
+    room[0, 0], readouts[0, 0] = zero, zero  # the memory is in use up to here
 
 
 @inlined
 def _start(zero: float, given: Array, n: int, count: int, to: int) -> None:
     """The n-th ``count`` of the gradients that are given, or zeros."""
     if len(given):
-        copy_at(zero, count, address(given) + n * count * given.itemsize, to)
+        source = address(given) + n * count * given.itemsize
+        for j in range(count):
+            put_as(zero, to, j, get_as(zero, source, j))
     else:
         clear_at(zero, count, to)

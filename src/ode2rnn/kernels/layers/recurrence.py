@@ -12,7 +12,7 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.activations import slope, warp_at
-from ode2rnn.kernels.elementwise.vectors import address, copy_at, length, load_like, single, store, widest
+from ode2rnn.kernels.elementwise.vectors import address, clear_at, length, load_like, single, store, widest
 from ode2rnn.kernels.products.tile import add_product, panels
 
 Vector = Any
@@ -79,9 +79,8 @@ def canonical_forward(code: int, W_sr: np.ndarray, memory: np.ndarray, S: np.nda
         add_product(zero, (address(memory), 2 * d), W, (s, d), batch, d, address(room))
         warp_at(code, zero, batch * d, s, r)
         for b in range(batch):
-            to = address(memory) + 2 * b * d * size
-            copy_at(zero, d, s + b * d * size, to)
-            copy_at(zero, d, r + b * d * size, to + d * size)
+            for j in range(d):
+                memory[b, j], memory[b, d + j] = S[n, b, j], R[n, b, j]
 
 
 @kernel
@@ -96,12 +95,19 @@ def canonical_backward(code: int, W_T: np.ndarray, R: np.ndarray, S_bar: np.ndar
     for i in range(ticks):
         n = ticks - 1 - i
         if i:
-            both[:] = zero
+            clear_at(zero, both.size, address(both))
             now = address(psi) + (n + 1) * batch * d * R.itemsize
             add_product(zero, (now, d), W, (address(both), 2 * d), batch, 2 * d, address(room))
-            psi[n] += both[:, d:]
+            _add(psi[n], both[:, d:])
         times_slope(code, R[n], psi[n])
         if i:
-            psi[n] += both[:, :d]
+            _add(psi[n], both[:, :d])
         if len(S_bar):
-            psi[n] += S_bar[n]
+            _add(psi[n], S_bar[n])
+
+
+@inlined
+def _add(rows: np.ndarray, more: np.ndarray) -> None:
+    for b in range(rows.shape[0]):
+        for j in range(rows.shape[1]):
+            rows[b, j] += more[b, j]

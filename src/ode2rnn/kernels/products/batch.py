@@ -65,3 +65,14 @@ def add_own_product(W: np.ndarray, Z: np.ndarray, out: np.ndarray) -> None:
             w, z = weights[p * LANES : (p + 1) * LANES], Z[p * LANES : (p + 1) * LANES]
             for j in range(LANES):
                 row[j] += w[j] * z[j]
+
+
+@inner
+def weighted_sum(weights: np.ndarray, n: int, K: np.ndarray, out: np.ndarray) -> None:
+    """out = the sum of the first n of the blocks K (.., size), each times its weight."""
+    for j in range(len(out)):
+        out[j] = 0.0
+    for i in range(n):
+        row, weight = K[i], weights[i]
+        for j in range(len(out)):
+            out[j] += weight * row[j]

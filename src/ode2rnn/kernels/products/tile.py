@@ -52,7 +52,7 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0, panels: int = 1) ->
     ways = max(1, 8 // (rows * vectors))
 
     @intrinsic
-    def tile(typing: Any, zero: types.Type, z: types.Type, w: types.Type, c: types.Type, k: types.Type) -> Any:
+    def tile(typing: Any, zero: types.Float, z: types.Type, w: types.Type, c: types.Type, k: types.Type) -> Any:
         real, size = REALS[zero], zero.bitwidth // 8
         lanes = ir.VectorType(real, count or REGISTER // size)
 
@@ -213,7 +213,7 @@ def add_product(zero: float, z: Place, W: Panels, c: Place, rows: int, m: int, s
 
 @kernel
 def add_to_vector(matrices: tuple[int, int, int, int], W: int, s: int, r: int, to: int) -> None:
-    """W[to :] += A W[s :] + B W[r :], for the matrices as kernels.products.packing packs a pair: where they are, their
+    """W[to :] += A W[s :] + B W[r :], for the matrices as solvers.explicit.packing packs a pair: where they are, their
     numbers of columns, and the length of a vector.
     """
     M, first, second, width = matrices

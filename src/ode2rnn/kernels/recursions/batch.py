@@ -114,17 +114,15 @@ def _advance(recursion: Recursion, z: np.ndarray, f: np.ndarray, out: np.ndarray
 def _add(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray) -> None:
     """out += factor z."""
     for i in range(len(out) // LANES):
-        own, x, row = factor[i * LANES :], z[i * LANES :], out[i * LANES :]
-        if i >= 2 * pairs:
-            for j in range(LANES):
-                row[j] += own[j] * x[j]
-        elif i % 2 == 0:
-            for j in range(LANES):
-                row[j] += own[j] * x[j] + own[LANES + j] * x[LANES + j]
-        else:
-            real, partner = factor[(i - 1) * LANES :], z[(i - 1) * LANES :]
-            for j in range(LANES):
-                row[j] += real[j] * x[j] - own[j] * partner[j]
+        partner = i if i >= 2 * pairs else i + 1 - 2 * (i % 2)
+        for j in range(i * LANES, (i + 1) * LANES):
+            other = j + (partner - i) * LANES
+            if partner == i:
+                out[j] += factor[j] * z[j]
+            elif partner > i:
+                out[j] += factor[j] * z[j] + factor[other] * z[other]
+            else:
+                out[j] += factor[other] * z[j] - factor[j] * z[other]
 
 
 @kernel

@@ -11,7 +11,7 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import inner, kernel
 from ode2rnn.kernels.elementwise.activations import warp
-from ode2rnn.kernels.elementwise.vectors import address, get, larger, largest, load, spread, total
+from ode2rnn.kernels.elementwise.vectors import address, get, larger, largest, load, magnitude, spread, total
 from ode2rnn.kernels.spectral.algebra import add_product, fill, solve_dense, solve_modes
 from ode2rnn.kernels.spectral.past import gather, locate
 from ode2rnn.kernels.spectral.plan import next_target, panel_length
@@ -34,7 +34,7 @@ def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol
     most, bad = spread(0.0), spread(0.0)
     for i in range(0, d * K, 4):
         v = load(s, i)
-        most, bad = larger(abs(v), most), 0.0 * v + bad
+        most, bad = larger(magnitude(v), most), 0.0 * v + bad
     if total(bad) != 0.0 or largest(most) >= LARGEST:  # the first is true for NaN, too
         return np.inf
     worst, rounding = 0.0, ROUNDING * largest(most)
@@ -44,7 +44,7 @@ def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol
         for k in range(0, K, 4):
             v = load(s, c * K + k)
             x, y = load(tail, 1 + k) * v + x, load(tail, K + 2 + k) * v + y
-            most = larger(abs(v), most)
+            most = larger(magnitude(v), most)
         one, two = get(tail, 0) * first + total(x), get(tail, K + 1) * first + total(y)
         error = max(max(abs(one), abs(two)) - rounding, 0.0) / max(atol + rtol * largest(most), rounding)
         if not abs(one) + abs(two) < np.inf:

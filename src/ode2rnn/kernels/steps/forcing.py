@@ -22,7 +22,7 @@ class Model(NamedTuple):
         code, readout, d: as in Equation, and the number of states.
         matrices: address, numbers of columns, and the length of a vector (products.tile.add_to_vector).
         F: rows of C x on a segment, of a vector each: ``pieces`` of the polynomial, then sine and cosine of each wave.
-        pieces, count: numbers of polynomial rows and of waves.
+        pieces, wave_count: numbers of polynomial rows and of waves.
         waves: the frequencies of the waves, then their sines and cosines now.
     """
 
@@ -32,7 +32,7 @@ class Model(NamedTuple):
     matrices: tuple[int, int, int, int]
     F: int
     pieces: int
-    count: int
+    wave_count: int
     waves: int
 
 
@@ -80,7 +80,7 @@ def start_segment(equation: Equation, segment: int, width: int, F: np.ndarray) -
 @kernel
 def forcing_at(model: Model, t: float, u: float, W: int, to: int) -> None:
     """The forcing at the time t, u after the start of the segment, into W[to :]; the waves are left there."""
-    F, K, count, width = model.F, model.pieces, model.count, model.matrices[3]
+    F, K, count, width = model.F, model.pieces, model.wave_count, model.matrices[3]
     now = model.waves + 8 * count
     for n in range(count):
         put(now, 2 * n, math.sin(get(model.waves, n) * t))
@@ -101,7 +101,7 @@ def forcing_coefficients(model: Model, u: float, scale: float, order: int, inver
     """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale`` into W[to :], about where the waves are, u
     after the start of the segment; W[inverse + k] is 1 / k.
     """
-    F, K, count, width = model.F, model.pieces, model.count, model.matrices[3]
+    F, K, count, width = model.F, model.pieces, model.wave_count, model.matrices[3]
     now = model.waves + 8 * count
     for o in range(0, width, WIDTH):
         for k in range(1, order):

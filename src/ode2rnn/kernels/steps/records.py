@@ -14,7 +14,7 @@ class Equation(NamedTuple):
 
     Attributes:
         code: the activation.
-        linear, columns: the matrices, as kernels.products.packing packs a pair.
+        linear, columns: the matrices, as solvers.explicit.packing packs a pair.
         readout: whether there is a B.
         C, phi: (d, M), (d,).
         edges, pieces, omega, sine, cosine: the input as data (core.signals.data.InputData).

@@ -9,7 +9,7 @@ from __future__ import annotations
 from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.activations import reduce
 from ode2rnn.kernels.elementwise.codes import SIGMOID, TANH
-from ode2rnn.kernels.elementwise.vectors import WIDTH, below, get, load, signed, spread, store
+from ode2rnn.kernels.elementwise.vectors import WIDTH, below, get, load, magnitude, signed, spread, store
 from ode2rnn.kernels.products.tile import add_to_vector
 from ode2rnn.kernels.steps.forcing import Model
 
@@ -18,7 +18,7 @@ from ode2rnn.kernels.steps.forcing import Model
 def _tanh_and_slope(W: int, s: int, r: int, q: int) -> None:
     """Four values and slopes, accurate where G saturates: 1 - r^2 would lose every digit of the slope there."""
     x = load(W, s)
-    y = abs(x) * -2.0
+    y = magnitude(x) * -2.0
     scale, part = reduce(below(y, -708.0, -708.0, y))
     e = below(y, -708.0, 0.0, scale + scale * part)
     w = 1.0 / (below(y, -708.0, -1.0, scale * part + (scale - 1.0)) + 2.0)
@@ -29,7 +29,7 @@ def _tanh_and_slope(W: int, s: int, r: int, q: int) -> None:
 @inlined
 def _sigmoid_and_slope(W: int, s: int, r: int, q: int) -> None:
     x = load(W, s)
-    y = abs(x) * -1.0
+    y = magnitude(x) * -1.0
     scale, part = reduce(below(y, -708.0, -708.0, y))
     e = below(y, -708.0, 0.0, scale + scale * part)
     w = 1.0 / (e + 1.0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from ode2rnn.kernels.compiling import inlined, kernel
-from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, larger, load, put, spread, store, total
+from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, larger, load, magnitude, put, spread, store, total
 from ode2rnn.kernels.products.tile import add_to_vector
+from ode2rnn.kernels.spectral.past import find
 from ode2rnn.kernels.steps.forcing import Model, forcing_at, forcing_coefficients, model_of, room_for, start_segment
 from ode2rnn.kernels.steps.records import Equation
 from ode2rnn.kernels.steps.series import coefficients, warp_rows
@@ -134,7 +135,7 @@ def steps(
             store(W, R + o, load(W, r + o))
             store(W, Q + o, load(W, q + o))
         for o in range(0, width, WIDTH):
-            most = larger(abs(load(W, o)), load(W, weight + o))
+            most = larger(magnitude(load(W, o)), load(W, weight + o))
             store(W, weight + o, 1.0 / (most * equation.rtol + equation.atol))
         while True:  # until the coefficients are finite in units of ``scale``
             forcing_coefficients(model, t - a, scale, order, inverse, W, G)
@@ -173,7 +174,7 @@ def steps(
         n += 1
         breaks[n] = end
         for o in range(0, width, WIDTH):
-            store(W, weight + o, abs(load(W, o)))
+            store(W, weight + o, magnitude(load(W, o)))
             store(W, o, load(W, new + o))
         t, scale = end, h
         if last:
@@ -203,14 +204,7 @@ def evaluate(breaks: np.ndarray, coefficients: np.ndarray, t: np.ndarray, out: n
         if time >= breaks[n + 1] and n + 2 < breaks.shape[0] and time < breaks[n + 2]:
             n += 1
         elif not (breaks[n] <= time < breaks[n + 1]):
-            low, high = 0, pieces  # the last piece that begins at or before the time
-            while high - low > 1:
-                middle = (low + high) // 2
-                if breaks[middle] <= time:
-                    low = middle
-                else:
-                    high = middle
-            n = low
+            n = find(breaks, pieces, time)
         theta = spread((time - breaks[n]) / (breaks[n + 1] - breaks[n]))
         for o in range(0, width, WIDTH):
             at = n * K * width + o

@@ -18,9 +18,9 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.core.signals.data import InputData
-from ode2rnn.kernels import over_cores, shares
 from ode2rnn.kernels.ensembles.records import Grid, Start
 from ode2rnn.kernels.steps.records import Tableau
+from ode2rnn.solvers.ensemble.cores import over_cores, shares
 from ode2rnn.solvers.ensemble.weights import Weights, weights
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends

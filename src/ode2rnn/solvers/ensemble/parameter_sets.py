@@ -22,6 +22,7 @@ from ode2rnn.core.signals.signal import Signal
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.solvers.arguments import build_problem, check_flow
+from ode2rnn.solvers.ensemble.cores import over_cores
 from ode2rnn.solvers.ensemble.weights import alike
 from ode2rnn.solvers.problem import Problem
 
@@ -126,7 +127,7 @@ def _over_cores(alone: Callable[[int], Any], models: Sequence[Any], arguments: d
         compiled = compiled and arrays and activation_code(model.activation) is not None
     if not compiled or arguments["progress"] or len(models) < 2 or arguments["method"] not in COMPILED:
         return (alone(n) for n in range(len(models)))
-    return kernels.over_cores([partial(alone, n) for n in range(len(models))])
+    return over_cores([partial(alone, n) for n in range(len(models))])
 
 
 def _by_member(value: Any, count: int) -> bool:

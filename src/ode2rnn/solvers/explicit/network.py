@@ -12,7 +12,7 @@ from ode2rnn.continuous.terms import Term
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.signals.data import InputData, input_data
 from ode2rnn.kernels.elementwise.codes import IDENTITY, TANH, activation_code
-from ode2rnn.kernels.products.packing import pack_pair
+from ode2rnn.solvers.explicit.packing import pack_pair
 from ode2rnn.solvers.problem import Problem
 
 NONE = np.zeros((0, 0))
@@ -26,7 +26,7 @@ class Network(NamedTuple):
         code: the activation, by its number in kernels.elementwise.codes.
         A, B: matrices (d, d), or (0, 0) where there is none.
         phi: (d,).
-        linear, columns: A and B as kernels.products.packing packs them.
+        linear, columns: A and B as solvers.explicit.packing packs them.
         readout: whether there is a B.
         bound: no eigenvalue of the Jacobian is larger, in absolute value.
         C: the input matrices side by side, (d, M), which take X of ``data``.

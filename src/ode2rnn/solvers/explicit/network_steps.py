@@ -8,9 +8,9 @@ from functools import cached_property
 
 import numpy as np
 
-from ode2rnn.kernels.products.packing import padded
 from ode2rnn.kernels.steps.records import Equation, Tableau
 from ode2rnn.solvers.explicit.network import Network
+from ode2rnn.solvers.explicit.packing import padded
 from ode2rnn.solvers.explicit.polynomials import FAR, Polynomials, Steps
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.sampled_dense import SampledSteps

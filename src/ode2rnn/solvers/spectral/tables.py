@@ -108,6 +108,7 @@ class Tables:
 
     def equation(self) -> DelayEquation:
         """All of it as the kernel takes it."""
+        assert self.code is not None
         return DelayEquation(
             self.code, self.terms, self.delays, self.warped, self.to_modes, self.bias, self.basis,
             self.real, self.turned, self.dense,

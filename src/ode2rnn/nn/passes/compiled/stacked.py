@@ -115,7 +115,8 @@ def weight_gradients(Z: Tensor, rows: Rows, kinds: set[str], acted_on: ActedOn) 
 
     ``kinds`` are those that are wanted, of "W_x", "W_v", "b" and "W_s".
     """
-    found, d, gates, z = {}, rows.d, rows.gates, Z.T
+    found: dict[str, Tensor] = {}
+    d, gates, z = rows.d, rows.gates, Z.T
     end = len(gates) * d
 
     def take(what: str, order: Sequence[str], whole: Tensor) -> None:
