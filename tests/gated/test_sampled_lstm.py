@@ -192,3 +192,12 @@ def test_in_torch_it_has_the_same_numbers_and_gradients():
         slope = (8 * (E(1e-3) - E(-1e-3)) - (E(2e-3) - E(-2e-3))) / 12e-3
         autograd = float(grads[LETTERS.index("W_vcs")].diagonal().sum())
         np.testing.assert_allclose(autograd, slope, rtol=1e-8)
+
+
+@pytest.mark.parametrize(("tau", "scheme"), [(0.0, "implicit_linear"), (1.0, "exponential"), (1.0, "backward_euler")])
+def test_retimed_samples_keep_their_scheme(tau, scheme):
+    model = ContinuousLSTM(lstm(dt=1.0), tau=tau)
+    fine = retime(discretize(model, 0.5, scheme), 0.25)
+    assert (fine.scheme, fine.dt) == (scheme, 0.25)
+    x = np.sin(np.arange(12.0))[:, None] * np.ones(M)
+    np.testing.assert_array_equal(run(fine, x).s, run(discretize(model, 0.25, scheme), x).s)

@@ -22,7 +22,7 @@ import numpy as np
 from ode2rnn.core.arrays import Array, as_like, brief, check_choice, check_divides, check_positive
 from ode2rnn.core.systems import states
 from ode2rnn.core.systems.system import Parts, System
-from ode2rnn.discrete.schemes import continuous_of, sampled_of
+from ode2rnn.discrete.schemes import continuous_of, discretize, retimed, sampled_of
 from ode2rnn.gated.cell import G_c, G_d, Gates, LSTMState, check_state, refuse_other_warpings, seen
 from ode2rnn.gated.continuous import ContinuousLSTM, check_model
 from ode2rnn.gated.lstm import Factors
@@ -254,3 +254,8 @@ def _of_cell(cell: VanillaLSTM) -> ContinuousLSTM:
 @continuous_of.register
 def _of_sampled(cell: SampledLSTM) -> ContinuousLSTM:
     return cell.model
+
+
+@retimed.register
+def _retimed(cell: SampledLSTM, dt: float) -> VanillaLSTM | SampledLSTM:
+    return discretize(cell.model, dt, cell.scheme)
