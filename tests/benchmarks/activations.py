@@ -23,7 +23,6 @@ def _job() -> Job:
 
     def ours() -> Solve:
         from ode2rnn.kernels.elementwise.activations import warp
-
         from ode2rnn.kernels.elementwise.codes import TANH
 
         return lambda tol: [warp(TANH, s, r) for _ in range(PASSES)] and r.copy()

@@ -53,7 +53,6 @@ def gemv(d: int) -> float:
 def activation() -> float:
     """Seconds per tanh, by our kernel or by NumPy, whichever is faster, on a block that stays in the cache."""
     from ode2rnn.kernels.elementwise.activations import warp
-
     from ode2rnn.kernels.elementwise.codes import TANH
 
     s = 2.0 * np.random.default_rng(0).standard_normal(2048)

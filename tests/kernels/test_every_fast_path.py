@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 from tests.kernels.fast_paths import FAST_PATHS, FastPath
 from tests.problems import (
     HOPF_AT_10,
@@ -26,7 +26,7 @@ from tests.problems import (
 )
 
 import ode2rnn
-from ode2rnn import AdditiveModel, ContinuousRNN, integrate, signals
+from ode2rnn import AdditiveModel, ContinuousRNN, integrate, kernels, signals
 
 SOURCE = Path(ode2rnn.__file__).parent
 
@@ -211,42 +211,29 @@ def test_a_chaotic_network_agrees_with_dop853_as_long_as_that_is_possible(
 # No kernel escapes
 
 
-def called_kernels() -> set[str]:
-    """The compiled functions that the rest of the package calls, as "room.module.function"; but for those of the
-    layers, which solve no equation and are kept to their twins in tests/nn."""
-    from numba.core.dispatcher import Dispatcher
-
-    found = set()
+def asked_for() -> dict[str, set[str]]:
+    """The names that each file of the package outside ``kernels`` asks the door of ``kernels`` for."""
+    found = {}
     for file in SOURCE.rglob("*.py"):
-        if (SOURCE / "kernels") in file.parents or (SOURCE / "nn") in file.parents:
-            continue
-        tree = ast.parse(file.read_text())
-        modules = {}
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("ode2rnn.kernels."):
-                place = node.module.removeprefix("ode2rnn.kernels.")
-                found |= {f"{place}.{name.name}" for name in node.names}
-                modules.update({name.asname or name.name: f"{place}.{name.name}" for name in node.names})
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in modules:
-                found.add(f"{modules[node.value.id]}.{node.attr}")
-    named = {name for name in found if module_of(name).is_file()}
-    return {name for name in named if isinstance(kernel(name), Dispatcher)}
+        if (SOURCE / "kernels") not in file.parents:
+            nodes = [node for node in ast.walk(ast.parse(file.read_text())) if isinstance(node, ast.Attribute)]
+            names = {node.attr for node in nodes if isinstance(node.value, ast.Name) and node.value.id == "kernels"}
+            found[str(file.relative_to(SOURCE))] = names & kernels.ENTRIES.keys()
+    return found
 
 
-def module_of(name: str) -> Path:
-    """The file that "room.module.function" names."""
-    return (SOURCE / "kernels" / name.rpartition(".")[0].replace(".", "/")).with_suffix(".py")
-
-
-def kernel(name: str) -> Any:
-    module, _, function = name.rpartition(".")
-    return getattr(importlib.import_module(f"ode2rnn.kernels.{module}"), function, None)
+def test_every_entry_is_there_and_asked_for() -> None:
+    assert set().union(*asked_for().values()) == kernels.ENTRIES.keys()
+    assert all(getattr(kernels, name) is not None for name in kernels.ENTRIES)
+    with pytest.raises(AttributeError, match="no attribute 'run_tocks'"):
+        _ = kernels.run_tocks
 
 
 def test_every_kernel_has_a_path_here() -> None:
+    # but for those of the layers, which solve no equation and are kept to their twins in tests/nn
+    called = set().union(*(names for file, names in asked_for().items() if not file.startswith("nn/")))
     named = {name for path in FAST_PATHS.values() for name in path.kernels}
-    assert called_kernels() == named
+    assert named == {name for name in called if isinstance(getattr(kernels, name), Dispatcher)}
 
 
 @pytest.mark.parametrize("name", [name for name, path in FAST_PATHS.items() if path.kernels])
@@ -255,7 +242,7 @@ def test_a_path_runs_the_kernels_it_names(name: str) -> None:
     case, times = next(found for found in CLOSED.values() if path.takes(found[0]))
     solve(path, case, times)  # compiled now: what stands in for a function below is not seen by the compiler
     for called in path.kernels:
-        with mock.patch(f"ode2rnn.kernels.{called}", wraps=kernel(called)) as watched:
+        with mock.patch.object(kernels, called, wraps=getattr(kernels, called)) as watched:
             solve(path, case, times)
         assert watched.called, called
 

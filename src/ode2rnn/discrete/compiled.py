@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.core.activations import as_activation
 from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.discrete.memory import Memory, MemoryCell
-from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.products.packing import packed
 from ode2rnn.kernels.recursions.records import Taps
@@ -36,9 +36,8 @@ def scan(
     None where there is no kernel: in torch, and for an activation of the user's own.
     """
     code = activation_code(as_activation(cell.activation))
-    if code is None or ticks < LEAST_TICKS or not compiled() or is_torch(cell.like):
+    if code is None or ticks < LEAST_TICKS or not kernels.compiled() or is_torch(cell.like):
         return None
-    from ode2rnn.kernels.recursions.ticks import run_ticks
 
     shapes = [value.shape[:-1] for values in memory for value in values if value is not None]
     batch = np.broadcast_shapes(*shapes, () if x is None else x.shape[1:-1])
@@ -53,16 +52,15 @@ def scan(
         begin = len(inputs) - ticks - lag
         forcing = forcing + inputs[begin : begin + ticks] @ np.transpose(W)
     forcing = np.broadcast_to(forcing, (ticks, *(np.shape(forcing)[1:-1] or (1,)), d))
-    run_ticks(code, taps([*W_s.items()], [*W_r.items()]), np.ascontiguousarray(forcing), depth, *flat)
+    kernels.run_ticks(code, taps([*W_s.items()], [*W_r.items()]), np.ascontiguousarray(forcing), depth, *flat)
     return S[depth - 1 :], R[depth:]
 
 
 def taps(state: Sequence[tuple[int, Array]], readout: Sequence[tuple[int, Array]]) -> Taps:
     """Matrices by lag, of s and of r, as the kernel takes them."""
-    from ode2rnn.kernels.products.tile import panel_width
 
     kinds, terms = np.repeat([0, 1], [len(state), len(readout)]), [*state, *readout]
-    matrices = np.array([packed(np.asarray(W, dtype=float), panel_width(np.dtype(float))) for _, W in terms])
+    matrices = np.array([packed(np.asarray(W, dtype=float), kernels.panel_width(np.dtype(float))) for _, W in terms])
     return Taps(kinds, np.array([lag for lag, _ in terms], dtype=np.int64), matrices)
 
 

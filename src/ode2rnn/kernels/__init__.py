@@ -10,7 +10,32 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
+from importlib import import_module
 from importlib.util import find_spec
+from typing import Any
+
+# what the other folders may ask for here by its name, and the file it stands in
+ENTRIES = {
+    "LANES": "products.batch",
+    "panel_width": "products.tile",
+    "run_ticks": "recursions.ticks",
+    "sweep_block": "recursions.batch",
+    "taylor_steps": "steps.taylor",
+    "taylor_values": "steps.taylor",
+    "tsit5_steps": "steps.tsit5",
+    "rk4_blocks": "ensembles.rk4",
+    "solve_lanes": "ensembles.tsit5",
+    "segment_ends": "spectral.plan",
+    "plan_panels": "spectral.plan",
+    "solve_panels": "spectral.method",
+    "sample_panels": "spectral.past",
+    "standard_forward": "layers.recurrence",
+    "standard_backward": "layers.recurrence",
+    "canonical_forward": "layers.recurrence",
+    "canonical_backward": "layers.recurrence",
+    "gated_forward": "layers.gated",
+    "gated_backward": "layers.gated",
+}
 
 _COMPILED = ContextVar("compiled", default=True)
 _CORES: ContextVar[int | None] = ContextVar("cores", default=None)
@@ -73,3 +98,11 @@ def threads(count: int) -> Iterator[None]:
         yield
     finally:
         _CORES.reset(token)
+
+
+def __getattr__(name: str) -> Any:
+    """The kernel ``name``: its file, and numba with it, is loaded when it is first asked for."""
+    if name not in ENTRIES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(import_module(f"{__name__}.{ENTRIES[name]}"), name)
+    return found

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike
 
+from ode2rnn import kernels
 from ode2rnn.analysis.memory.taps import linear_taps
 from ode2rnn.analysis.spectra.linear import roots_at
 from ode2rnn.analysis.spectra.spectrum import resting
@@ -16,7 +17,6 @@ from ode2rnn.analysis.subject import as_subject
 from ode2rnn.core.systems.kinds import as_ticking
 from ode2rnn.core.trajectory import SimulationError
 from ode2rnn.discrete.compiled import taps as matrices_by_lag
-from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import IDENTITY
 
 # up to this many values all eigenvalues take less time
@@ -46,7 +46,7 @@ def spectral_radius(system: object, s: ArrayLike | None = None, *, x: ArrayLike 
     taps = linear_taps(subject, at[: subject.width])
     if taps is not None:
         depth, d = max(taps), subject.width
-        if depth * d > SMALL and compiled():
+        if depth * d > SMALL and kernels.compiled():
             ticks = depth
             while ticks > 1:
                 radius = _by_powers(taps, depth, ticks)
@@ -64,8 +64,6 @@ def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | N
     """From the map over so many ticks; None where its range is too wide, or Arnoldi's method does not converge."""
     from scipy.sparse.linalg import ArpackError, LinearOperator, eigs
 
-    from ode2rnn.kernels.recursions.ticks import run_ticks
-
     d = len(taps[1])
     terms, none = matrices_by_lag([*taps.items()], []), np.zeros((ticks, 1, d))
     S, R = np.zeros((2, depth + ticks, 1, d))
@@ -73,7 +71,7 @@ def _by_powers(taps: dict[int, np.ndarray], depth: int, ticks: int) -> float | N
     # rho(M)^ticks = rho(M^ticks): far apart powers separate the leading multipliers, and each product is a run
     def ahead(memory: np.ndarray) -> np.ndarray:
         S[:depth, 0] = memory.reshape((depth, d))
-        run_ticks(IDENTITY, terms, none, depth, S, R)
+        kernels.run_ticks(IDENTITY, terms, none, depth, S, R)
         return S[ticks:, 0].ravel()
 
     start = np.random.default_rng(0).normal(size=depth * d)

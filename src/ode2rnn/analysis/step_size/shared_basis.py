@@ -10,13 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.analysis.step_size.recursion import sample
 from ode2rnn.continuous.additive import AdditiveModel
 from ode2rnn.core.arrays import check_divides
 from ode2rnn.core.signals.signal import Signal
 from ode2rnn.discrete.eigenbasis import Basis, eigenbasis, factors
 from ode2rnn.discrete.rules import SCHEMES
-from ode2rnn.kernels import compiled
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
 
@@ -53,17 +53,16 @@ class Kept(NamedTuple):
 def run_together(job: Job, steps: np.ndarray, counts: np.ndarray, kept: Kept) -> np.ndarray:
     """Run what the kernel can run, into the arrays by step; which steps that were, (K,) of bool."""
     done = np.zeros(len(steps), dtype=bool)
-    if not _fits(job) or not compiled():
+    if not _fits(job) or not kernels.compiled():
         return done
     A = job.model.undelayed("state")
     basis = eigenbasis(np.zeros((job.model.width,) * 2) if A is None else A.dense())
     if basis is None:
         return done
-    from ode2rnn.kernels.products.batch import LANES
 
     order = np.argsort(-counts, kind="stable")
-    for first in range(0, len(order), LANES):
-        block = order[first : first + LANES]
+    for first in range(0, len(order), kernels.LANES):
+        block = order[first : first + kernels.LANES]
         # a block lasts as long as its longest run, whatever the others do
         if counts[block].sum() < counts[block].max() * min(2 + 2 * job.model.width // 5, 48):
             continue
@@ -83,8 +82,6 @@ def _fits(job: Job) -> bool:
 
 def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block: np.ndarray, kept: Kept) -> bool:
     """Run the steps of a block side by side; False where the rule has no finite factors."""
-    from ode2rnn.kernels.products.batch import LANES
-    from ode2rnn.kernels.recursions.batch import sweep_block
 
     model, (name, alpha), d = job.model, job.rule, job.model.width
     with np.errstate(all="ignore"):
@@ -98,13 +95,13 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     readout = model.readout[0]
     least = 1 if SCHEMES[name].late else 0
     lags = [1 if job.tied else max(least, check_divides(dt, readout.delay)) for dt in steps[block].tolist()]
-    pad = np.minimum(np.arange(LANES), len(block) - 1)
+    pad = np.minimum(np.arange(kernels.LANES), len(block) - 1)
     ticks = counts[block][pad]
     older, first = job.before or (job.start, np.zeros(model.input_width))
     x = _inputs(job, steps[block][pad], ticks, first if late else None)
     C = model.input[0].dense() if x.shape[1] else np.zeros((d, 0))
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
-    size, bounded, whole = d * LANES, job.keep != "final", job.keep == "states"
+    size, bounded, whole = d * kernels.LANES, job.keep != "final", job.keep == "states"
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
     every = np.empty((int(ticks.max()), size) if whole else (0, 0))
     V, VB, VC, phi = (np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices))
@@ -113,7 +110,7 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     code = activation_code(model.activation)
     assert code is not None
     r, past = (np.array(model.activation.value(s)) for s in (job.start, older))
-    sweep_block(
+    kernels.sweep_block(
         Recursion(code, V, VB, VC, phi, basis.pairs, *rows),
         Runs(np.array(lags)[pad] + late, ticks, (job.settle * ticks).astype(np.int64)),
         x,
@@ -121,18 +118,18 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
         Filled(last, bounds[0], bounds[1], every),
     )
     for lane, k in enumerate(block):
-        kept.final[k] = last[lane::LANES]
+        kept.final[k] = last[lane :: kernels.LANES]
         if bounded:
-            kept.low[k], kept.high[k] = bounds[0][lane::LANES], bounds[1][lane::LANES]
+            kept.low[k], kept.high[k] = bounds[0][lane :: kernels.LANES], bounds[1][lane :: kernels.LANES]
         if whole:
-            run = np.ascontiguousarray(every[: counts[k], lane::LANES])
+            run = np.ascontiguousarray(every[: counts[k], lane :: kernels.LANES])
             finite = np.isfinite(run).all(axis=1)
             kept.states[k] = run if finite.all() else run[: np.argmin(finite)]
     return True
 
 
 def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:
-    """Complex factors (LANES, d) as the rows of a block, (d * LANES,)."""
+    """Complex factors (LANES, d) as the rows of a block, (d * kernels.LANES,)."""
     rows = np.ascontiguousarray(factor.real.T)
     rows[1 : 2 * pairs : 2] = factor.imag.T[0 : 2 * pairs : 2]
     return rows.ravel()

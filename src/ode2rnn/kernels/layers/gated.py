@@ -6,72 +6,19 @@ sums L11 and X7 over all ticks, is left to whoever calls.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 
 from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.vectors import address, clear_at, get_as, put_as
 from ode2rnn.kernels.layers.gates import BackRow, Row, read, read_back, update, update_back
+from ode2rnn.kernels.layers.records import Bars, Packed, Results, Traces
 from ode2rnn.kernels.products.tile import add_product, panels
 
 Array = np.ndarray
 
 
-class Packed(NamedTuple):
-    """The weights of a pass, packed by kernels.products.packing: as they are for the forward pass, transposed for the
-    backward pass. ``gates`` is 4, or 5 with an external gate.
-
-    Attributes:
-        v: of v[n-1], all gates one after the other, (gates d, d_v).
-        s: peepholes of cu, cs and cx, ((gates - 2) d, d); without panels where there are none, or diagonal ones.
-        cr: the peephole of cr, (d, d), likewise.
-        diagonal: diagonal peepholes as they are, (gates - 1, d), or (0, d).
-        q: the projection (d_v, d), or without panels.
-    """
-
-    v: Array
-    s: Array
-    cr: Array
-    diagonal: Array
-    q: Array
-
-
-class Traces(NamedTuple):
-    """What the ticks leave: s[-1 .. N-1] (N + 1, batch, d), and the gates (N, batch, 4 d or 6 d)."""
-
-    S: Array
-    G: Array
-
-
-class Bars(NamedTuple):
-    """Gradients of v[0 .. N-1], s[N-1] and v[N-1]: each as large as these, or of length 0 where it is zero."""
-
-    V: Array
-    s: Array
-    v: Array
-
-
-class Results(NamedTuple):
-    """The gradients that the backward pass leaves.
-
-    Attributes:
-        Z: those of the activations, (N, batch, 4 d or 6 d).
-        chi: those of v[0 .. N-1] with all that comes of it, (N, batch, d_v), and q[0 .. N-1], (N, batch, d): with a
-            projection, else of one tick.
-        q: see chi.
-        s, v: those of s[-1] (batch, d) and v[-1] (batch, d_v).
-    """
-
-    Z: Array
-    chi: Array
-    q: Array
-    s: Array
-    v: Array
-
-
 @kernel
-def forward(weights: Packed, traces: Traces, v: Array, V: Array) -> None:
+def gated_forward(weights: Packed, traces: Traces, v: Array, V: Array) -> None:
     """v[0 .. N-1] into V (N, batch, d_v), from s[-1] = S[0] and v[-1] = v; G holds the input terms, biases included."""
     S, G = traces
     ticks, batch, d_v = V.shape
@@ -109,7 +56,7 @@ def _row(weights: Packed, external: bool, d: int, at: tuple[int, int, int], row:
 
 
 @kernel
-def backward(weights: Packed, traces: Traces, bars: Bars, out: Results) -> None:
+def gated_backward(weights: Packed, traces: Traces, bars: Bars, out: Results) -> None:
     """The gradients of the activations and of the start, from those of the results."""
     S, G = traces
     ticks, batch, row = G.shape

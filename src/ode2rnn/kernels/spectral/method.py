@@ -15,10 +15,9 @@ from ode2rnn.kernels.elementwise.vectors import address, get, larger, largest, l
 from ode2rnn.kernels.spectral.algebra import add_product, fill, solve_dense, solve_modes
 from ode2rnn.kernels.spectral.past import gather, locate
 from ode2rnn.kernels.spectral.plan import next_target, panel_length
-from ode2rnn.kernels.spectral.records import Control, DelayEquation, NodeTable, Plan, Solved
+from ode2rnn.kernels.spectral.records import DONE, REJECTED, REPLAN, Control, DelayEquation, NodeTable, Plan, Solved
 
 Array = np.ndarray
-DONE, REJECTED, REPLAN = range(3)
 EPS = 2.220446049250313e-16
 ROUNDING = 64 * EPS
 LARGEST = 1e-4 * 1.7976931348623157e308  # as solvers.problem.HUGE
@@ -54,7 +53,9 @@ def tail_error(K: int, tail: int, before: int, s: int, d: int, rtol: float, atol
 
 
 @kernel
-def run(plan: Plan, solved: Solved, count: int, equation: DelayEquation, nodes: NodeTable, control: Control) -> tuple:
+def solve_panels(
+    plan: Plan, solved: Solved, count: int, equation: DelayEquation, nodes: NodeTable, control: Control
+) -> tuple:
     """Take the planned steps in turn, until one is rejected or the target asks for another plan.
 
     ``solved`` holds ``count`` steps, and has room for those of the plan.

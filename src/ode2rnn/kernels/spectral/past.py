@@ -96,7 +96,7 @@ def gather(K: int, d: int, values: Array, sources: Array, number: int, batch: in
 
 
 @kernel
-def sample(breaks: Array, values: Array, theta: Array, weights: Array, times: Array, out: Array) -> None:
+def sample_panels(breaks: Array, values: Array, theta: Array, weights: Array, times: Array, out: Array) -> None:
     """The solution at ``times`` (T,) into out (T, batch, d); values as in :func:`run`."""
     K = theta.shape[0] - 1
     count = breaks.shape[0] - 1

@@ -58,7 +58,9 @@ def segment_ends(ends: Array, delay: float) -> Array:
 
 
 @kernel
-def plan(bounds: Array, segment: int, start: float, target: float, count: int, kept: Lengths, theta: Array) -> tuple:
+def plan_panels(
+    bounds: Array, segment: int, start: float, target: float, count: int, kept: Lengths, theta: Array
+) -> tuple:
     """The next panels, if the target stays: segment, start, end, and place of the length among those kept, for each,
     the number of lengths, and the middles (n,) and nodes (n, K).
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 Array = np.ndarray
+DONE, REJECTED, REPLAN = range(3)  # how the panels of one call ended
 
 
 class NodeTable(NamedTuple):

@@ -95,7 +95,7 @@ def _defect(order: int, h: float, W: int, slope: int, rate: int, weight: int, d:
 
 
 @kernel
-def steps(
+def taylor_steps(
     equation: Equation, order: int, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
 ) -> tuple[int, int]:
     """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).
@@ -192,7 +192,7 @@ def steps(
 
 
 @kernel
-def evaluate(breaks: np.ndarray, coefficients: np.ndarray, t: np.ndarray, out: np.ndarray) -> None:
+def taylor_values(breaks: np.ndarray, coefficients: np.ndarray, t: np.ndarray, out: np.ndarray) -> None:
     """The polynomials (P, K, width) on the intervals between ``breaks`` at times (T,), into (T, d), d <= width."""
     pieces, K, width = coefficients.shape
     flat, buffer = address(coefficients), np.empty(width)

@@ -53,7 +53,7 @@ def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
 
 
 @kernel
-def steps(
+def tsit5_steps(
     equation: Equation, tableau: Tableau, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
 ) -> tuple[int, int]:
     """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).

@@ -125,14 +125,13 @@ class _Lanes:
 
     def run(self, times: np.ndarray) -> tuple[np.ndarray, int, int, int]:
         """States (T, ..., d) at increasing times; the trajectory that failed, or -1; most steps and rejections."""
-        from ode2rnn.kernels.ensembles.tsit5 import solve_lanes
 
         problem, data, own, first = self.problem, self.data, self.weights, self.start[0]
         out = np.empty((len(times), *first.shape))
         before = int(np.searchsorted(times, problem.span[0], side="right"))
         out[:before] = first
         solve = partial(
-            solve_lanes,
+            kernels.solve_lanes,
             own,
             self.tableau,
             tuple(data),
@@ -174,7 +173,6 @@ def _slots(ends: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
 
 
 def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.ndarray, rows: int) -> np.ndarray:
-    from ode2rnn.kernels.ensembles.rk4 import rk4_blocks
 
     batch, d = problem.s0.shape[:-1], problem.model.width
     now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it
@@ -192,7 +190,7 @@ def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.
                 times = np.stack([part[:-1], part[:-1] + h / 3, part[1:] - h / 3, part[1:]], axis=1)
                 C, known, inputs = _inputs(problem, own, (grid[0], grid[-1]), times, batch)
                 network = own._replace(C=C, phi=phi)
-                run = partial(rk4_blocks, network, Grid(h, known, inputs, slots[done : done + len(h)]))
+                run = partial(kernels.rk4_blocks, network, Grid(h, known, inputs, slots[done : done + len(h)]))
                 over_cores([partial(run, share, now, out[1:]) for share in shares(count, SHARE)])
                 done += len(h)
     return np.moveaxis(out.reshape((rows + 1, d, *batch)), 1, -1)

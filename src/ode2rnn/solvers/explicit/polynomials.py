@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 
@@ -16,14 +14,6 @@ from ode2rnn.solvers.solution import HUGE, Solution, check_step
 NODES = 4  # nodes a step hands out
 NONE = np.zeros(0)
 FAR = 1e300  # a sum of squares; numbers whose squares add up to less are far from the largest
-
-
-@cache
-def _kernels() -> ModuleType:
-    # asked for again, it costs less than another import, which takes as long as ten steps of two states
-    from ode2rnn.kernels.steps import taylor
-
-    return taylor
 
 
 @dataclass(eq=False)
@@ -53,9 +43,8 @@ class Polynomials:
     def __call__(self, t: np.ndarray) -> np.ndarray:
         """Values at the times ``t`` (T,), as (T, d); the outer polynomials serve past the ends."""
         if kernels.compiled():
-            taylor = _kernels()
             values = np.empty((len(t), self.d))
-            taylor.evaluate(self.breaks, self.coefficients, np.ascontiguousarray(t), values)
+            kernels.taylor_values(self.breaks, self.coefficients, np.ascontiguousarray(t), values)
             return values
         return self._plain(t)
 

@@ -10,8 +10,6 @@ as data. kernels.steps.taylor is the compiled twin of :func:`steps_of_one`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
-from types import ModuleType
 
 import numpy as np
 
@@ -58,18 +56,9 @@ def solve(problem: Problem, solution: Solution) -> None:
     adopt(problem, solution, members, batch)
 
 
-@cache
-def _kernels() -> ModuleType:
-    # asked for again, it costs less than another import, which takes as long as ten steps of two states
-    from ode2rnn.kernels.steps import taylor
-
-    return taylor
-
-
 def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Steps:
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
-    taylor = _kernels()
-    stepper = Stepper(taylor.steps, order, order + 1, (order, 1), 2, problem, network, s0, lane, first)
+    stepper = Stepper(kernels.taylor_steps, order, order + 1, (order, 1), 2, problem, network, s0, lane, first)
     return stepper.run(solution)
 
 

@@ -88,9 +88,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     """
     network = as_network(problem) if kernels.compiled() and problem.s0.ndim == 1 else None
     if network is not None:
-        from ode2rnn.kernels.steps.tsit5 import steps
-
-        stepper = Stepper(steps, METHOD, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
+        stepper = Stepper(kernels.tsit5_steps, METHOD, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
         adopt(problem, solution, [stepper.run(solution)], ())
         return
     if solve_lanes(problem, solution):

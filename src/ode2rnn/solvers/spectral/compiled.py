@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, to_numpy
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signals import Constant
-from ode2rnn.kernels import compiled
-from ode2rnn.kernels.spectral.records import Control, Lengths, NodeTable, Plan, Solved
+from ode2rnn.kernels.spectral.records import DONE, REJECTED, Control, Lengths, NodeTable, Plan, Solved
 from ode2rnn.solvers.problem import Problem
 from ode2rnn.solvers.solution import Solution, check_step
 from ode2rnn.solvers.spectral.modes import longest_segment
@@ -52,28 +52,23 @@ class Panels(Piecewise):
         return values.reshape((count - 1, k + 1, *self.__dict__["shape"]))
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
-        if not compiled():
+        if not kernels.compiled():
             return super().__call__(t)
-        from ode2rnn.kernels.spectral.past import sample
-
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
-        sample(self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out)
+        kernels.sample_panels(self.breaks, blocks, self.theta, self._weights, np.ascontiguousarray(t), out)
         return out.reshape((len(t), *shape))
 
 
 def solve(problem: Problem, solution: Solution) -> bool:
     """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
-    if not compiled() or is_torch(problem.s0):
+    if not kernels.compiled() or is_torch(problem.s0):
         return False
     tables = tables_of(problem.additive, len(solution.theta) - 1)
     if tables is None:
         return False
-    from ode2rnn.kernels.spectral import method as kernels
-    from ode2rnn.kernels.spectral import plan as panel_plan
-
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
-    bounds = panel_plan.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))
+    bounds = kernels.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))
     shape = tuple(problem.s0.shape)
     d, k = shape[-1], len(solution.theta) - 1
     start_value = problem.s0.reshape((-1, d))
@@ -93,7 +88,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
             size = min(size, most)
             with tables.lock:
                 lengths = Lengths(tables.lengths, tables.known, close)
-                plan = panel_plan.plan(bounds, segment, start, target, size, lengths, theta)
+                plan = kernels.plan_panels(bounds, segment, start, target, size, lengths, theta)
                 segments, starts, ends, places, tables.known, middle, nodes = plan
                 if not len(starts):
                     tables.forget()
@@ -104,7 +99,7 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 room = max(2 * len(breaks), count + len(starts) + 1)
                 breaks, blocks = _longer(breaks, room, count), _longer(blocks, room, count)
             given = _inputs(problem, middle, nodes, batch), _history(problem, tables, middle, nodes, batch)
-            done, status, target, error = kernels.run(
+            done, status, target, error = kernels.solve_panels(
                 Plan(bounds, segments, starts, ends, places, *given),
                 Solved(breaks, blocks, modes),
                 count,
@@ -112,16 +107,16 @@ def solve(problem: Problem, solution: Solution) -> bool:
                 at_nodes,
                 Control(problem.span[0], target, problem.rtol, problem.atol),
             )
-            rejected = status == kernels.REJECTED
+            rejected = status == REJECTED
             solution.evaluations += (done + rejected) * k
             solution.rejected += rejected
             if done:
                 count, start, segment = count + done, ends[done - 1], segments[done - 1]
                 segment += bool(start == bounds[segment + 1])
                 solution.on_step(start)
-            if status == kernels.DONE and done > MANY and error < 0.01:
+            if status == DONE and done > MANY and error < 0.01:
                 target = max(target, 2.0 * (ends[-1] - starts[-1]))  # rounding may be what holds the error: try
-            size = FASTER * size if status == kernels.DONE else CAREFUL
+            size = FASTER * size if status == DONE else CAREFUL
             if rejected:
                 last = blocks[count].reshape((batch, d, k))[..., -1]
                 check_step((bounds[segment], bounds[segment + 1]), start, ends[done] - starts[done], last)

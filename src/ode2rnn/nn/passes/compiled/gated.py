@@ -12,9 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ode2rnn import kernels
 from ode2rnn.core.activations import ACTIVATIONS
 from ode2rnn.gated.augmented import LETTERS
 from ode2rnn.kernels import door
+from ode2rnn.kernels.layers.records import Bars, Packed, Results, Traces
 from ode2rnn.nn.passes.compiled import simple
 from ode2rnn.nn.passes.compiled.simple import kind, width
 from ode2rnn.nn.passes.compiled.stacked import ActedOn, Rows, stacked, weight_gradients
@@ -35,7 +37,6 @@ def forward(
     Raises:
         ValueError: a weight or a start whose shape, precision or memory is not what x and s ask for.
     """
-    from ode2rnn.kernels.layers import gated
 
     (batch, d), d_v, dtype = s.shape, v.shape[1], kind(x.dtype)
     whole = stacked(x, weights, (d, d_v), dtype)
@@ -47,7 +48,7 @@ def forward(
         torch.addmm(terms if j else bias, given[j : ticks + j].flatten(0, 1), torch.from_numpy(W.T), out=terms)
     S[0] = door.array("s", s, (batch, d), dtype)
     panel, start = width(x.dtype), door.array("v", v, (batch, d_v), dtype)
-    gated.forward(gated.Packed(*whole.packed(panel, False)), gated.Traces(S, G), start, V)
+    kernels.gated_forward(Packed(*whole.packed(panel, False)), Traces(S, G), start, V)
     kept = (S, G, whole.W_x, *whole.packed(panel, True)) if keep else ()
     results = (torch.from_numpy(values) for values in (V, S[-1].copy(), V[-1].copy()))
     return *results, tuple(map(torch.from_numpy, kept))  # type: ignore[return-value]
@@ -63,7 +64,6 @@ def backward(
     needs: Sequence[bool],
 ) -> list[Tensor | None]:
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
-    from ode2rnn.kernels.layers import gated
 
     (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
     (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
@@ -73,9 +73,9 @@ def backward(
     ]
     some = 1 if weights["W_qdr"] is None else ticks
     shapes = (ticks, batch, row), (some, batch, d_v), (some, batch, d), (batch, d), (batch, d_v)
-    out = gated.Results(*(door.empty(shape, dtype) for shape in shapes))
-    traces = gated.Traces(S.numpy(), G.numpy())
-    gated.backward(gated.Packed(*(W.numpy() for W in packed)), traces, gated.Bars(*given), out)
+    out = Results(*(door.empty(shape, dtype) for shape in shapes))
+    traces = Traces(S.numpy(), G.numpy())
+    kernels.gated_backward(Packed(*(W.numpy() for W in packed)), traces, Bars(*given), out)
     Z = torch.from_numpy(out.Z).flatten(0, 1)
     seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)

@@ -12,8 +12,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ode2rnn import kernels
 from ode2rnn.core.activations import Activation
-from ode2rnn.kernels import compiled, door
+from ode2rnn.kernels import door
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.products.packing import packed
 
@@ -21,7 +22,7 @@ from ode2rnn.kernels.products.packing import packed
 def fits(activation: Activation, x: Tensor, start: Tensor) -> bool:
     """Whether the kernels can run this."""
     return (
-        compiled()
+        kernels.compiled()
         and x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(start) > 0
@@ -44,7 +45,6 @@ def forward(
     Raises:
         ValueError: a weight or a start whose shape, precision or memory is not what x and the start ask for.
     """
-    from ode2rnn.kernels.layers import recurrence
 
     (ticks, batch, m), d, dtype = x.shape, start.shape[1], kind(x.dtype)
     first = door.array("start", start, (batch, d), dtype)
@@ -57,12 +57,12 @@ def forward(
         S += torch.from_numpy(door.array("theta_s", theta_s, (d,), dtype))
     code = activation_code(activation)
     if not s:
-        recurrence.standard_forward(code, packed(r, width(x.dtype)), first, S.numpy())
+        kernels.standard_forward(code, packed(r, width(x.dtype)), first, S.numpy())
         return None, S
     readout = door.array("start", activation.value(torch.from_numpy(first)), (batch, d), dtype)
     R = door.empty((ticks, batch, d), dtype)
     W = packed(np.concatenate([s[0], r], axis=1), width(x.dtype))
-    recurrence.canonical_forward(code, W, np.concatenate([first, readout], axis=1), S.numpy(), R)
+    kernels.canonical_forward(code, W, np.concatenate([first, readout], axis=1), S.numpy(), R)
     return S, torch.from_numpy(R)
 
 
@@ -76,18 +76,17 @@ def backward(
     W_r: Tensor,
 ) -> Tensor:
     """psi[0 .. N-1], the gradients in s[n], from the partial ones in r[n] and s[n] (None for zero)."""
-    from ode2rnn.kernels.layers import recurrence
 
     code, shape, d, dtype = activation_code(activation), tuple(R.shape), R.shape[2], kind(R.dtype)
     psi = door.empty(shape, dtype)
     psi[:] = 0 if R_bar is None else door.array("gradient", R_bar, shape, dtype)
     r, W = door.array("r", R, shape, dtype), door.array("W_r", W_r, (d, d), dtype)
     if W_s is None:
-        recurrence.standard_backward(code, packed(W.T, width(R.dtype)), r, psi)
+        kernels.standard_backward(code, packed(W.T, width(R.dtype)), r, psi)
         return torch.from_numpy(psi)
     both = np.concatenate([door.array("W_s", W_s, (d, d), dtype), W], axis=1)
     partial = door.empty((0, *shape[1:]), dtype) if S_bar is None else door.array("gradient", S_bar, shape, dtype)
-    recurrence.canonical_backward(code, packed(both.T, width(R.dtype)), r, partial, psi)
+    kernels.canonical_backward(code, packed(both.T, width(R.dtype)), r, partial, psi)
     return torch.from_numpy(psi)
 
 
@@ -108,6 +107,5 @@ def kind(dtype: torch.dtype) -> np.dtype:
 @cache
 def width(dtype: torch.dtype) -> int:
     """How many numbers a panel is wide."""
-    from ode2rnn.kernels.products.tile import panel_width
 
-    return panel_width(kind(dtype))
+    return kernels.panel_width(kind(dtype))
