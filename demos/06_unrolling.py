@@ -32,12 +32,12 @@ def main(out: Path, most: int = 100) -> dict[str, int | None]:
     for name, cell in cells.items():
         study = analysis.truncation(cell, x, most=most)
         smallest[name] = study.smallest(0.01)
-        print(f"{name}: {study.verdict()}")
+        print(f"{name}: {study.summary()}")
         left.semilogy(study.lengths, study.error / study.scale, label=name)
 
         # the same question backwards: how far does an error at the last sample reach?
         flow = analysis.gradient_flow(cell, x)
-        print(f"{name}: a gradient {flow.verdict}; Lyapunov exponent {flow.exponents[0]:.3f} a sample")
+        print(f"{name}: a gradient {flow.trend}; Lyapunov exponent {flow.exponents[0]:.3f} a sample")
         right.semilogy(flow.lags, flow.norms, label=name)
 
         # the unrolled network is the segments, each from zero; its gradients are truncated BPTT

@@ -39,7 +39,7 @@ def main(out: Path, ticks: int = 80, frames: int = 20) -> dict[str, float]:
     for name, cell in networks().items():
         flow = analysis.gradient_flow(cell, x)  # psi[n]: what the state at n has to do with the last readout
         errors[name] = flow.psi_norms / flow.psi_norms[-1]
-        print(f"{name}: {errors[name][0]:.1e} of the error arrives at sample 0; it {flow.verdict}")
+        print(f"{name}: {errors[name][0]:.1e} of the error arrives at sample 0; it {flow.trend}")
 
     figure, ax = new_axes(7.5, 4)
     writer, film = PillowWriter(fps=5), out / f"{Path(__file__).stem}.gif"

@@ -35,7 +35,7 @@ def main(out: Path, length: int = 40, sequences: int = 2000, epochs: int = 12) -
         errors[name] = task.judge(training.predict(model, task.test))
         flows[name] = analysis.gradient_flow(model.layer, one)
         print(f"{name}: mean squared error {errors[name]:.4f}, who says the mean has {1 / 6:.4f}")
-        print(f"{name}: before training the gradient {before[name].verdict}, after it {flows[name].verdict}")
+        print(f"{name}: before training the gradient {before[name].trend}, after it {flows[name].trend}")
 
     gates = model.layer.cell().gates(one)
     figure, (left, right) = new_axes(12, 4.4, 1, 2)

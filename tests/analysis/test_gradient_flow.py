@@ -97,7 +97,7 @@ def test_a_cell_built_to_vanish_and_one_built_to_explode() -> None:
         np.testing.assert_allclose(
             flow.log_singular, np.log(factor) * flow.singular_lags[:, None] * [1, 1], rtol=0, atol=1e-11
         )
-        assert word in flow.verdict
+        assert word in flow.trend
         assert flow.bound == pytest.approx(factor)
         np.testing.assert_allclose(flow.psi_norms[::-1], np.sqrt(2) * factor ** np.arange(400.0), rtol=1e-11)
 
@@ -128,7 +128,7 @@ def test_the_sufficient_condition_bounds_every_product(activation: str, seed: in
     largest = np.exp(flow.log_singular[:, 0])
     assert (largest <= 0.9**flow.singular_lags * (1 + 1e-12)).all()
     assert flow.rate < np.log(0.9) + 1e-12
-    assert "sufficient" in flow.verdict
+    assert "sufficient" in flow.trend
 
 
 def test_every_registered_activation_has_its_steepest_slope() -> None:
@@ -172,7 +172,7 @@ def test_a_product_that_is_zero_is_told_as_such() -> None:
     assert np.isneginf(flow.log_norms[1:]).all()
     assert (flow.norms[1:] == 0).all()
     assert flow.rate == -np.inf
-    assert "vanishes" in flow.verdict
+    assert "vanishes" in flow.trend
 
 
 def test_tensors_and_own_activations_are_taken() -> None:
@@ -223,4 +223,4 @@ def test_along_a_carousel_nothing_vanishes_and_nothing_explodes() -> None:
     base = SplitRNN.of(CanonicalRNN(np.zeros((2, 2)), 0.5 * np.eye(2), rng.standard_normal((2, 1)), np.zeros(2)))
     flow = gradient_flow(Carousel.of(base), rng.standard_normal((50, 1)))
     assert abs(flow.rate) < 1e-4
-    assert flow.verdict == "neither vanishes nor explodes along this run: a factor 1 a tick"
+    assert flow.trend == "neither vanishes nor explodes along this run: a factor 1 a tick"

@@ -130,7 +130,7 @@ def test_the_proposition_holds_for_a_cell_that_contracts(series: str) -> None:
     assert study.gradient_error[-1] < 0.15 * study.gradient_error[0]
     K = study.smallest(1e-3)
     assert study.error[K - 1] <= 1e-3 * study.scale < study.error[K - 2]
-    assert "the cell contracts" in study.verdict()
+    assert "the cell contracts" in study.summary()
 
 
 def test_the_errors_of_objective_and_gradient_are_those_of_independent_segments() -> None:
@@ -180,7 +180,7 @@ def test_a_cell_that_does_not_contract_breaks_the_proposition_and_the_tool_says_
     assert study.error.min() > 0.9 * study.scale  # some window ends in the other state
     assert study.objective_error.min() > 1.0
     assert [study.smallest(0.5, of) for of in KINDS] == [None] * 3
-    assert "the proposition fails" in study.verdict()
+    assert "the proposition fails" in study.summary()
     assert (study.error <= study.bound).all()
 
 
@@ -189,7 +189,7 @@ def test_a_memory_that_fades_without_a_proof_is_told_as_such() -> None:
     study = truncation(CanonicalRNN(W, 0 * W, np.eye(2), np.zeros(2)), sines())
     assert not study.contracts
     assert study.smallest(1e-2) is not None
-    assert "no contraction proves it" in study.verdict()
+    assert "no contraction proves it" in study.summary()
 
 
 def test_a_cell_without_input_a_batch_and_tensors_are_taken() -> None:

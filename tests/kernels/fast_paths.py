@@ -212,14 +212,14 @@ def sweepable(case: Case) -> bool:
     )
 
 
-def with_lanes(case: Case) -> bool:
+def with_blocks(case: Case) -> bool:
     """Ordinary, and an input that is data."""
     return ordinary(case) and known(case)
 
 
 def analytic(case: Case) -> bool:
     """The activations of the Taylor method."""
-    return with_lanes(case) and case.model.activation.name in ("tanh", "sigmoid", "identity")
+    return with_blocks(case) and case.model.activation.name in ("tanh", "sigmoid", "identity")
 
 
 FAST_PATHS: dict[str, FastPath] = {
@@ -238,9 +238,9 @@ FAST_PATHS: dict[str, FastPath] = {
     "Taylor, order 15": FastPath(of_order(15), analytic, ("taylor_steps", "taylor_values")),
     "Taylor, order 20": FastPath(alone("taylor"), analytic, ("taylor_steps", "taylor_values")),
     "Taylor, a batch": FastPath(in_company("taylor", 3), analytic, ("taylor_steps",)),
-    "Tsit5": FastPath(alone("tsit5"), with_lanes, ("tsit5_steps", "taylor_values")),
-    "Tsit5 in lanes": FastPath(in_company("tsit5", 66), with_lanes, ("solve_lanes",)),
-    "RK4 in blocks": FastPath(in_company("rk4", 9, dt=RK4_STEP), with_lanes, ("rk4_blocks",)),
+    "Tsit5": FastPath(alone("tsit5"), with_blocks, ("tsit5_steps", "taylor_values")),
+    "Tsit5 in blocks": FastPath(in_company("tsit5", 66), with_blocks, ("tsit5_blocks",)),
+    "RK4 in blocks": FastPath(in_company("rk4", 9, dt=RK4_STEP), with_blocks, ("rk4_blocks",)),
     "parameter sets": FastPath(as_parameter_sets, known),
     "ticks": FastPath(ticked(batch=False), known, ("run_ticks",), sampled=True),
     "ticks of a batch": FastPath(ticked(batch=True), known, ("run_ticks",), sampled=True),

@@ -1,4 +1,4 @@
-"""Many trajectories at once against each on its own: the lanes of "tsit5" and the blocks of "rk4"."""
+"""Many trajectories at once against each on its own: the blocks of "tsit5" and the blocks of "rk4"."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def must_fit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("must_fit")
 @pytest.mark.parametrize("name", INPUTS)
-def test_lanes_meet_the_tolerance_for_every_kind_of_input(name: str) -> None:
+def test_blocks_meet_the_tolerance_for_every_kind_of_input(name: str) -> None:
     model, x, s0 = network(), INPUTS[name], starts()
     got = integrate(model, x, t=TIMES, history=s0, method="tsit5", rtol=1e-8, atol=1e-8)
     np.testing.assert_allclose(got.s, reference(model, x, s0).s, atol=3e-7)
@@ -74,7 +74,7 @@ def test_lanes_meet_the_tolerance_for_every_kind_of_input(name: str) -> None:
 @pytest.mark.usefixtures("must_fit")
 @pytest.mark.parametrize("activation", CODES)
 @pytest.mark.parametrize("d", [1, 10])
-def test_lanes_for_every_activation_and_batch_shape(activation: str, d: int) -> None:
+def test_blocks_for_every_activation_and_batch_shape(activation: str, d: int) -> None:
     model, s0 = network(d, activation), starts(d, 66).reshape((6, 11, d))
     x = signals.Sine(1.0, [1.0, 2.0])
     got = integrate(model, x, t=TIMES, history=s0, method="tsit5", rtol=1e-8, atol=1e-8)
@@ -157,11 +157,11 @@ def test_one_that_diverges_is_told_with_the_valid_part(method: str, dt: float | 
     assert caught.value.trajectory.t[-1] < 200
 
 
-def test_auto_takes_the_lanes_for_many_trajectories_and_samples() -> None:
+def test_auto_takes_the_blocks_for_many_trajectories_and_samples() -> None:
     assert integrate(network(), t=TIMES, history=starts()).stats.method == "tsit5"
 
 
-def test_lanes_take_the_steps_of_the_plain_method() -> None:
+def test_blocks_take_the_steps_of_the_plain_method() -> None:
     model, s0 = network(), starts()
     got = integrate(model, INPUTS["constant"], t=TIMES, history=s0, method="tsit5")
     with plain():
@@ -224,9 +224,11 @@ def one_by_one(models: list[ContinuousRNN], x: Any, s0: np.ndarray, **options: A
 @pytest.mark.usefixtures("no_loop")
 @pytest.mark.parametrize(("d", "activation"), [(1, "tanh"), (3, "sigmoid"), (5, "identity"), (6, "softplus")])
 @pytest.mark.parametrize(("method", "dt"), [("tsit5", None), ("rk4", 0.05)])
-def test_parameter_sets_in_lanes_are_a_loop_over_models(d: int, activation: str, method: str, dt: float | None) -> None:
+def test_parameter_sets_in_blocks_are_a_loop_over_models(
+    d: int, activation: str, method: str, dt: float | None
+) -> None:
     models, s0 = parameter_sets(70, d, activation), starts(d, 70)
-    # lanes choose their first step as if the input were constant
+    # blocks choose their first step as if the input were constant
     x = INPUTS["sines" if method == "rk4" else "constant"]
     got = integrate(models, x, t=TIMES, history=s0, method=method, dt=dt)
     some = one_by_one(models[60:], x, s0[60:], method=method, dt=dt)

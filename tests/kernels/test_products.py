@@ -83,7 +83,7 @@ def test_the_pair_multiplies_like_the_matrices_it_was_made_from(d: int, kinds: s
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (2, 4), (3, 7), (10, 20), (13, 6), (64, 65)])
 def test_the_product_of_a_block_is_the_matrix_product(n: int, k: int) -> None:
     rng = np.random.default_rng(n)
-    W, Z, out = rng.normal(size=(n, k)), rng.normal(size=(k, batch.LANES)), rng.normal(size=(n, batch.LANES))
+    W, Z, out = rng.normal(size=(n, k)), rng.normal(size=(k, batch.COLUMNS)), rng.normal(size=(n, batch.COLUMNS))
     expected = out + W @ Z
     batch.add_product(W, Z.reshape(-1), out.reshape(-1))
     np.testing.assert_allclose(out, expected, rtol=1e-12, atol=1e-12)

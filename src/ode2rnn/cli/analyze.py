@@ -172,10 +172,10 @@ def gradients(asked: Question) -> Section:
     found = gradient_flow(system, inputs, start)
     over = " of normally distributed inputs (mean 0, deviation 1)" if m else ""
     text = (
-        f"Over {LENGTH} steps{over}: {found.verdict}. The leading Lyapunov exponent along this run is"
+        f"Over {LENGTH} steps{over}: {found.trend}. The leading Lyapunov exponent along this run is"
         f" {found.exponents[0]:.4g} a step."
     )
-    return Section(text, found.verdict, draw_gradient_flows({asked.name: found}))
+    return Section(text, found.trend, draw_gradient_flows({asked.name: found}))
 
 
 PARTS: dict[str, Callable[[Question], Section]] = {

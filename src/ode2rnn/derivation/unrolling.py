@@ -172,7 +172,7 @@ def _bound(experiment: Experiment) -> Finding:
 def _fails(experiment: Experiment) -> Finding:
     study = latch_study()
     left = float(study.error[-1] / study.scale)
-    none = study.smallest(0.5) is None and "the proposition fails" in study.verdict()
+    none = study.smallest(0.5) is None and "the proposition fails" in study.summary()
     measured = f"{left:.2f} of the state is lost at K = {study.lengths[-1]}, rate {study.rate:.2f}; " + (
         "refused" if none else "passed"
     )

@@ -16,7 +16,7 @@ from typing import Any
 
 # what the other folders may ask for here by its name, and the file it stands in
 ENTRIES = {
-    "LANES": "products.batch",
+    "COLUMNS": "products.batch",
     "panel_width": "products.tile",
     "run_ticks": "recursions.ticks",
     "sweep_block": "recursions.batch",
@@ -24,7 +24,7 @@ ENTRIES = {
     "taylor_values": "steps.taylor",
     "tsit5_steps": "steps.tsit5",
     "rk4_blocks": "ensembles.rk4",
-    "solve_lanes": "ensembles.tsit5",
+    "tsit5_blocks": "ensembles.tsit5",
     "segment_ends": "spectral.plan",
     "plan_panels": "spectral.plan",
     "solve_panels": "spectral.method",

@@ -132,7 +132,7 @@ def integrate(
 
 
 def _together(problem: Problem, method: str) -> Trajectory | None:
-    """The solutions of all members of a problem, where lanes take them and none fails."""
+    """The solutions of all members of a problem, where blocks take them and none fails."""
     with np.errstate(all="ignore"):
         found = side_by_side(method, problem)
         if found is None:

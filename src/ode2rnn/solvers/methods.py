@@ -29,8 +29,8 @@ from ode2rnn.solvers.torchdiffeq import node_dense
 STIFF = 3e4
 # A compiled step, up to this width, costs so much less than an implicit one.
 CHEAP, CHEAP_WIDTH = 30, 100
-# An implicit method follows the waves of the input, some tens of steps each; to skip faster rates, they must be this
-# much faster.
+# An implicit method follows the oscillations of the input, some tens of steps each; to skip faster rates, they must be
+# this much faster.
 FASTER = 100
 # below this relative tolerance a high order is worth more than many trajectories at once
 MODERATE = 1e-8
@@ -173,17 +173,17 @@ def _fastest(J: np.ndarray) -> float:
 
 
 def side_by_side(name: str, problem: Problem) -> tuple[Method, Solution] | None:
-    """The solution of all members of a problem in lanes, by "rk4" or "tsit5"; None where these do not fit."""
+    """The solution of all members of a problem in blocks, by "rk4" or "tsit5"; None where these do not fit."""
     if (problem.dt is not None) != (name == "rk4"):
         return None
     if name == "auto" and (problem.rtol < MODERATE or any_stiff(problem)):
         return None
-    lanes = {"rk4": torchdiffeq_methods.solve_members, "auto": tsit5.solve_lanes, "tsit5": tsit5.solve_lanes}
-    if name not in lanes or (name != "rk4" and problem.model.width > WIDEST):
+    blocks = {"rk4": torchdiffeq_methods.solve_members, "auto": tsit5.solve_batch, "tsit5": tsit5.solve_batch}
+    if name not in blocks or (name != "rk4" and problem.model.width > WIDEST):
         return None
     method = METHODS["tsit5" if name == "auto" else name]
     solution = Solution(problem.span[0], method.theta(problem.rtol))
-    return (method, solution) if lanes[name](problem, solution) else None
+    return (method, solution) if blocks[name](problem, solution) else None
 
 
 def any_stiff(problem: Problem) -> bool:

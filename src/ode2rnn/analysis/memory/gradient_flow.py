@@ -70,7 +70,7 @@ class GradientFlow:
             return np.exp(self.log_norms)
 
     @property
-    def verdict(self) -> str:
+    def trend(self) -> str:
         """What happens to gradients over long lags, in words."""
         if self.bound < 1:
             return f"vanishes: ||W_s|| + ||W_r|| max|G'| = {self.bound:.3g} < 1, sufficient whatever the input (B5)"

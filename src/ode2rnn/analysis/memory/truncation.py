@@ -86,7 +86,7 @@ class Truncation:
         first = above[-1] + 1 if len(above) else 0
         return int(lengths[first]) if first < len(lengths) else None
 
-    def verdict(self, tolerance: float = 1e-2) -> str:
+    def summary(self, tolerance: float = 1e-2) -> str:
         """Whether the proposition U4 applies to this cell and input, in words."""
         most, K = int(self.lengths[-1]), self.smallest(tolerance)
         if K is None:

@@ -61,8 +61,8 @@ def run_together(job: Job, steps: np.ndarray, counts: np.ndarray, kept: Kept) ->
         return done
 
     order = np.argsort(-counts, kind="stable")
-    for first in range(0, len(order), kernels.LANES):
-        block = order[first : first + kernels.LANES]
+    for first in range(0, len(order), kernels.COLUMNS):
+        block = order[first : first + kernels.COLUMNS]
         # a block lasts as long as its longest run, whatever the others do
         if counts[block].sum() < counts[block].max() * min(2 + 2 * job.model.width // 5, 48):
             continue
@@ -95,13 +95,13 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     readout = model.readout[0]
     least = 1 if SCHEMES[name].late else 0
     lags = [1 if job.tied else max(least, check_divides(dt, readout.delay)) for dt in steps[block].tolist()]
-    pad = np.minimum(np.arange(kernels.LANES), len(block) - 1)
+    pad = np.minimum(np.arange(kernels.COLUMNS), len(block) - 1)
     ticks = counts[block][pad]
     older, first = job.before or (job.start, np.zeros(model.input_width))
     x = _inputs(job, steps[block][pad], ticks, first if late else None)
     C = model.input[0].dense() if x.shape[1] else np.zeros((d, 0))
     matrices = (basis.inverse @ readout.dense(), basis.inverse @ C, basis.inverse @ model.phi)
-    size, bounded, whole = d * kernels.LANES, job.keep != "final", job.keep == "states"
+    size, bounded, whole = d * kernels.COLUMNS, job.keep != "final", job.keep == "states"
     last, bounds = np.zeros(size), [np.full(size if bounded else 0, value) for value in (np.inf, -np.inf)]
     every = np.empty((int(ticks.max()), size) if whole else (0, 0))
     V, VB, VC, phi = (np.ascontiguousarray(m) for m in (np.zeros((0, 0)) if basis.identity else basis.V, *matrices))
@@ -117,26 +117,26 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
         Past(basis.inverse @ job.start, r, past, np.array(first[: x.shape[1]])),
         Filled(last, bounds[0], bounds[1], every),
     )
-    for lane, k in enumerate(block):
-        kept.final[k] = last[lane :: kernels.LANES]
+    for column, k in enumerate(block):
+        kept.final[k] = last[column :: kernels.COLUMNS]
         if bounded:
-            kept.low[k], kept.high[k] = bounds[0][lane :: kernels.LANES], bounds[1][lane :: kernels.LANES]
+            kept.low[k], kept.high[k] = bounds[0][column :: kernels.COLUMNS], bounds[1][column :: kernels.COLUMNS]
         if whole:
-            run = np.ascontiguousarray(every[: counts[k], lane :: kernels.LANES])
+            run = np.ascontiguousarray(every[: counts[k], column :: kernels.COLUMNS])
             finite = np.isfinite(run).all(axis=1)
             kept.states[k] = run if finite.all() else run[: np.argmin(finite)]
     return True
 
 
 def _rows(factor: np.ndarray, pairs: int) -> np.ndarray:
-    """Complex factors (LANES, d) as the rows of a block, (d * kernels.LANES,)."""
+    """Complex factors (COLUMNS, d) as the rows of a block, (d * kernels.COLUMNS,)."""
     rows = np.ascontiguousarray(factor.real.T)
     rows[1 : 2 * pairs : 2] = factor.imag.T[0 : 2 * pairs : 2]
     return rows.ravel()
 
 
 def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, first: np.ndarray | None) -> np.ndarray:
-    """x[n] by tick, (N, m, 1) or (N, m, LANES); x[n-1] with x[-1] = ``first`` (m,) where that is given."""
+    """x[n] by tick, (N, m, 1) or (N, m, COLUMNS); x[n-1] with x[-1] = ``first`` (m,) where that is given."""
     longest = int(ticks.max())
     if job.signal is None:
         if job.values is None:
@@ -145,8 +145,8 @@ def _inputs(job: Job, steps: np.ndarray, ticks: np.ndarray, first: np.ndarray | 
     else:
         end = job.t0 + steps * ticks
         times = np.minimum(job.t0 + steps * np.arange(1, longest + 1)[:, None], end)
-        columns = [sample(job.signal, times[:, lane], steps[lane]) for lane in range(len(steps))]
-        values = np.stack(columns, axis=2)
+        sampled = [sample(job.signal, times[:, column], steps[column]) for column in range(len(steps))]
+        values = np.stack(sampled, axis=2)
     if first is not None:
         values = np.concatenate([np.broadcast_to(first[:, None], (1, *values.shape[1:])), values[:-1]])
     return np.ascontiguousarray(values)

@@ -48,7 +48,7 @@ class InputData(NamedTuple):
         return self.pieces[0, 0] + (self.sine * np.sin(y) + self.cosine * np.cos(y)).sum(axis=0)
 
 
-Wave = tuple[np.ndarray, np.ndarray, np.ndarray]  # omega (L,), sine and cosine (L, M)
+Sinusoid = tuple[np.ndarray, np.ndarray, np.ndarray]  # omega (L,), sine and cosine (L, M)
 
 
 def input_data(
@@ -72,34 +72,36 @@ def input_data(
         (array([0.5]), array([3.]), array([2.]))
     """
     if type(x) is Sine and width == len(delays) == 1 and len(edges) == 2:
-        wave = x.single
-        if wave is not None:
-            return InputData(edges, NO_PIECE, *_one_wave(*wave, delays[0]))
+        one = x.single
+        if one is not None:
+            return InputData(edges, NO_PIECE, *_one_sine(*one, delays[0]))
     parts: list[Signal] = []
     if x is not None and not _collect(x, parts):
         return None
     total = width * len(delays) if parts else 0
-    lanes = math.prod(batch) if batch and any(_batch_size(part) > 1 for part in parts) else 1
+    members = math.prod(batch) if batch and any(_batch_size(part) > 1 for part in parts) else 1
     depth = max([DEPTH.get(type(part), 1) for part in parts], default=1)
-    pieces = np.zeros((len(edges) - 1, depth, lanes, total))
-    waves: list[Wave] = []
+    pieces = np.zeros((len(edges) - 1, depth, members, total))
+    sines: list[Sinusoid] = []
     for n, delay in enumerate(delays if parts else ()):
         columns = slice(n * width, (n + 1) * width)
         for part in parts:
             if isinstance(part, Sine):
-                waves += _waves(part, delay, columns, (lanes, total), batch)
+                sines += _sines(part, delay, columns, (members, total), batch)
             elif isinstance(part, Constant):
-                pieces[:, 0, :, columns] += _lanes(part.value, width, lanes, batch)
+                pieces[:, 0, :, columns] += _members(part.value, width, members, batch)
             elif isinstance(part, SampledSeries):
                 middle = 0.5 * (edges[:-1] + edges[1:])
                 values = part.taylor(middle - delay, edges[:-1] - delay)
-                pieces[:, : values.shape[1], :, columns] += _lanes(values, width, lanes, batch, lead=2)
-    if not waves:
-        return InputData(edges, pieces, np.zeros((0, lanes)), np.zeros((0, lanes, total)), np.zeros((0, lanes, total)))
-    omega, sine, cosine = waves[0]
-    if len(waves) == 1:
+                pieces[:, : values.shape[1], :, columns] += _members(values, width, members, batch, lead=2)
+    if not sines:
+        return InputData(
+            edges, pieces, np.zeros((0, members)), np.zeros((0, members, total)), np.zeros((0, members, total))
+        )
+    omega, sine, cosine = sines[0]
+    if len(sines) == 1:
         return InputData(edges, pieces, omega[None], sine[None], cosine[None])
-    return InputData(edges, pieces, *(np.stack(values) for values in zip(*waves, strict=True)))
+    return InputData(edges, pieces, *(np.stack(values) for values in zip(*sines, strict=True)))
 
 
 def is_data(x: Signal) -> bool:
@@ -132,43 +134,43 @@ def _batch_size(part: Signal) -> int:
     return part.x[0].size // part.x.shape[-1]
 
 
-def _lanes(value: np.ndarray, width: int, lanes: int, batch: tuple[int, ...], lead: int = 0) -> np.ndarray:
-    """Values (lead axes, ..., m) as (lead axes, lanes, m)."""
+def _members(value: np.ndarray, width: int, members: int, batch: tuple[int, ...], lead: int = 0) -> np.ndarray:
+    """Values (lead axes, ..., m) as (lead axes, members, m)."""
     first, rest = value.shape[:lead], value.shape[lead:]
-    if lanes == 1 and rest[-1] == width:
+    if members == 1 and rest[-1] == width:
         return value.reshape((*first, 1, width))
-    if lanes == 1:
+    if members == 1:
         return np.broadcast_to(value.reshape((*first, 1, rest[-1])), (*first, 1, width))
     missing = len(batch) + 1 - len(rest)
     value = value.reshape((*first, *(1,) * missing, *rest))
-    return np.broadcast_to(value, (*first, *batch, width)).reshape((*first, lanes, width))
+    return np.broadcast_to(value, (*first, *batch, width)).reshape((*first, members, width))
 
 
 @lru_cache(maxsize=64)
-def _one_wave(a: float, w: float, p: float, delay: float) -> Wave:
-    """One wave of one trajectory and one input, as InputData holds it."""
+def _one_sine(a: float, w: float, p: float, delay: float) -> Sinusoid:
+    """The sinusoid of one trajectory and one input, as InputData holds it."""
     p -= w * delay
     return np.array([[w]]), np.array([[[a * math.cos(p)]]]), np.array([[[a * math.sin(p)]]])
 
 
-def _waves(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Wave]:
-    width, lanes = columns.stop - columns.start, shape[0]
+def _sines(part: Sine, delay: float, columns: slice, shape: tuple[int, int], batch: tuple[int, ...]) -> list[Sinusoid]:
+    width, members = columns.stop - columns.start, shape[0]
     one = part.single
     if shape == (1, 1) and one is not None:
-        omega, sine, cosine = _one_wave(*one, delay)
+        omega, sine, cosine = _one_sine(*one, delay)
         return [(omega[0], sine[0], cosine[0])]
-    amplitude, omega, phase = (_lanes(v, width, lanes, batch) for v in (part.amplitude, part.omega, part.phase))
+    amplitude, omega, phase = (_members(v, width, members, batch) for v in (part.amplitude, part.omega, part.phase))
     if delay:
         phase = phase - omega * delay
     sine, cosine = amplitude * np.cos(phase), amplitude * np.sin(phase)
     if shape[1] == width and (width == 1 or part.omega.shape[-1] == 1):
         return [(omega[:, 0].copy(), sine, cosine)]
     distinct, which = np.unique(omega, axis=1, return_inverse=True)
-    waves = []
+    sines = []
     for j in range(distinct.shape[1]):
         mask = np.reshape(which, -1) == j
-        wave = distinct[:, j].copy(), np.zeros(shape), np.zeros(shape)
-        wave[1][:, columns] = np.where(mask, sine, 0.0)
-        wave[2][:, columns] = np.where(mask, cosine, 0.0)
-        waves.append(wave)
-    return waves
+        found = distinct[:, j].copy(), np.zeros(shape), np.zeros(shape)
+        found[1][:, columns] = np.where(mask, sine, 0.0)
+        found[2][:, columns] = np.where(mask, cosine, 0.0)
+        sines.append(found)
+    return sines

@@ -10,7 +10,7 @@ import numpy as np
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Grid
-from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weighted_sum, weights_for
+from ode2rnn.kernels.products.batch import COLUMNS, load_weights, multiply, weighted_sum, weights_for
 
 POINTS = np.array([[0.0, 0.0, 0.0], [1 / 3, 0.0, 0.0], [-1 / 3, 1.0, 0.0], [1.0, -1.0, 1.0]])
 WEIGHTS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
@@ -20,7 +20,7 @@ WEIGHTS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
 def rk4_blocks(
     network: EnsembleNetwork, steps: Grid, share: tuple[int, int], states: np.ndarray, out: np.ndarray
 ) -> None:
-    """Take the steps, LANES trajectories at a time, from trajectory ``share[0]`` to before ``share[1]``.
+    """Take the steps, COLUMNS trajectories at a time, from trajectory ``share[0]`` to before ``share[1]``.
 
     Args:
         network: its C is that of the inputs which differ between trajectories, and phi (0, d) where it is in what is
@@ -32,32 +32,32 @@ def rk4_blocks(
     h, known, inputs, slots = steps
     begin, end = share
     d = states.shape[0]
-    M, size, shared = inputs.shape[2], d * LANES, inputs.shape[3] == 1
+    M, size, shared = inputs.shape[2], d * COLUMNS, inputs.shape[3] == 1
     s, z, k = np.zeros(size), np.zeros(2 * size), np.zeros((4, size))
-    x, base = np.zeros(M * LANES), np.zeros(size)
+    x, base = np.zeros(M * COLUMNS), np.zeros(size)
     W, V = weights_for(AB), weights_for(C)
-    for start in range(begin, end, LANES):
-        width = min(LANES, end - start)
-        for lane in range(LANES):
-            n = start + min(lane, width - 1)
+    for start in range(begin, end, COLUMNS):
+        width = min(COLUMNS, end - start)
+        for column in range(COLUMNS):
+            n = start + min(column, width - 1)
             for i in range(d):
-                s[i * LANES + lane] = states[i, n]
+                s[i * COLUMNS + column] = states[i, n]
                 if len(phi) > 0:
-                    base[i * LANES + lane] = phi[n // each, i]
-            load_weights(AB, n // each, lane, W)
-            load_weights(C, n // each, lane, V)
+                    base[i * COLUMNS + column] = phi[n // each, i]
+            load_weights(AB, n // each, column, W)
+            load_weights(C, n // each, column, V)
         for n in range(len(h)):
             for stage in range(4):
                 _combine(POINTS[stage], stage, h[n], s, k, z[:size])
                 rate = k[stage]
                 for i in range(d):
-                    row, value = rate[i * LANES : (i + 1) * LANES], known[n, stage, i]
-                    own = base[i * LANES : (i + 1) * LANES]
-                    for lane in range(LANES):
-                        row[lane] = own[lane] + value
+                    row, value = rate[i * COLUMNS : (i + 1) * COLUMNS], known[n, stage, i]
+                    own = base[i * COLUMNS : (i + 1) * COLUMNS]
+                    for column in range(COLUMNS):
+                        row[column] = own[column] + value
                 for m in range(M):
-                    for lane in range(width):
-                        x[m * LANES + lane] = inputs[n, stage, m, 0 if shared else start + lane]
+                    for column in range(width):
+                        x[m * COLUMNS + column] = inputs[n, stage, m, 0 if shared else start + column]
                 if M > 0:
                     multiply(V, x, rate)
                 warp(code, z[:size], z[size:])
@@ -80,5 +80,5 @@ def _combine(weights: np.ndarray, n: int, h: float, s: np.ndarray, k: np.ndarray
 @kernel
 def _store(block: np.ndarray, start: int, width: int, rows: np.ndarray) -> None:
     for i in range(rows.shape[0]):
-        for lane in range(width):
-            rows[i, start + lane] = block[i * LANES + lane]
+        for column in range(width):
+            rows[i, start + column] = block[i * COLUMNS + column]

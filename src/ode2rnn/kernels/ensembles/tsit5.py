@@ -1,6 +1,6 @@
 """The adaptive method of solvers.explicit.tsit5 for many trajectories of one network equation, each with its own steps.
 
-Uses: C9.  LANES trajectories advance together, each with its own time, step and input; one that has reached the end
+Uses: C9.  COLUMNS trajectories advance together, each with its own time, step and input; one that has reached the end
 makes room for the next. The plain twin is solvers.explicit.tsit5, whose formulas these are.
 """
 
@@ -14,7 +14,7 @@ from ode2rnn.kernels.compiling import inner, kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.ensembles.inputs import add_jump, evaluate, load_input, room_for
 from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Start
-from ode2rnn.kernels.products.batch import LANES, load_weights, multiply, weighted_sum, weights_for
+from ode2rnn.kernels.products.batch import COLUMNS, load_weights, multiply, weighted_sum, weights_for
 from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.kernels.steps.taylor import smallest_step
 
@@ -23,7 +23,7 @@ PROPORTIONAL, INTEGRAL = 0.7 / 5, 0.4 / 5
 
 
 @kernel
-def solve_lanes(
+def tsit5_blocks(
     network: EnsembleNetwork,
     tableau: Tableau,
     data: tuple,
@@ -47,40 +47,49 @@ def solve_lanes(
     A, (begin, count), edges = tableau.weights, share, data[0]
     C = network.C
     d, M = C.shape[-2], C.shape[-1]
-    size, last = d * LANES, len(edges) - 1
+    size, last = d * COLUMNS, len(edges) - 1
     s, new, q, H = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
     z, K = np.zeros(2 * size), np.zeros((7, size))
-    x = np.zeros(M * LANES)
-    t, h, step, before, error = np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES), np.zeros(LANES)
-    who, segment, sample = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    taken, refused = np.zeros(LANES, np.int64), np.zeros(LANES, np.int64)
-    accepted = np.zeros(LANES)
+    x = np.zeros(M * COLUMNS)
+    t, h, step, before, error = (
+        np.zeros(COLUMNS),
+        np.zeros(COLUMNS),
+        np.zeros(COLUMNS),
+        np.zeros(COLUMNS),
+        np.zeros(COLUMNS),
+    )
+    who, segment, sample = np.zeros(COLUMNS, np.int64), np.zeros(COLUMNS, np.int64), np.zeros(COLUMNS, np.int64)
+    taken, refused = np.zeros(COLUMNS, np.int64), np.zeros(COLUMNS, np.int64)
+    accepted = np.zeros(COLUMNS)
     inputs = room_for(data, M)
     W, V, base = weights_for(network.AB), weights_for(C), np.zeros(size)
     following, busy, most, worst = begin, 0, 0, 0
-    for lane in range(LANES):
-        who[lane] = -1
+    for column in range(COLUMNS):
+        who[column] = -1
     while True:
-        for lane in range(LANES):
-            if who[lane] < 0 and following < count:
+        for column in range(COLUMNS):
+            if who[column] < 0 and following < count:
                 for i in range(d):
-                    s[i * LANES + lane], K[0, i * LANES + lane] = start.s[following, i], start.slope[following, i]
-                h[lane] = start.h[following]
-                _load_model(following // network.each, lane, network, W, V, base)
-                who[lane], t[lane], before[lane] = following, edges[0], 1.0
-                segment[lane], sample[lane], taken[lane], refused[lane] = 0, 0, 0, 0
-                load_input(following, segment[lane], lane, data, inputs)
+                    s[i * COLUMNS + column], K[0, i * COLUMNS + column] = (
+                        start.s[following, i],
+                        start.slope[following, i],
+                    )
+                h[column] = start.h[following]
+                _load_model(following // network.each, column, network, W, V, base)
+                who[column], t[column], before[column] = following, edges[0], 1.0
+                segment[column], sample[column], taken[column], refused[column] = 0, 0, 0, 0
+                load_input(following, segment[column], column, data, inputs)
                 following += 1
                 busy += 1
-            left, trial = edges[segment[lane] + 1] - t[lane], h[lane]
+            left, trial = edges[segment[column] + 1] - t[column], h[column]
             if trial >= left * (1 - 1e-12):
                 trial = left
             elif trial > 0.5 * left:  # two like steps to the end rather than one that leaves a sliver
                 trial = 0.5 * left
-            step[lane] = trial if who[lane] >= 0 else 0.0
+            step[column] = trial if who[column] >= 0 else 0.0
         for i in range(d):
-            for lane in range(LANES):
-                H[i * LANES + lane] = step[lane]
+            for column in range(COLUMNS):
+                H[i * COLUMNS + column] = step[column]
         for stage in range(1, 7):
             _combine(stage, A[stage], H, s, K, z)
             rate = K[stage]
@@ -94,70 +103,70 @@ def solve_lanes(
         for j in range(size):
             new[j] = z[j]
         _error(A[7], H, s, new, K, tolerance, q, error)
-        for lane in range(LANES):
-            if who[lane] < 0:
+        for column in range(COLUMNS):
+            if who[column] < 0:
                 continue
-            e, tried = error[lane], step[lane]
-            accepted[lane] = 0.0
+            e, tried = error[column], step[column]
+            accepted[column] = 0.0
             if not e <= 1.0:
-                refused[lane] += 1
-                h[lane] = tried * (max(SHRINK, SAFETY * e**-0.2) if e < 1e300 else SHRINK)
-                if not h[lane] > smallest_step(t[lane], edges[segment[lane]], edges[segment[lane] + 1]):
-                    return who[lane], most, worst
+                refused[column] += 1
+                h[column] = tried * (max(SHRINK, SAFETY * e**-0.2) if e < 1e300 else SHRINK)
+                if not h[column] > smallest_step(t[column], edges[segment[column]], edges[segment[column] + 1]):
+                    return who[column], most, worst
                 continue
-            accepted[lane] = 1.0
-            taken[lane] += 1
-            end = edges[segment[lane] + 1]
-            if tried < (end - t[lane]) * (1 - 1e-12):
-                end = t[lane] + tried
-            at = sample[lane]
+            accepted[column] = 1.0
+            taken[column] += 1
+            end = edges[segment[column] + 1]
+            if tried < (end - t[column]) * (1 - 1e-12):
+                end = t[column] + tried
+            at = sample[column]
             while at < len(samples) and samples[at] <= end:
-                theta = (samples[at] - t[lane]) / tried
-                _sample(theta, tried, lane, tableau.dense, s, new, K, out[at, who[lane]])
+                theta = (samples[at] - t[column]) / tried
+                _sample(theta, tried, column, tableau.dense, s, new, K, out[at, who[column]])
                 at += 1
-            sample[lane] = at
+            sample[column] = at
             best = SAFETY * math.exp(
-                INTEGRAL * math.log(max(before[lane], 1e-4)) - PROPORTIONAL * math.log(max(e, 1e-10))
+                INTEGRAL * math.log(max(before[column], 1e-4)) - PROPORTIONAL * math.log(max(e, 1e-10))
             )
             best = tried * min(GROW, max(SHRINK, best))
-            h[lane] = best if tried >= h[lane] else max(h[lane], best)
-            before[lane], t[lane] = e, end
-            a, b = edges[segment[lane]], edges[segment[lane] + 1]
-            if end < b and h[lane] < 2.0 * tried and not h[lane] > smallest_step(end, a, b):
-                return who[lane], most, worst  # held down by stability, without a rejected step
+            h[column] = best if tried >= h[column] else max(h[column], best)
+            before[column], t[column] = e, end
+            a, b = edges[segment[column]], edges[segment[column] + 1]
+            if end < b and h[column] < 2.0 * tried and not h[column] > smallest_step(end, a, b):
+                return who[column], most, worst  # held down by stability, without a rejected step
         _accept(accepted, s, new, K, d)
-        for lane in range(LANES):
-            if who[lane] < 0 or accepted[lane] == 0.0 or t[lane] < edges[segment[lane] + 1]:
+        for column in range(COLUMNS):
+            if who[column] < 0 or accepted[column] == 0.0 or t[column] < edges[segment[column] + 1]:
                 continue
-            segment[lane] += 1
-            if segment[lane] < last:
+            segment[column] += 1
+            if segment[column] < last:
                 # the slope jumps with the input
-                add_jump(-1.0, lane, t[lane], V, inputs, K)
-                load_input(who[lane], segment[lane], lane, data, inputs)
-                add_jump(1.0, lane, t[lane], V, inputs, K)
-                before[lane] = 1.0
+                add_jump(-1.0, column, t[column], V, inputs, K)
+                load_input(who[column], segment[column], column, data, inputs)
+                add_jump(1.0, column, t[column], V, inputs, K)
+                before[column] = 1.0
                 continue
-            most, worst = max(most, taken[lane]), max(worst, refused[lane])
-            who[lane], segment[lane] = -1, 0
+            most, worst = max(most, taken[column]), max(worst, refused[column])
+            who[column], segment[column] = -1, 0
             busy -= 1
         if busy == 0 and following == count:
             return -1, most, worst
 
 
 @inner
-def _load_model(n: int, lane: int, network: EnsembleNetwork, W: np.ndarray, V: np.ndarray, base: np.ndarray) -> None:
-    load_weights(network.AB, n, lane, W)
-    load_weights(network.C, n, lane, V)
-    _load_bias(network.phi, n, lane, base)
+def _load_model(n: int, column: int, network: EnsembleNetwork, W: np.ndarray, V: np.ndarray, base: np.ndarray) -> None:
+    load_weights(network.AB, n, column, W)
+    load_weights(network.C, n, column, V)
+    _load_bias(network.phi, n, column, base)
 
 
 @inner
-def _load_bias(phi: np.ndarray, n: int, lane: int, base: np.ndarray) -> None:
+def _load_bias(phi: np.ndarray, n: int, column: int, base: np.ndarray) -> None:
     for i in range(phi.shape[-1]):
         if phi.ndim == 1:
-            base[i * LANES + lane] = phi[i]
+            base[i * COLUMNS + column] = phi[i]
         else:
-            base[i * LANES + lane] = phi[n, i]
+            base[i * COLUMNS + column] = phi[n, i]
 
 
 @inner
@@ -180,7 +189,7 @@ def _error(
     q: np.ndarray,
     error: np.ndarray,
 ) -> None:
-    """Root mean square of the scaled error of each lane; not finite where the new state is not."""
+    """Root mean square of the scaled error of each column; not finite where the new state is not."""
     rtol, atol = tolerance
     weighted_sum(weights, 7, K, q)
     for j in range(len(s)):
@@ -189,34 +198,34 @@ def _error(
         a, b = abs(s[j]), abs(new[j])
         part = q[j] / (atol + rtol * (a if a > b else b))
         q[j] = part * part
-    d = len(s) // LANES
-    for lane in range(LANES):
-        error[lane] = 0.0
+    d = len(s) // COLUMNS
+    for column in range(COLUMNS):
+        error[column] = 0.0
     for i in range(d):
-        for lane in range(LANES):
-            error[lane] += q[i * LANES + lane]
-    for lane in range(LANES):
-        error[lane] = math.sqrt(error[lane] / d)
+        for column in range(COLUMNS):
+            error[column] += q[i * COLUMNS + column]
+    for column in range(COLUMNS):
+        error[column] = math.sqrt(error[column] / d)
 
 
 @inner
 def _accept(accepted: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, d: int) -> None:
     first, seventh = K[0], K[6]
     for i in range(d):
-        own, after = s[i * LANES : (i + 1) * LANES], new[i * LANES : (i + 1) * LANES]
-        slope, final = first[i * LANES : (i + 1) * LANES], seventh[i * LANES : (i + 1) * LANES]
-        for lane in range(LANES):
-            own[lane] = after[lane] if accepted[lane] > 0.0 else own[lane]
-            slope[lane] = final[lane] if accepted[lane] > 0.0 else slope[lane]
+        own, after = s[i * COLUMNS : (i + 1) * COLUMNS], new[i * COLUMNS : (i + 1) * COLUMNS]
+        slope, final = first[i * COLUMNS : (i + 1) * COLUMNS], seventh[i * COLUMNS : (i + 1) * COLUMNS]
+        for column in range(COLUMNS):
+            own[column] = after[column] if accepted[column] > 0.0 else own[column]
+            slope[column] = final[column] if accepted[column] > 0.0 else slope[column]
 
 
 @inner
 def _sample(
-    theta: float, h: float, lane: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
+    theta: float, h: float, column: int, P: np.ndarray, s: np.ndarray, new: np.ndarray, K: np.ndarray, row: np.ndarray
 ) -> None:
     """The interpolant at theta into ``row`` (d,)."""
     for i in range(len(row)):
-        at = i * LANES + lane
+        at = i * COLUMNS + column
         if theta >= 1.0:
             row[i] = new[at]
             continue

@@ -117,10 +117,10 @@ def _tile(rows: int, vectors: int = VECTORS, count: int = 0, panels: int = 1) ->
 
 _tile_8, _tile_4, _tile_2, _tile_1 = (_tile(rows) for rows in (8, 4, 2, 1))
 _tile_1_by_4 = _tile(1, 4 * VECTORS, panels=4)
-LANES = 64  # columns of a block, see kernels.products.batch
-tile_block = _tile(1, LANES * 8 // REGISTER)
-_LANES = min(EIGHT, REGISTER // 8)
-_eight_8, _eight_4, _eight_2, _eight_1 = (_tile(rows, EIGHT // _LANES, _LANES) for rows in (8, 4, 2, 1))
+COLUMNS = 64  # columns of a block, see kernels.products.batch
+tile_block = _tile(1, COLUMNS * 8 // REGISTER)
+_WIDE = min(EIGHT, REGISTER // 8)
+_eight_8, _eight_4, _eight_2, _eight_1 = (_tile(rows, EIGHT // _WIDE, _WIDE) for rows in (8, 4, 2, 1))
 _row_12, _row_4 = _tile(1, 3, WIDTH), _tile(1, 1, WIDTH)
 
 Rows = tuple[int, int, int]  # address, step between rows, step between columns

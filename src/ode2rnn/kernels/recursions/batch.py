@@ -1,4 +1,4 @@
-"""Recursions that share a model and differ in their step, LANES of them at a time.  Uses: D4, D10.
+"""Recursions that share a model and differ in their step, COLUMNS of them at a time.  Uses: D4, D10.
 
 In a basis V of eigenvectors of A every rule of D10 is a multiplication, whatever the step, so that one product with
 V and one with V^-1 B serve all of them:
@@ -16,23 +16,23 @@ import numpy as np
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.elementwise.vectors import address, length, load_like, store, widest
-from ode2rnn.kernels.products.batch import LANES, add_product
+from ode2rnn.kernels.products.batch import COLUMNS, add_product
 from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
 
 
 @kernel
 def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kept: Filled) -> None:
-    """Run the recursions of a block, each for its own number of ticks; inputs x (N, m, 1) for all, or (N, m, LANES)."""
+    """Run the recursions of a block, each for its own ticks; x (N, m, 1) serves all, or is (N, m, COLUMNS)."""
     V, VB, VC, phi = recursion.V, recursion.VB, recursion.VC, recursion.phi
     d, m = len(phi), x.shape[1]
-    size = d * LANES
+    size = d * COLUMNS
     (soonest, longest), (shortest, depth), (first, settled) = _ends(runs.ticks), _ends(runs.lags), _ends(runs.skips)
     z, turned, f, before, s = np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size), np.zeros(size)
-    delayed, given = np.zeros(size), np.zeros(m * LANES)
+    delayed, given = np.zeros(size), np.zeros(m * COLUMNS)
     r = np.zeros((depth, size))  # r[n] at n % depth
     for i in range(d):
-        for lane in range(LANES):
-            at = i * LANES + lane
+        for column in range(COLUMNS):
+            at = i * COLUMNS + column
             z[at], before[at], delayed[at] = past.z[i], phi[i], past.older[i]
             for k in range(m):
                 before[at] += VC[i, k] * past.x[k]
@@ -41,15 +41,15 @@ def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kep
     add_product(VB, delayed, before)
     for n in range(longest):
         for i in range(d):
-            row, value = f[i * LANES : (i + 1) * LANES], phi[i]
+            row, value = f[i * COLUMNS : (i + 1) * COLUMNS], phi[i]
             for k in range(m if x.shape[2] == 1 else 0):
                 value += VC[i, k] * x[n, k, 0]
-            for lane in range(LANES):
-                row[lane] = value
+            for column in range(COLUMNS):
+                row[column] = value
         if x.shape[2] > 1:
             for k in range(m):
-                for lane in range(LANES):
-                    given[k * LANES + lane] = x[n, k, lane]
+                for column in range(COLUMNS):
+                    given[k * COLUMNS + column] = x[n, k, column]
             add_product(VC, given, f)
         now = r[n % depth]
         if shortest < depth:
@@ -75,18 +75,18 @@ def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kep
         if len(kept.states) > 0:
             kept.states[n] = s
         if n + 1 >= soonest:
-            for lane in range(LANES):
-                if runs.ticks[lane] == n + 1:
+            for column in range(COLUMNS):
+                if runs.ticks[column] == n + 1:
                     for i in range(d):
-                        kept.final[i * LANES + lane] = s[i * LANES + lane]
+                        kept.final[i * COLUMNS + column] = s[i * COLUMNS + column]
 
 
 @kernel
 def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None:
     depth, size = r.shape
-    for lane in range(LANES):
-        at = (n - lags[lane]) % depth
-        for j in range(lane, size, LANES):
+    for column in range(COLUMNS):
+        at = (n - lags[column]) % depth
+        for j in range(column, size, COLUMNS):
             delayed[j] = r[at, j]
 
 
@@ -95,10 +95,10 @@ def _advance(recursion: Recursion, z: np.ndarray, f: np.ndarray, out: np.ndarray
     """out = w z + p_0 f."""
     like, w, p = widest(0.0), address(recursion.w), address(recursion.p_0)
     z_at, f_at, to = address(z), address(f), address(out)
-    couples = 2 * recursion.pairs * LANES
-    for first in range(0, couples, 2 * LANES):
-        for o in range(first, first + LANES, length(like)):
-            other = o + LANES
+    couples = 2 * recursion.pairs * COLUMNS
+    for first in range(0, couples, 2 * COLUMNS):
+        for o in range(first, first + COLUMNS, length(like)):
+            other = o + COLUMNS
             a, b = load_like(like, w, o), load_like(like, w, other)
             c, e = load_like(like, p, o), load_like(like, p, other)
             x, y = load_like(like, z_at, o), load_like(like, z_at, other)
@@ -113,10 +113,10 @@ def _advance(recursion: Recursion, z: np.ndarray, f: np.ndarray, out: np.ndarray
 @kernel
 def _add(factor: np.ndarray, pairs: int, z: np.ndarray, out: np.ndarray) -> None:
     """out += factor z."""
-    for i in range(len(out) // LANES):
+    for i in range(len(out) // COLUMNS):
         partner = i if i >= 2 * pairs else i + 1 - 2 * (i % 2)
-        for j in range(i * LANES, (i + 1) * LANES):
-            other = j + (partner - i) * LANES
+        for j in range(i * COLUMNS, (i + 1) * COLUMNS):
+            other = j + (partner - i) * COLUMNS
             if partner == i:
                 out[j] += factor[j] * z[j]
             elif partner > i:
@@ -142,8 +142,8 @@ def _bound(s: np.ndarray, n: int, every: bool, runs: Runs, kept: Filled) -> None
             low[j] = s[j] if s[j] < low[j] else low[j]
             high[j] = s[j] if s[j] > high[j] else high[j]
         return
-    for lane in range(LANES):
-        if runs.skips[lane] <= n < runs.ticks[lane]:
-            for j in range(lane, len(s), LANES):
+    for column in range(COLUMNS):
+        if runs.skips[column] <= n < runs.ticks[column]:
+            for j in range(column, len(s), COLUMNS):
                 low[j] = min(low[j], s[j])
                 high[j] = max(high[j], s[j])

@@ -16,7 +16,7 @@ class Recursion(NamedTuple):
         code: the activation.
         V, VB, VC, phi: V (d, d), or (0, 0) where it is the identity; V^-1 B (d, d); V^-1 C (d, m); V^-1 phi (d,).
         pairs: the number of conjugate pairs.
-        w, p_0, p_1: each (d * LANES,); p_1 may be (0,) for none.
+        w, p_0, p_1: each (d * COLUMNS,); p_1 may be (0,) for none.
     """
 
     code: int
@@ -31,8 +31,8 @@ class Recursion(NamedTuple):
 
 
 class Runs(NamedTuple):
-    """By recursion (LANES,): the lag of the readout, at least one; the ticks to run; the ticks before which the bounds
-    take no notice.
+    """By recursion (COLUMNS,): the lag of the readout, at least one; the ticks to run; the ticks before which the
+    bounds take no notice.
     """
 
     lags: Array
@@ -50,8 +50,8 @@ class Past(NamedTuple):
 
 
 class Filled(NamedTuple):
-    """What is filled: s of the last tick (d * LANES,); bounds of s, narrower at first than any, or (0,) for none;
-    every s[n] (N, d * LANES), or (0, 0) for none.
+    """What is filled: s of the last tick (d * COLUMNS,); bounds of s, narrower at first than any, or (0,) for none;
+    every s[n] (N, d * COLUMNS), or (0, 0) for none.
     """
 
     final: Array

@@ -85,21 +85,21 @@ def solve_panels(
                 span = (start, end, delays[n])
                 number[n] = locate(breaks, count, span, nodes.theta, nodes.weights, sources[n], weight[n])
         error = 0.0
-        for lane in range(batch):
-            z, now, out = solutions[lane], address(modes[lane]), values[count + 1, lane]
-            if lane == 0 or inputs.shape[1] > 1:
-                x = inputs[p, lane if inputs.shape[1] > 1 else 0]
+        for member in range(batch):
+            z, now, out = solutions[member], address(modes[member]), values[count + 1, member]
+            if member == 0 or inputs.shape[1] > 1:
+                x = inputs[p, member if inputs.shape[1] > 1 else 0]
                 for c in range(d):
                     fill(address(known) + 8 * c * K, K, equation.bias[c])
                 add_product(K, address(equation.to_modes), d, x.shape[0], address(x), address(known))
             for i in range(size):
-                forcing[i] = known[i] + (extra[p, lane, i] if p < extra.shape[0] else 0.0)
+                forcing[i] = known[i] + (extra[p, member, i] if p < extra.shape[0] else 0.0)
             for n in range(delays.shape[0]):
                 if number[n] < 0:
                     continue
-                source = values[sources[n, 0] + 1, lane]
+                source = values[sources[n, 0] + 1, member]
                 if number[n] > 0:
-                    gather(K, d, values, sources[n], number[n], lane, weight[n], address(past))
+                    gather(K, d, values, sources[n], number[n], member, weight[n], address(past))
                     source = past
                 if equation.warped[n]:
                     warp(equation.code, source, delayed)
@@ -116,16 +116,16 @@ def solve_panels(
                 add_product(K, address(equation.basis), d, d, address(z), address(out))
             else:
                 out[:] = z
-            before = address(values[count, lane])
+            before = address(values[count, member])
             error = max(error, tail_error(K, address(nodes.tail), before, address(out), d, control.rtol, control.atol))
             if not error < np.inf:
                 break
         target = next_target(K, target, end - start, error)
         if error > 1.0:
             return p, REJECTED, target, error
-        for lane in range(batch):
+        for member in range(batch):
             for c in range(d):
-                modes[lane, c] = solutions[lane, c * K + K - 1]
+                modes[member, c] = solutions[member, c * K + K - 1]
         count += 1
         breaks[count] = end
     return len(plan.starts), DONE, target, error

@@ -21,9 +21,9 @@ class Model(NamedTuple):
     Attributes:
         code, readout, d: as in Equation, and the number of states.
         matrices: address, numbers of columns, and the length of a vector (products.tile.add_to_vector).
-        F: rows of C x on a segment, of a vector each: ``pieces`` of the polynomial, then sine and cosine of each wave.
-        pieces, wave_count: numbers of polynomial rows and of waves.
-        waves: the frequencies of the waves, then their sines and cosines now.
+        F: rows of C x on a segment, of a vector each: ``pieces`` of the polynomial, then sine and cosine of each.
+        pieces, sine_count: numbers of polynomial rows and of sines.
+        sines: the frequencies of the sines, then their sines and cosines now.
     """
 
     code: int
@@ -32,24 +32,24 @@ class Model(NamedTuple):
     matrices: tuple[int, int, int, int]
     F: int
     pieces: int
-    wave_count: int
-    waves: int
+    sine_count: int
+    sines: int
 
 
 @kernel
-def model_of(equation: Equation, width: int, F: np.ndarray, waves: np.ndarray) -> Model:
-    """The model; F and ``waves`` are room for it, which the caller keeps alive."""
+def model_of(equation: Equation, width: int, F: np.ndarray, sines: np.ndarray) -> Model:
+    """The model; F and ``sines`` are room for it, which the caller keeps alive."""
     pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
     for i in range(count):
-        waves[i] = equation.omega[i, equation.lane]
+        sines[i] = equation.omega[i, equation.member]
     matrices = (address(equation.linear), equation.columns[0], equation.columns[1], width)
     d = equation.phi.shape[0]
-    return Model(equation.code, equation.readout, d, matrices, address(F), pieces, count, address(waves))
+    return Model(equation.code, equation.readout, d, matrices, address(F), pieces, count, address(sines))
 
 
 @kernel
 def room_for(equation: Equation, width: int) -> tuple[np.ndarray, np.ndarray]:
-    """F and waves for :func:`model_of`."""
+    """F and sines for :func:`model_of`."""
     pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
     return np.zeros((pieces + 2 * count) * width), np.zeros(3 * count)
 
@@ -57,34 +57,34 @@ def room_for(equation: Equation, width: int) -> tuple[np.ndarray, np.ndarray]:
 @kernel
 def start_segment(equation: Equation, segment: int, width: int, F: np.ndarray) -> None:
     """C times the input of a segment into F."""
-    C, lane = equation.C, equation.lane
+    C, member = equation.C, equation.member
     d, M = C.shape
     K = equation.pieces.shape[1]
     for k in range(K):
         for i in range(d):
             total = equation.phi[i] if k == 0 else 0.0
             for m in range(M):
-                total += C[i, m] * equation.pieces[segment, k, lane, m]
+                total += C[i, m] * equation.pieces[segment, k, member, m]
             F[k * width + i] = total
     for n in range(equation.sine.shape[0]):
         at = (K + 2 * n) * width
         for i in range(d):
             a, b = 0.0, 0.0
             for m in range(M):
-                a += C[i, m] * equation.sine[n, lane, m]
-                b += C[i, m] * equation.cosine[n, lane, m]
+                a += C[i, m] * equation.sine[n, member, m]
+                b += C[i, m] * equation.cosine[n, member, m]
             F[at + i] = a
             F[at + width + i] = b
 
 
 @kernel
 def forcing_at(model: Model, t: float, u: float, W: int, to: int) -> None:
-    """The forcing at the time t, u after the start of the segment, into W[to :]; the waves are left there."""
-    F, K, count, width = model.F, model.pieces, model.wave_count, model.matrices[3]
-    now = model.waves + 8 * count
+    """The forcing at the time t, u after the start of the segment, into W[to :]; the sines are left there."""
+    F, K, count, width = model.F, model.pieces, model.sine_count, model.matrices[3]
+    now = model.sines + 8 * count
     for n in range(count):
-        put(now, 2 * n, math.sin(get(model.waves, n) * t))
-        put(now, 2 * n + 1, math.cos(get(model.waves, n) * t))
+        put(now, 2 * n, math.sin(get(model.sines, n) * t))
+        put(now, 2 * n + 1, math.cos(get(model.sines, n) * t))
     for o in range(0, width, WIDTH):
         total = load(F, (K - 1) * width + o)
         for k in range(K - 2, -1, -1):
@@ -98,11 +98,11 @@ def forcing_at(model: Model, t: float, u: float, W: int, to: int) -> None:
 
 @kernel
 def forcing_coefficients(model: Model, u: float, scale: float, order: int, inverse: int, W: int, to: int) -> None:
-    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale`` into W[to :], about where the waves are, u
+    """Rows 1 .. order - 1 of the Taylor coefficients in units of ``scale`` into W[to :], about where the sines are, u
     after the start of the segment; W[inverse + k] is 1 / k.
     """
-    F, K, count, width = model.F, model.pieces, model.wave_count, model.matrices[3]
-    now = model.waves + 8 * count
+    F, K, count, width = model.F, model.pieces, model.sine_count, model.matrices[3]
+    now = model.sines + 8 * count
     for o in range(0, width, WIDTH):
         for k in range(1, order):
             total = spread(0.0)
@@ -120,7 +120,7 @@ def forcing_coefficients(model: Model, u: float, scale: float, order: int, inver
             sine, cosine = get(now, 2 * n), get(now, 2 * n + 1)
             value = sine * load(F, row) + cosine * load(F, row + width)
             rise = cosine * load(F, row) - sine * load(F, row + width)
-            turn = get(model.waves, n) * scale
+            turn = get(model.sines, n) * scale
             for k in range(1, order):
                 angle = turn * get(W, inverse + k)
                 value, rise = rise * angle, value * -angle

@@ -18,7 +18,7 @@ class Equation(NamedTuple):
         readout: whether there is a B.
         C, phi: (d, M), (d,).
         edges, pieces, omega, sine, cosine: the input as data (core.signals.data.InputData).
-        lane: the trajectory of the batch, for inputs that differ.
+        member: the trajectory of the batch, for inputs that differ.
         rtol, atol: the tolerances.
     """
 
@@ -33,7 +33,7 @@ class Equation(NamedTuple):
     omega: Array
     sine: Array
     cosine: Array
-    lane: int
+    member: int
     rtol: float
     atol: float
 

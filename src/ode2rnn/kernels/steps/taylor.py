@@ -27,7 +27,7 @@ def smallest_step(t: float, a: float, b: float) -> float:
 @inlined
 def _rate(model: Model, t: float, u: float, W: int, s: int, r: int) -> None:
     """ds/dt at the time t, u after the start of the segment, for the state W[s :]; G, G' and ds/dt into the three
-    rows from W[r :] on. The waves are left at t.
+    rows from W[r :] on. The sines are left at t.
     """
     width = model.matrices[3]
     forcing_at(model, t, u, W, r + 2 * width)
@@ -109,7 +109,7 @@ def taylor_steps(
         breaks, out: ends (N + 1,) and polynomials on [0, 1] (N, order + 1, width) of the steps.
     """
     d, width, rows, edges = equation.phi.shape[0], s.shape[0] // 2, order + 1, equation.edges
-    F_array, waves = room_for(equation, width)
+    F_array, sines = room_for(equation, width)
     W_array = np.zeros((5 * rows + 6) * width + rows)
     W, to = address(W_array), address(out)
     # the rows of S, T, R, Q and G, which kernels.steps.series describes, and six vectors
@@ -119,7 +119,7 @@ def taylor_steps(
     inverse = slope + width
     for k in range(1, rows):
         put(W, inverse + k, 1.0 / k)
-    model = model_of(equation, width, F_array, waves)
+    model = model_of(equation, width, F_array, sines)
     t, scale, segment, rejected = cursor[TIME], cursor[SCALE], int(cursor[SEGMENT]), cursor[REJECTED]
     for i in range(width):
         put(W, i, s[i])
@@ -186,7 +186,7 @@ def taylor_steps(
     for i in range(width):
         s[i] = get(W, i)
         s[width + i] = get(W, weight + i)
-    W_array[0], F_array[0], waves[:] = 0.0, 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0], sines[:] = 0.0, 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED] = t, scale, segment, rejected
     return n, status
 

@@ -64,10 +64,10 @@ def tsit5_steps(
     The others as in kernels.steps.taylor; ``out`` is (N, 5, width).
     """
     d, width, edges, rtol, atol = equation.phi.shape[0], s.shape[0], equation.edges, equation.rtol, equation.atol
-    F_array, waves = room_for(equation, width)
+    F_array, sines = room_for(equation, width)
     W_array = np.zeros((STAGES + 4) * width)
     W, to = address(W_array), address(out)
-    model = model_of(equation, width, F_array, waves)
+    model = model_of(equation, width, F_array, sines)
     at, k, point, r, scale = 0 * width, width, 8 * width, 9 * width, 10 * width
     t, h, segment, rejected, before = (
         cursor[TIME],
@@ -159,6 +159,6 @@ def tsit5_steps(
                 break
     for i in range(width):
         s[i] = get(W, at + i)
-    W_array[0], F_array[0], waves[:] = 0.0, 0.0, 0.0  # the memory is in use up to here
+    W_array[0], F_array[0], sines[:] = 0.0, 0.0, 0.0  # the memory is in use up to here
     cursor[TIME], cursor[SCALE], cursor[SEGMENT], cursor[REJECTED], cursor[BEFORE] = t, h, segment, rejected, before
     return n, status

@@ -27,7 +27,7 @@ from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
 from ode2rnn.solvers.solution import Solution
 
-LEAST_LANES = 24  # trajectories; fewer do not fill a block
+LEAST = 24  # trajectories; fewer do not fill a block
 EACH_STATES = 10  # a block of "rk4" pays for one trajectory in so many states, because the plain path is slow
 FASTEST = 1e6  # radians, as far as the kernel's sine is exact
 CHUNK = 128  # steps whose inputs are known at a time
@@ -91,26 +91,26 @@ def solve_tsit5(problem: Problem, solution: Solution, tableau: Tableau) -> bool:
         slope = own.slope(first, problem.model.readout(first), network.data.start()) + np.repeat(
             own.phi.reshape((-1, d)), own.each, axis=0
         )
-    lanes = _Lanes(problem, own, network.data, tableau, Start(first, slope, _first_steps(problem, own, first, slope)))
-    states, failed, steps, rejected = lanes.run(samples)
+    blocks = _Blocks(problem, own, network.data, tableau, Start(first, slope, _first_steps(problem, own, first, slope)))
+    states, failed, steps, rejected = blocks.run(samples)
     if failed >= 0 or not np.isfinite(states).all():
         return False
     solution.evaluations += 6 * (steps + rejected) + 2
     solution.rejected += rejected
-    solution.adopt(SampledDense(samples, states, lambda: lanes), problem.span[1], steps)
+    solution.adopt(SampledDense(samples, states, lambda: blocks), problem.span[1], steps)
     return True
 
 
 def takes(problem: Problem) -> bool:
-    """Whether "tsit5" has lanes for the problem: enough trajectories in NumPy, samples, an input that is data."""
-    if problem.samples is None or math.prod(problem.s0.shape[:-1]) < LEAST_LANES or not kernels.compiled():
+    """Whether "tsit5" has blocks for the problem: enough trajectories in NumPy, samples, an input that is data."""
+    if problem.samples is None or math.prod(problem.s0.shape[:-1]) < LEAST or not kernels.compiled():
         return False
     network = as_network(problem)
     return network is not None and not (np.abs(network.data.omega) * max(map(abs, problem.span)) > FASTEST).any()
 
 
 @dataclass(frozen=True, eq=False)
-class _Lanes:
+class _Blocks:
     """A solution that is computed again for the times it is asked for: its steps do not depend on them."""
 
     problem: Problem
@@ -131,7 +131,7 @@ class _Lanes:
         before = int(np.searchsorted(times, problem.span[0], side="right"))
         out[:before] = first
         solve = partial(
-            kernels.solve_lanes,
+            kernels.tsit5_blocks,
             own,
             self.tableau,
             tuple(data),

@@ -1,6 +1,6 @@
 """An ensemble whose members have parameters of their own: one model each.
 
-Ordinary equations of few states that differ in their matrices and biases alone are solved in lanes, each with its own
+Ordinary equations of few states that differ in their matrices and biases alone are solved in blocks, each with its own
 matrices and step. All others, and delay equations, are solved one after the other: the matrices of one large model
 stay in the cache while all its steps are taken. Both ways are spread over the cores.
 """
@@ -97,7 +97,7 @@ def integrate_each(
 
 
 def _joint(models: Sequence[Any], history: Any, s0: Any, arguments: dict[str, Any]) -> Problem | None:
-    """One problem with all models as its members; None where they are too unlike for lanes."""
+    """One problem with all models as its members; None where they are too unlike for blocks."""
     if not kernels.compiled() or arguments["adjoint"] or arguments["progress"]:
         return None
     if not alike(models):

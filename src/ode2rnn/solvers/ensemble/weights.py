@@ -1,4 +1,4 @@
-"""The matrices of an ensemble as the lanes take them: one set for all trajectories, or one for each model.
+"""The matrices of an ensemble as the blocks take them: one set for all trajectories, or one for each model.
 
 Uses: C7.
 """

@@ -35,7 +35,7 @@ class Stepper:
         vectors: how many vectors the kernel goes on from, of which the state is the first.
         problem, network: what is solved.
         s0: the start (d,).
-        lane: which trajectory of the batch this is.
+        member: which trajectory of the batch this is.
         first: length of the first step; 0 where the kernel finds one.
     """
 
@@ -47,7 +47,7 @@ class Stepper:
     problem: Problem
     network: Network
     s0: np.ndarray
-    lane: int
+    member: int
     first: float
 
     def run(self, solution: Solution) -> Steps:
@@ -96,7 +96,7 @@ class Stepper:
         """The network with its input as the kernel takes it."""
         network, problem = self.network, self.problem
         known = network.code, network.linear, network.columns, network.readout, network.C, network.phi
-        return Equation(*known, *network.data, self.lane, problem.rtol, problem.atol)
+        return Equation(*known, *network.data, self.member, problem.rtol, problem.atol)
 
     def _tell(self, solution: Solution, count: int, cursor: np.ndarray) -> None:
         rejected = int(cursor[3])

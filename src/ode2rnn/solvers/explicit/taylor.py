@@ -56,15 +56,15 @@ def solve(problem: Problem, solution: Solution) -> None:
     adopt(problem, solution, members, batch)
 
 
-def _compiled(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Steps:
+def _compiled(problem: Problem, network: Network, s0: np.ndarray, member: int, solution: Solution) -> Steps:
     order, first = order_for(problem.rtol, len(s0)), (problem.span[1] - problem.span[0]) / 100
-    stepper = Stepper(kernels.taylor_steps, order, order + 1, (order, 1), 2, problem, network, s0, lane, first)
+    stepper = Stepper(kernels.taylor_steps, order, order + 1, (order, 1), 2, problem, network, s0, member, first)
     return stepper.run(solution)
 
 
-def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution) -> Polynomials:
+def _plain(problem: Problem, network: Network, s0: np.ndarray, member: int, solution: Solution) -> Polynomials:
     breaks, coefficients = [problem.span[0]], []
-    for end, step in steps_of_one(problem, network, s0, lane, solution):
+    for end, step in steps_of_one(problem, network, s0, member, solution):
         breaks.append(end)
         coefficients.append(step)
         solution.on_step(end)
@@ -73,13 +73,13 @@ def _plain(problem: Problem, network: Network, s0: np.ndarray, lane: int, soluti
 
 
 def steps_of_one(
-    problem: Problem, network: Network, s0: np.ndarray, lane: int, solution: Solution
+    problem: Problem, network: Network, s0: np.ndarray, member: int, solution: Solution
 ) -> Iterator[tuple[float, np.ndarray]]:
     """The steps of one trajectory, (end, polynomial on [0, 1] as (order + 1, d)), until no step is small enough."""
     order, edges = order_for(problem.rtol, len(s0)), network.data.edges
     s, weight, scale = s0, np.abs(s0), (edges[-1] - edges[0]) / 100
     for segment, (a, b) in enumerate(zip(edges[:-1], edges[1:], strict=True)):
-        forcing = _Forcing(network, lane, segment)
+        forcing = _Forcing(network, member, segment)
         t = a
         while t < b:
             tolerance = problem.atol + problem.rtol * np.maximum(np.abs(s), weight)
@@ -111,15 +111,15 @@ def steps_of_one(
 
 
 class _Forcing:
-    """C X(t) + phi on a segment, as polynomial coefficients and waves."""
+    """C X(t) + phi on a segment, as polynomial coefficients and sines."""
 
-    def __init__(self, network: Network, lane: int, segment: int) -> None:
+    def __init__(self, network: Network, member: int, segment: int) -> None:
         data = network.data
         self.start = float(data.edges[segment])
-        self.polynomial = data.pieces[segment, :, min(lane, data.pieces.shape[2] - 1)] @ network.C.T
+        self.polynomial = data.pieces[segment, :, min(member, data.pieces.shape[2] - 1)] @ network.C.T
         self.polynomial[0] += network.phi
-        self.omega = data.omega[:, lane]
-        self.sine, self.cosine = data.sine[:, lane] @ network.C.T, data.cosine[:, lane] @ network.C.T
+        self.omega = data.omega[:, member]
+        self.sine, self.cosine = data.sine[:, member] @ network.C.T, data.cosine[:, member] @ network.C.T
 
     def coefficients(self, u: float, scale: float, order: int) -> np.ndarray:
         """Taylor coefficients (order + 1, d) about the time u after the start, in units of ``scale``."""

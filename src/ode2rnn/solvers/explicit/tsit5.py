@@ -91,7 +91,7 @@ def solve(problem: Problem, solution: Solution) -> None:
         stepper = Stepper(kernels.tsit5_steps, METHOD, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
         adopt(problem, solution, [stepper.run(solution)], ())
         return
-    if solve_lanes(problem, solution):
+    if solve_batch(problem, solution):
         return
     s, h = problem.s0, None
     longest = problem.shortest_delay
@@ -122,8 +122,8 @@ def solve(problem: Problem, solution: Solution) -> None:
                 check_step((a, b), t, h, s)
 
 
-def solve_lanes(problem: Problem, solution: Solution) -> bool:
-    """Solve many trajectories, or models, at once; False where the lanes do not fit."""
+def solve_batch(problem: Problem, solution: Solution) -> bool:
+    """Solve many trajectories, or models, at once; False where the blocks do not fit."""
     return solve_tsit5(problem, solution, METHOD)
 
 
