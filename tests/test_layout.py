@@ -325,3 +325,15 @@ def f():
     found = imports_of.__wrapped__("ode2rnn.discrete.new")
     assert found == {"ode2rnn.core.signals", "ode2rnn.core.arrays", "matplotlib.pyplot"}
     assert imports_of.__wrapped__("ode2rnn.discrete.new", typing=True) == found | {"ode2rnn.cli"}
+
+
+def test_no_two_classes_have_one_name() -> None:
+    homes: dict[str, list[str]] = {}
+    for module in INSIDE:
+        for node in ast.parse(MODULES[module].read_text()).body:
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(package_of(module))
+    same = {name: sorted(where) for name, where in homes.items() if len(where) > 1}
+    # but for the layers, which are named as the cells that they run
+    layers = {"VanillaLSTM": ["gated", "nn"], "AugmentedLSTM": ["gated", "nn"], "GRU": ["gated", "nn"]}
+    assert same == {**layers, "StandardRNN": ["discrete", "nn"], "CanonicalRNN": ["discrete", "nn"]}

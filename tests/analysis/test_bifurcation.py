@@ -231,9 +231,9 @@ def test_gates_that_are_shut_make_no_branches():
 
 
 def test_an_interrupt_returns_what_is_done(monkeypatch):
-    from ode2rnn.analysis.bifurcations.attractors import Runs
+    from ode2rnn.analysis.bifurcations.attractors import SampledRuns
 
-    real, calls = Runs._map, []
+    real, calls = SampledRuns._map, []
 
     def stopped(self, *args):
         calls.append(1)
@@ -241,7 +241,7 @@ def test_an_interrupt_returns_what_is_done(monkeypatch):
             raise KeyboardInterrupt
         return real(self, *args)
 
-    monkeypatch.setattr(Runs, "_map", stopped)
+    monkeypatch.setattr(SampledRuns, "_map", stopped)
     found = bifurcation(TURNING, "dT", [0.1, 0.2, 0.3, 0.4], "forward_euler", attractors=Attractors(2, 10, 4))
     assert not found.complete
     assert len(found.points) == 1

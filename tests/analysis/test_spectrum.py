@@ -10,7 +10,7 @@ from scipy.special import lambertw
 
 from ode2rnn import AdditiveModel, Circulant, ContinuousRNN, Sampled, SimulationError, discretize, run
 from ode2rnn.analysis.spectra.delay_roots import count_right_of, delta
-from ode2rnn.analysis.spectra.linear import Held, linearized
+from ode2rnn.analysis.spectra.linear import HeldLinearization, linearized
 from ode2rnn.analysis.spectra.spectrum import (
     characteristic_roots,
     discrete_roots,
@@ -155,7 +155,7 @@ def test_the_roots_listed_are_as_many_as_the_argument_principle_counts():
         A, A1, B2 = (rng.normal(size=(d, d)) / math.sqrt(d) for _ in range(3))
         model = AdditiveModel(state=[(A - np.eye(d), 0.0), (A1, 0.7)], readout=[(2 * B2, 3.1)])
         roots = characteristic_roots(model, count=15)
-        matrices = linearized(Held(model, None), np.zeros(d))
+        matrices = linearized(HeldLinearization(model, None), np.zeros(d))
         last = roots[-1].real
         # the last may be the upper one of a pair
         assert count_right_of(matrices, last + 1e-5) < 15 <= count_right_of(matrices, last - 1e-5)

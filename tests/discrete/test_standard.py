@@ -8,7 +8,7 @@ import torch
 
 from ode2rnn import CanonicalRNN, run
 from ode2rnn.core.systems.flat import Flat
-from ode2rnn.discrete.standard import Readout, StandardRNN
+from ode2rnn.discrete.standard import StandardRNN, StandardState
 
 D, M, N = 4, 2, 11
 
@@ -41,7 +41,9 @@ def test_its_tangent_is_the_complex_step() -> None:
     h, dh = rng.standard_normal((5, 1, D)), rng.standard_normal((5, 3, D))
     x, dx = rng.standard_normal((5, 1, M)), rng.standard_normal((3, M))
     moved = np.tanh((h + 1e-30j * dh) @ cell.W_r.T + (x + 1e-30j * dx) @ cell.W_x.T + cell.theta_s).imag / 1e-30
-    np.testing.assert_allclose(cell.step_jvp(Readout(h), x, Readout(dh), dx).h, moved, rtol=1e-14, atol=1e-15)
+    np.testing.assert_allclose(
+        cell.step_jvp(StandardState(h), x, StandardState(dh), dx).h, moved, rtol=1e-14, atol=1e-15
+    )
     flat = Flat(cell)
     J = flat.jacobian(h[0, 0], x[0, 0])
     eye = np.eye(D)
@@ -54,10 +56,10 @@ def test_its_tangent_is_the_complex_step() -> None:
 def test_its_cotangent_is_that_of_automatic_differentiation(batch: tuple[int, ...]) -> None:
     cell, rng = cell_of(), np.random.default_rng(4)
     h, x, bar = (rng.standard_normal((*batch, n)) for n in (D, M, D))
-    before, x_bar, record = cell.step_vjp(Readout(h), x, Readout(bar))
+    before, x_bar, record = cell.step_vjp(StandardState(h), x, StandardState(bar))
     tensors = [torch.tensor(a, requires_grad=True) for a in (h, x, cell.W_r, cell.W_x, cell.theta_s)]
     other = StandardRNN(*tensors[2:])
-    total = (torch.tensor(bar) * other.step(Readout(tensors[0]), tensors[1]).h).sum()
+    total = (torch.tensor(bar) * other.step(StandardState(tensors[0]), tensors[1]).h).sum()
     expected = torch.autograd.grad(total, tensors)
     for got, value in zip((before.h, x_bar, record.W_r, record.W_x, record.theta_s), expected, strict=True):
         np.testing.assert_allclose(got, value, rtol=1e-12, atol=1e-13)

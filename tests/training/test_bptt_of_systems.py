@@ -24,7 +24,7 @@ from ode2rnn import (
 from ode2rnn.core.systems.map import Map
 from ode2rnn.core.systems.system import System
 from ode2rnn.discrete.memory import Memory
-from ode2rnn.discrete.standard import Readout, StandardRNN
+from ode2rnn.discrete.standard import StandardRNN, StandardState
 from ode2rnn.discrete.unroll import Position, segments, unroll
 from ode2rnn.training.gradients.bptt import bptt
 from ode2rnn.training.gradients.clipping import clip, norm
@@ -211,8 +211,8 @@ def test_a_state_in_the_middle_of_a_segment_can_be_the_start() -> None:
     cell = SYSTEMS["standard"]()
     x, _, of_r, _ = numbers()
     h = np.random.default_rng(8).standard_normal(D)
-    back = bptt(unroll(cell, 4), x, of_r, Position(2, Readout(h)))
-    first = bptt(cell, x[:2], of_r[:2], Readout(h))
+    back = bptt(unroll(cell, 4), x, of_r, Position(2, StandardState(h)))
+    first = bptt(cell, x[:2], of_r[:2], StandardState(h))
     assert isinstance(back.s0_bar, Position)
     close(back.s0_bar.memory.h, first.s0_bar.h)
     close(back.psi[:2], first.psi)

@@ -33,7 +33,7 @@ COLUMNS = ("figure", "section of the paper", "equations", "script", "claim", "ve
 
 
 @dataclass(frozen=True)
-class Outcome:
+class FigureOutcome:
     """What came of a figure: its verdict, or why there is none."""
 
     name: str
@@ -43,7 +43,7 @@ class Outcome:
     error: str = ""
 
 
-def make_figure(path: Path, out: Path, quick: bool = False) -> Outcome:
+def make_figure(path: Path, out: Path, quick: bool = False) -> FigureOutcome:
     """Compute and draw one figure; write NAME.pdf, NAME.png and NAME.npz into ``out``, and its part of the manifest.
 
     Each file is written whole or not at all. A script that breaks is an outcome with an error.
@@ -57,31 +57,31 @@ def make_figure(path: Path, out: Path, quick: bool = False) -> Outcome:
         found = script.module.verdict(data)
         figure = script.module.draw(data)
     except Exception as error:
-        return Outcome(path.stem, error=f"{type(error).__name__}: {error}")
+        return FigureOutcome(path.stem, error=f"{type(error).__name__}: {error}")
     files = [save_figure(figure, out / f"{path.stem}.{kind}") for kind in ("pdf", "png")]
     files.append(out / f"{path.stem}.npz")
     write_whole(files[-1], lambda temporary: _save_arrays(temporary, arrays))
-    outcome = Outcome(path.stem, found.expected, found.measured, bool(found.holds))
+    outcome = FigureOutcome(path.stem, found.expected, found.measured, bool(found.holds))
     _record(out, script, quick, arrays, files, outcome)
     return outcome
 
 
-def check_figure(path: Path, out: Path, quick: bool = False) -> Outcome:
+def check_figure(path: Path, out: Path, quick: bool = False) -> FigureOutcome:
     """Compute the arrays of one figure again and compare them with NAME.npz in ``out``; nothing is written."""
     try:
         script = load_script(path)
         entry = read_manifest(out)["figures"].get(path.stem)
         if entry is None or not (out / f"{path.stem}.npz").is_file():
-            return Outcome(path.stem, error=f"not made yet in {str(out)!r}")
+            return FigureOutcome(path.stem, error=f"not made yet in {str(out)!r}")
         if entry["quick"] != quick:
-            return Outcome(path.stem, error=f"was made {'with' if entry['quick'] else 'without'} --quick")
+            return FigureOutcome(path.stem, error=f"was made {'with' if entry['quick'] else 'without'} --quick")
         data = script.module.data(quick=quick)
         with np.load(out / f"{path.stem}.npz", allow_pickle=False) as kept:
             told = difference(flat_arrays(data), dict(kept), script.tolerance)
         found = script.module.verdict(data)
     except Exception as error:
-        return Outcome(path.stem, error=f"{type(error).__name__}: {error}")
-    return Outcome(path.stem, found.expected, found.measured, bool(found.holds), told)
+        return FigureOutcome(path.stem, error=f"{type(error).__name__}: {error}")
+    return FigureOutcome(path.stem, found.expected, found.measured, bool(found.holds), told)
 
 
 def read_manifest(out: Path) -> dict[str, Any]:
@@ -139,7 +139,12 @@ def _row(script: FigureScript, entry: Mapping[str, Any] | None) -> tuple[str, ..
 
 
 def _record(
-    out: Path, script: FigureScript, quick: bool, arrays: Mapping[str, np.ndarray], files: list[Path], outcome: Outcome
+    out: Path,
+    script: FigureScript,
+    quick: bool,
+    arrays: Mapping[str, np.ndarray],
+    files: list[Path],
+    outcome: FigureOutcome,
 ) -> None:
     """Put one figure into the manifest."""
     manifest = read_manifest(out)

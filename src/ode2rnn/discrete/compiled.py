@@ -16,7 +16,7 @@ from ode2rnn.core.arrays import Array, is_torch
 from ode2rnn.discrete.memory import Memory, MemoryCell
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.products.packing import packed
-from ode2rnn.kernels.recursions.records import Taps
+from ode2rnn.kernels.recursions.records import PackedTaps
 
 # shorter runs are over before the kernels are loaded
 LEAST_TICKS = 50
@@ -56,12 +56,12 @@ def scan(
     return S[depth - 1 :], R[depth:]
 
 
-def taps(state: Sequence[tuple[int, Array]], readout: Sequence[tuple[int, Array]]) -> Taps:
+def taps(state: Sequence[tuple[int, Array]], readout: Sequence[tuple[int, Array]]) -> PackedTaps:
     """Matrices by lag, of s and of r, as the kernel takes them."""
 
     kinds, terms = np.repeat([0, 1], [len(state), len(readout)]), [*state, *readout]
     matrices = np.array([packed(np.asarray(W, dtype=float), kernels.panel_width(np.dtype(float))) for _, W in terms])
-    return Taps(kinds, np.array([lag for lag, _ in terms], dtype=np.int64), matrices)
+    return PackedTaps(kinds, np.array([lag for lag, _ in terms], dtype=np.int64), matrices)
 
 
 def _inputs(memory: Memory, x: np.ndarray | None, ticks: int, batch: tuple[int, ...]) -> np.ndarray:

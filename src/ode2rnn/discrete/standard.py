@@ -16,14 +16,14 @@ from ode2rnn.discrete.canonical import CanonicalRNN
 from ode2rnn.discrete.memory import check_bias, check_matrix
 
 
-class Readout(NamedTuple):
+class StandardState(NamedTuple):
     """What a standard RNN remembers: its readout h[n] = G(s[n]), (..., d)."""
 
     h: Array
 
 
 @dataclass(frozen=True, eq=False)
-class StandardRNN(System[Readout]):
+class StandardRNN(System[StandardState]):
     """h[n] = G(W_r h[n-1] + W_x x[n] + theta_s), the standard RNN (D8) by its readouts alone.
 
     ``CanonicalRNN.standard()`` is the same recursion by its states s[n], of which h[n] = G(s[n]) is seen later.
@@ -85,29 +85,33 @@ class StandardRNN(System[Readout]):
     @property
     def State(self) -> type:
         """The type of the states that init and step return."""
-        return Readout
+        return StandardState
 
-    def init(self, s0: Array) -> Readout:
+    def init(self, s0: Array) -> StandardState:
         """The readout h[-1] = s0 (..., d)."""
-        return Readout(s0)
+        return StandardState(s0)
 
     def _sum(self, h: Array, x: Array | None) -> Array:
         """What G warps."""
         s = h @ self.W_r.T + self.theta_s
         return s if self.W_x is None or x is None else s + x @ self.W_x.T
 
-    def step(self, state: Readout, x: Array | None) -> Readout:
+    def step(self, state: StandardState, x: Array | None) -> StandardState:
         """One tick of D8: the readout after the input ``x`` (..., m)."""
-        return Readout(as_activation(self.activation).value(self._sum(state.h, x)))
+        return StandardState(as_activation(self.activation).value(self._sum(state.h, x)))
 
-    def step_jvp(self, state: Readout, x: Array | None, d_state: Readout, d_x: Array | None = None) -> Readout:
+    def step_jvp(
+        self, state: StandardState, x: Array | None, d_state: StandardState, d_x: Array | None = None
+    ) -> StandardState:
         """The tangent of a tick: G' * (W_r dh + W_x dx)."""
         d_s = d_state.h @ self.W_r.T
         if self.W_x is not None and d_x is not None:
             d_s = d_s + d_x @ self.W_x.T
-        return Readout(as_activation(self.activation).slope(self._sum(state.h, x)) * d_s)
+        return StandardState(as_activation(self.activation).slope(self._sum(state.h, x)) * d_s)
 
-    def step_vjp(self, state: Readout, x: Array | None, bar: Readout) -> tuple[Readout, Array | None, StandardRNN]:
+    def step_vjp(
+        self, state: StandardState, x: Array | None, bar: StandardState
+    ) -> tuple[StandardState, Array | None, StandardRNN]:
         """The cotangent of a tick, with psi = G' * bar: W_r^T psi, W_x^T psi, and the sums of B3."""
         psi = as_activation(self.activation).slope(self._sum(state.h, x)) * bar.h
         sums = {"W_r": outer(psi, state.h), "theta_s": psi.reshape((-1, self.width)).sum(0)}
@@ -116,26 +120,26 @@ class StandardRNN(System[Readout]):
             sums["W_x"], x_bar = outer(psi, x), psi @ self.W_x
         elif self.W_x is not None:
             sums["W_x"] = 0 * self.W_x
-        return Readout(psi @ self.W_r), x_bar, self.with_weights(sums)
+        return StandardState(psi @ self.W_r), x_bar, self.with_weights(sums)
 
     def by_states(self) -> CanonicalRNN:
         """The canonical RNN with W_s = 0, of which this one shows the readouts."""
         return CanonicalRNN(0 * self.W_r, self.W_r, self.W_x, self.theta_s, self.dt, self.activation)
 
-    def readout(self, state: Readout) -> tuple[Array, Array]:
+    def readout(self, state: StandardState) -> tuple[Array, Array]:
         """h[n] twice: a recursion by its readouts shows these."""
         return state.h, state.h
 
-    def readout_jvp(self, state: Readout, d_state: Readout) -> tuple[Array, Array]:
+    def readout_jvp(self, state: StandardState, d_state: StandardState) -> tuple[Array, Array]:
         """The tangents of what is shown."""
         return d_state.h, d_state.h
 
-    def readout_vjp(self, state: Readout, s_bar: Array | None, r_bar: Array) -> Readout:
+    def readout_vjp(self, state: StandardState, s_bar: Array | None, r_bar: Array) -> StandardState:
         """The cotangent of the state."""
-        return Readout(r_bar if s_bar is None else r_bar + s_bar)
+        return StandardState(r_bar if s_bar is None else r_bar + s_bar)
 
     def unflatten(
         self, vector: Array, direction: Array | None, x: Array | None
-    ) -> tuple[Readout, Readout | None, Array | None]:
+    ) -> tuple[StandardState, StandardState | None, Array | None]:
         """The readout and the deviation of it that a vector and a direction are."""
-        return Readout(vector), None if direction is None else Readout(direction), x
+        return StandardState(vector), None if direction is None else StandardState(direction), x

@@ -35,7 +35,7 @@ from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.systems.parameters import entry, feeds_back
 from ode2rnn.gated.cell import G_c, G_d, peephole
 from ode2rnn.gated.gru import GRU
-from ode2rnn.gated.rates import RULES, Known, Relaxation, exp, gated, gated_jvp, rates_jvp, rates_of
+from ode2rnn.gated.rates import RULES, KnownInput, Relaxation, exp, gated, gated_jvp, rates_jvp, rates_of
 from ode2rnn.gated.vanilla import LETTERS, VanillaLSTM
 
 
@@ -160,7 +160,7 @@ class ContinuousLSTM(Flow):
         dv = d_past[0][..., self.width :] if d_past else 0.0 * v
         return gated_jvp(self.cell, known, s, v, ds, dv)
 
-    def _late(self, known: Known, s: Array, past: Sequence[Array]) -> tuple[Array, Array]:
+    def _late(self, known: KnownInput, s: Array, past: Sequence[Array]) -> tuple[Array, Array]:
         """s and v that the gates see: a delay before, or now."""
         if len(past) != len(self.delays):
             raise ValueError(f"past: expected (s, v)(t - tau) for the delays {self.delays}, got {len(past)} arrays")
@@ -168,13 +168,13 @@ class ContinuousLSTM(Flow):
             return s, self.present_readout(known, s)
         return past[0][..., : self.width], past[0][..., self.width :]
 
-    def _d_late(self, known: Known, s: Array, v: Array, ds: Array, d_past: Sequence[Array]) -> tuple[Array, Array]:
+    def _d_late(self, known: KnownInput, s: Array, v: Array, ds: Array, d_past: Sequence[Array]) -> tuple[Array, Array]:
         """The deviations of what the gates see."""
         if not self.delays:
             return ds, self._present_jvp(known, s, v, ds)
         return d_past[0][..., : self.width], d_past[0][..., self.width :]
 
-    def _present_jvp(self, known: Known, s: Array, v: Array, ds: Array) -> Array:
+    def _present_jvp(self, known: KnownInput, s: Array, v: Array, ds: Array) -> Array:
         """dv of v = g_cr(x, s, v) * G_d(s): the solution of dv = R_s ds + R_v dv."""
         g = G_c(known.cr + peephole(self.cell.W_scr, s) + v @ self.cell.W_vcr.T)
         right = gated_jvp(self.cell, known, s, v, ds, 0.0 * v)
@@ -239,17 +239,17 @@ class ContinuousLSTM(Flow):
 
     # -- the equation by its parts
 
-    def known(self, x: Array | None) -> Known:
+    def known(self, x: Array | None) -> KnownInput:
         """W_x x + b of each activation for inputs x (..., m), or None for zero input."""
         c = self.cell
         parts = ((c.W_xcu, c.b_cu), (c.W_xcs, c.b_cs), (c.W_xdu, c.b_du), (c.W_xcr, c.b_cr))
-        return Known(*(b if x is None else x @ W.T + b for W, b in parts))
+        return KnownInput(*(b if x is None else x @ W.T + b for W, b in parts))
 
-    def rates(self, known: Known, s: Array, v: Array) -> Relaxation:
+    def rates(self, known: KnownInput, s: Array, v: Array) -> Relaxation:
         """K2 from the input and s(t - tau), v(t - tau), each (..., d)."""
         return rates_of(self.cell, self.rule, known, s, v)
 
-    def present_readout(self, known: Known, s: Array) -> Array:
+    def present_readout(self, known: KnownInput, s: Array) -> Array:
         """v(t) of tau = 0, where it depends on itself: the solution that Newton's method finds from v = 0.
 
         Raises:

@@ -22,7 +22,7 @@ MOST = 6.0  # e^6 is as far as e^(e^z) is asked for
 LARGE = 36.0  # beyond it softplus(-a) is e^-a, and 1 - e^-a is 1, to rounding
 
 
-class Known(NamedTuple):
+class KnownInput(NamedTuple):
     """The part of each activation that the input and the bias give, (..., d)."""
 
     cu: Array
@@ -102,7 +102,7 @@ RULES = {
 }
 
 
-def rates_of(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array) -> Relaxation:
+def rates_of(cell: VanillaLSTM, rule: str, known: KnownInput, s: Array, v: Array) -> Relaxation:
     """K2 from the input and s(t - tau), v(t - tau), each (..., d)."""
     alpha_cu, alpha_cs = _alpha_cu(cell, known, s, v), known.cs + peephole(cell.W_scs, s) + v @ cell.W_vcs.T
     z = RULES[rule].log_rate(alpha_cs)
@@ -112,7 +112,7 @@ def rates_of(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array) -> 
     )
 
 
-def rates_jvp(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array, ds: Array, dv: Array) -> Relaxation:
+def rates_jvp(cell: VanillaLSTM, rule: str, known: KnownInput, s: Array, v: Array, ds: Array, dv: Array) -> Relaxation:
     """The tangents of :func:`rates_of` along directions of s(t - tau) and v(t - tau)."""
     rates = rates_of(cell, rule, known, s, v)
     z = rates.log_s + math.log(cell.dt)
@@ -122,18 +122,18 @@ def rates_jvp(cell: VanillaLSTM, rule: str, known: Known, s: Array, v: Array, ds
     return Relaxation(dz, moved - RULES[rule].gain_slope(z) * dz, (1 - rates.u**2) * (dv @ cell.W_vdu.T))
 
 
-def gated(cell: VanillaLSTM, known: Known, s: Array, v: Array) -> Array:
+def gated(cell: VanillaLSTM, known: KnownInput, s: Array, v: Array) -> Array:
     """v(t) = g_cr * G_d(s(t)) from s(t) and v(t - tau), each (..., d)   (K1)."""
     return G_c(known.cr + peephole(cell.W_scr, s) + v @ cell.W_vcr.T) * G_d(s)
 
 
-def gated_jvp(cell: VanillaLSTM, known: Known, s: Array, v: Array, ds: Array, dv: Array) -> Array:
+def gated_jvp(cell: VanillaLSTM, known: KnownInput, s: Array, v: Array, ds: Array, dv: Array) -> Array:
     """The tangent of :func:`gated`."""
     g, r = G_c(known.cr + peephole(cell.W_scr, s) + v @ cell.W_vcr.T), G_d(s)
     return g * (1 - g) * r * (peephole(cell.W_scr, ds) + dv @ cell.W_vcr.T) + g * (1 - r**2) * ds
 
 
-def _alpha_cu(cell: VanillaLSTM, known: Known, s: Array, v: Array) -> Array:
+def _alpha_cu(cell: VanillaLSTM, known: KnownInput, s: Array, v: Array) -> Array:
     return known.cu + peephole(cell.W_scu, s) + v @ cell.W_vcu.T
 
 

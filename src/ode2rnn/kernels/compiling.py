@@ -35,7 +35,7 @@ config: Any = numba_config  # which says what it has at run time alone
 DIGEST = hashlib.sha256().digest_size
 
 
-class Kept(_Cache):
+class CompiledVersions(_Cache):
     """The compiled versions of one function, as numba asks for them."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
@@ -144,7 +144,7 @@ def _compiled(function: Callable[..., Any], **options: Any) -> Any:
     assert function.__closure__ is None  # the names of the files know nothing of what a closure holds
     given: Any = {"error_model": "numpy", "fastmath": set(FLAGS), "nogil": True, "no_cfunc_wrapper": True} | options
     dispatcher = numba.njit(**given)(function)
-    dispatcher._cache = Kept(function)
+    dispatcher._cache = CompiledVersions(function)
     return dispatcher
 
 

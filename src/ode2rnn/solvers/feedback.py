@@ -26,7 +26,7 @@ FASTEST = 1e12
 THETA = np.array([0.0, 1.0])
 
 
-class Solved(Signal):
+class SolvedSignal(Signal):
     """One half of a trajectory, s or v, as a function of time with its knots."""
 
     def __init__(self, dense: Sides, trajectory: Trajectory) -> None:

@@ -11,12 +11,12 @@ from ode2rnn.core.signals import Constant, as_signal
 from ode2rnn.core.signals.signal import NO_KNOTS, Signal
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import Trajectory
-from ode2rnn.solvers.feedback import Sides, Solved
+from ode2rnn.solvers.feedback import Sides, SolvedSignal
 
 MOST_POINTS = 10**6
 
 
-class Past(Signal):
+class PastSignal(Signal):
     """s and v before t0 side by side, (T, ..., 2 d)."""
 
     def __init__(self, s: Signal, v: Signal) -> None:
@@ -42,7 +42,7 @@ def _broadcast(*values: Array) -> list[Array]:
     return [broadcast_to(v, (v.shape[0], *batch, v.shape[-1])) for v in shaped]
 
 
-def feedback_points(flow: Flow, x: Signal | None, past: Past, span: tuple[float, float]) -> np.ndarray:
+def feedback_points(flow: Flow, x: Signal | None, past: PastSignal, span: tuple[float, float]) -> np.ndarray:
     """Every knot of the input and of the history, t0, and all of them again after every delay."""
     (t0, t1), tau = span, max(flow.delays, default=0.0)
     seeds = np.array([t0, *(past.knots if tau else ()), *(() if x is None else x.knots)], dtype=float)
@@ -67,7 +67,7 @@ def feedback_points(flow: Flow, x: Signal | None, past: Past, span: tuple[float,
     return inside[np.diff(inside, prepend=-np.inf) > close]
 
 
-def feedback_history(flow: Flow, history: object, span: tuple[float, float]) -> Past:
+def feedback_history(flow: Flow, history: object, span: tuple[float, float]) -> PastSignal:
     """s and v before t0, from a pair of histories, from one for s (v is 0 then), or from a trajectory.
 
     Raises:
@@ -86,13 +86,13 @@ def feedback_history(flow: Flow, history: object, span: tuple[float, float]) -> 
                 f"history: expected a trajectory that covers [{earliest:g}, {span[0]:g}], a delay before t0, got one on"
                 f" [{history.start:g}, {history.end:g}]"
             )
-        return Past(Solved(history.dense, history), Solved(history.shown, history))
+        return PastSignal(SolvedSignal(history.dense, history), SolvedSignal(history.shown, history))
     pair = history if isinstance(history, tuple) and len(history) == 2 else (history, np.zeros(flow.feedback_width))
     names, widths = ("history", "history[1]"), (flow.width, flow.feedback_width)
-    return Past(*(_half(*each, (earliest, span[0])) for each in zip(names, pair, widths, strict=True)))
+    return PastSignal(*(_half(*each, (earliest, span[0])) for each in zip(names, pair, widths, strict=True)))
 
 
-def both_at(past: Past, t: float) -> Array:
+def both_at(past: PastSignal, t: float) -> Array:
     """s at one time of the past, with the batch of both halves."""
     at = np.array([t])
     return _broadcast(past.s._values(at), past.v._values(at))[0][0]

@@ -9,7 +9,7 @@ import pytest
 from ode2rnn.cli.figures import draw_lengths
 from ode2rnn.cli.studies import lengths
 from ode2rnn.cli.studies.length_scores import LengthScore, LengthStudy
-from ode2rnn.cli.studies.lengths import MEMORIES, SYMBOLS, Job, length_study
+from ode2rnn.cli.studies.lengths import MEMORIES, SYMBOLS, LengthJob, length_study
 from ode2rnn.cli.studies.networks import KINDS, Shape, shape_of
 from ode2rnn.cli.studies.train import Choice
 from ode2rnn.training import TrainingError, adding, fit, predict
@@ -55,7 +55,7 @@ def test_two_processes_give_the_scores_of_one(monkeypatch):
 
 def test_a_training_that_fails_in_another_process_is_told(monkeypatch):
     setup = replace(MEMORIES["adding"].setup, rate=1e30, rates={}, epochs=3)
-    jobs = [Job("adding", 12, "rnn", 3, seed, setup, None) for seed in (0, 1)]
+    jobs = [LengthJob("adding", 12, "rnn", 3, seed, setup, None) for seed in (0, 1)]
     with pytest.raises(TrainingError, match="the loss became") as caught:
         list(lengths._scores(jobs, 2))
     assert caught.value.fit.stopped == "failed"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ode2rnn.analysis.bifurcations.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import BranchProblem
 from ode2rnn.core.arrays import check_count, check_positive, to_numpy
 from ode2rnn.core.signals import Constant
 from ode2rnn.core.systems.flat import Flat
@@ -57,7 +57,7 @@ class Attractors:
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
+class SampledRuns:
     """The runs of a problem.
 
     Attributes:
@@ -68,7 +68,7 @@ class Runs:
         rtol: of the solver of a flow.
     """
 
-    problem: Problem
+    problem: BranchProblem
     search: Attractors
     transient: float
     kept: float

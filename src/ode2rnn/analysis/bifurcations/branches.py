@@ -12,7 +12,7 @@ import numpy as np
 
 from ode2rnn.analysis.bifurcations.continuation import Chart, Path, follow, on_path
 from ode2rnn.analysis.bifurcations.points import BifurcationPoint, branching_direction, crossings, jumps
-from ode2rnn.analysis.bifurcations.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import BranchProblem
 from ode2rnn.analysis.equilibria.fixed_points import fixed_points
 from ode2rnn.core.arrays import check_count, check_positive
 
@@ -68,7 +68,7 @@ class Equilibria:
 
 
 def branches(
-    problem: Problem,
+    problem: BranchProblem,
     values: np.ndarray,
     search: Equilibria,
     found: list[Branch],
@@ -135,7 +135,7 @@ def _from_point(path: Path, y: np.ndarray, t: np.ndarray) -> Path:
     return replace(path, y=np.vstack([y, path.y]), t=np.vstack([t, path.t]))
 
 
-def _equilibria(problem: Problem, p: float, search: Equilibria) -> list[np.ndarray]:
+def _equilibria(problem: BranchProblem, p: float, search: Equilibria) -> list[np.ndarray]:
     starts, spread = search.starts, search.spread
     found = fixed_points(problem.build(p), problem.inputs(p), starts=starts, spread=spread, seed=search.seed)
     if not found.complete:
@@ -145,7 +145,7 @@ def _equilibria(problem: Problem, p: float, search: Equilibria) -> list[np.ndarr
 
 
 def _on_grid(
-    problem: Problem,
+    problem: BranchProblem,
     values: np.ndarray,
     search: Equilibria,
     found: list[Branch],

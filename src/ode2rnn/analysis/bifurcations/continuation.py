@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ode2rnn.analysis.bifurcations.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import BranchProblem
 
 FIRST, LONGEST, SHORTEST = 0.01, 0.03, 1e-7
 MOST_POINTS = 3000
@@ -30,7 +30,7 @@ class Chart:
         scale: of the states.
     """
 
-    problem: Problem
+    problem: BranchProblem
     low: float
     high: float
     scale: float

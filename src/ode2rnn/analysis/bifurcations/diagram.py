@@ -13,10 +13,10 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ode2rnn.analysis.bifurcations.attractors import Attractors, Runs, motion
+from ode2rnn.analysis.bifurcations.attractors import Attractors, SampledRuns, motion
 from ode2rnn.analysis.bifurcations.branches import SEEDS, Branch, Equilibria, branches
 from ode2rnn.analysis.bifurcations.points import BifurcationPoint
-from ode2rnn.analysis.bifurcations.problem import Problem, problem
+from ode2rnn.analysis.bifurcations.problem import BranchProblem, problem
 from ode2rnn.analysis.bifurcations.verification import compared, owners
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.sampling import Sampling, check_sampling
@@ -171,7 +171,7 @@ def bifurcation(
     kept = settings.keep or (128 if own.discrete else 0.25 * TIME)
     if own.discrete and kept < 1:
         raise ValueError(f"keep: expected at least one step of a map, got {kept:g}")
-    runs = Runs(own, settings, settings.transient or (STEPS if own.discrete else TIME), kept)
+    runs = SampledRuns(own, settings, settings.transient or (STEPS if own.discrete else TIME), kept)
     found: list[Branch] = []
     points: list[BifurcationPoint] = []
     up, down, fresh = (np.full((len(axis), settings.starts, runs.width), np.nan) for _ in range(3))
@@ -220,7 +220,7 @@ def _record(name: str, given: Record | bool, kind: type[Record]) -> Record | Non
 
 
 def _doubtful(
-    runs: Runs, own: Problem, axis: np.ndarray, up: np.ndarray, down: np.ndarray, one: Callable[[], object]
+    runs: SampledRuns, own: BranchProblem, axis: np.ndarray, up: np.ndarray, down: np.ndarray, one: Callable[[], object]
 ) -> np.ndarray:
     """Where the sweeps end elsewhere with half the step, or of an equation a finer tolerance."""
     finer = replace(runs, rtol=runs.rtol / 100)

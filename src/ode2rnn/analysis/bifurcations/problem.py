@@ -27,7 +27,7 @@ KEPT = 4  # a step of a continuation asks for few values, each many times
 
 
 @dataclass(frozen=True, eq=False)
-class Problem:
+class BranchProblem:
     """A system for every value of a number.
 
     Attributes:
@@ -44,8 +44,8 @@ class Problem:
     discrete: bool
     inputs: Callable[[float], np.ndarray | None]
     grid: bool = False
-    half: Problem | None = None
-    flow: Problem | None = None
+    half: BranchProblem | None = None
+    flow: BranchProblem | None = None
     handling: str = ""
     _known: dict[float, tuple[Subject, Flat, np.ndarray]] = field(default_factory=dict, repr=False)
 
@@ -78,7 +78,7 @@ class Problem:
         return np.sort(np.abs(roots) - 1 if self.discrete else roots.real)[::-1]
 
 
-def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: ArrayLike | None = None) -> Problem:
+def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: ArrayLike | None = None) -> BranchProblem:
     """The problem of ``subject`` over its number ``name``, as :func:`bifurcation` describes them.
 
     Raises:
@@ -92,7 +92,7 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
     else:
         change = subject.parameter(name)
     if sampling is None:
-        own = Problem(change, subject.discrete, inputs)
+        own = BranchProblem(change, subject.discrete, inputs)
         return own if own.discrete else replace(own, flow=own)
     delays = as_flow("system", subject, "what has ticks of its own is not sampled again: expected no sampling").delays
 
@@ -106,9 +106,9 @@ def problem(subject: Subject, name: str, sampling: Sampling | None = None, x: Ar
 
     fixed = sampling.delay == "fixed"
     grid = fixed and bool(delays) and (name == STEP or name.startswith("tau"))
-    flow = Problem(lambda p: sampling.equation(flows(p), step(p)), False, inputs)
-    half = Problem(sampled(2), True, inputs, grid)
-    return Problem(sampled(1), True, inputs, grid, half, flow, sampling.handling)
+    flow = BranchProblem(lambda p: sampling.equation(flows(p), step(p)), False, inputs)
+    half = BranchProblem(sampled(2), True, inputs, grid)
+    return BranchProblem(sampled(1), True, inputs, grid, half, flow, sampling.handling)
 
 
 def _inputs(subject: Subject, name: str, x: ArrayLike | None) -> Callable[[float], np.ndarray | None]:

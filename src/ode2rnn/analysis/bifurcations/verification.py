@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 
 from ode2rnn.analysis.bifurcations.points import BifurcationPoint
-from ode2rnn.analysis.bifurcations.problem import Problem
+from ode2rnn.analysis.bifurcations.problem import BranchProblem
 
 # what a crossing of the equation becomes in its samples
 IMAGE = {"Hopf": "Neimark-Sacker"}
@@ -23,7 +23,7 @@ APART, SMALL = 0.1, 0.05
 Points = Sequence[BifurcationPoint]
 
 
-def owners(points: Points, halves: Points, flows: Points, own: Problem) -> list[BifurcationPoint]:
+def owners(points: Points, halves: Points, flows: Points, own: BranchProblem) -> list[BifurcationPoint]:
     """The points with where they are at half the step and in the equation, and whose they are."""
     if own.half is None:  # an equation: its roots know no step
         return [replace(point, half=point.value, flow=point.value, owner="system") for point in points]

@@ -11,7 +11,14 @@ from typing import Any
 
 import numpy as np
 
-from ode2rnn.analysis.motion.variational import DelaySteps, FlowSteps, MapSteps, Stepper, pilot_step, resolved_steps
+from ode2rnn.analysis.motion.variational import (
+    DelaySteps,
+    FlowSteps,
+    MapSteps,
+    TangentSteps,
+    pilot_step,
+    resolved_steps,
+)
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.subject import Subject, as_subject, at_rest
 from ode2rnn.core.arrays import check_array, check_count, check_nonnegative, check_positive, check_shape, to_numpy
@@ -215,7 +222,7 @@ class Motion:
     ``usual``: how many exponents where none are asked for; ``given``: inputs that x gave, one a tick.
     """
 
-    rule: Stepper
+    rule: TangentSteps
     start: np.ndarray
     drives: np.ndarray
     discrete: bool

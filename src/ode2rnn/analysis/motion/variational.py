@@ -26,7 +26,7 @@ MOST_PANELS = 256
 PILOT_RTOL = 1e-7
 
 
-class Stepper(Protocol):
+class TangentSteps(Protocol):
     """A map on vectors (n,) that also takes directions (k, n) along; ``depth``: ticks remembered, ``dt``: of a step."""
 
     size: int

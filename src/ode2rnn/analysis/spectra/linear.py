@@ -26,7 +26,7 @@ NEUTRAL = 1e-9
 
 
 @dataclass(frozen=True, eq=False)
-class Held:
+class HeldLinearization:
     """A flow and the constant input that it is looked at under."""
 
     flow: Flow
@@ -108,7 +108,7 @@ def flow_roots(flow: Flow, s: np.ndarray, x: Any = None, count: int | None = Non
     if not flow.delays:
         flat = Flat(flow)
         return ordered(np.linalg.eigvals(flat.jacobian(s[None], flat.constant(x))[0]).astype(complex))[:count]
-    held = Held(flow.like(np.zeros(1)), Flat(flow.settled()).constant(x) if flow.input_width else None)
+    held = HeldLinearization(flow.like(np.zeros(1)), Flat(flow.settled()).constant(x) if flow.input_width else None)
     if flow.feedback_width:
         return neutral_roots(neutral(held, s), count or LEADING, -NEUTRAL if count is None else None)
     matrices = linearized(held, s)
@@ -122,7 +122,7 @@ def flow_roots(flow: Flow, s: np.ndarray, x: Any = None, count: int | None = Non
         wanted *= 2
 
 
-def linearized(held: Held, s: np.ndarray) -> dict[float, np.ndarray]:
+def linearized(held: HeldLinearization, s: np.ndarray) -> dict[float, np.ndarray]:
     """{delay: matrix (d, d)} of the flow about ``s``; the delay 0 is always there."""
     flow, d = held.flow, held.flow.width
     eye, zero, delays = np.eye(d), np.zeros((1, d)), len(held.flow.delays)
@@ -136,7 +136,7 @@ def linearized(held: Held, s: np.ndarray) -> dict[float, np.ndarray]:
     return {0.0: along(-1)} | {tau: along(k) for k, tau in enumerate(flow.delays)}
 
 
-def neutral(held: Held, s: np.ndarray) -> Neutral:
+def neutral(held: HeldLinearization, s: np.ndarray) -> Neutral:
     """The flow with feedback about ``s``, where v is at rest too: matrices on y = (s, v).
 
     Raises:
@@ -164,7 +164,7 @@ def neutral(held: Held, s: np.ndarray) -> Neutral:
     return Neutral(E, M, N, flow.delays[0], float(np.abs(np.linalg.eigvals(N[d:, d:])).max()))
 
 
-def resting_feedback(held: Held, s: np.ndarray) -> np.ndarray:
+def resting_feedback(held: HeldLinearization, s: np.ndarray) -> np.ndarray:
     """v (q,) with v = feedback(s, (s, v)), found from 0.
 
     Raises:

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from ode2rnn.analysis.memory.taps import linear_taps
 from ode2rnn.analysis.progress import progress
 from ode2rnn.analysis.sampling import STEP, Sampling, check_sampling
-from ode2rnn.analysis.spectra.linear import Held, linearized, rest_state, roots_at, whole_state
+from ode2rnn.analysis.spectra.linear import HeldLinearization, linearized, rest_state, roots_at, whole_state
 from ode2rnn.analysis.spectra.many_roots import equilibria, largest_modulus, largest_real_part
 from ode2rnn.analysis.spectra.radius import SMALL, spectral_radius
 from ode2rnn.analysis.spectra.spectrum import companion, resting
@@ -153,7 +153,7 @@ def _matrices(flow: Flow, s: np.ndarray, x: np.ndarray | None) -> dict[float, np
     """The matrices about ``s``; NaN where there is no rest."""
     if np.isnan(s).any():
         return {0.0: np.full((len(s), len(s)), np.nan)}
-    return linearized(Held(flow, x), s)
+    return linearized(HeldLinearization(flow, x), s)
 
 
 def _fill(row: Sequence[Subject], rests: np.ndarray, x: np.ndarray | None, values: np.ndarray) -> None:

@@ -21,7 +21,7 @@ from ode2rnn.core.systems.kinds import as_ticking
 from ode2rnn.core.systems.system import System
 from ode2rnn.core.trajectory import Trajectory
 from ode2rnn.discrete.schemes import retime, undiscretize
-from ode2rnn.solvers.feedback import Sides, Solved
+from ode2rnn.solvers.feedback import Sides, SolvedSignal
 from ode2rnn.solvers.integrate import integrate
 
 KINDS = ("state", "readout")
@@ -168,7 +168,7 @@ def _readout(trajectory: Trajectory, model: Flow) -> Signal:
     """The readout as the input of the layer above, with the knots of the solution."""
     dense = trajectory.shown
     if isinstance(dense, Sides):
-        return Solved(dense, trajectory)
+        return SolvedSignal(dense, trajectory)
     signal = Analytic(
         lambda t: model.readout(trajectory(np.clip(t, trajectory.start, trajectory.end))), trajectory.knots
     )

@@ -18,7 +18,7 @@ from ode2rnn.core.signals.signal import Signal
 from ode2rnn.discrete.eigenbasis import Basis, eigenbasis, factors
 from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels.elementwise.codes import activation_code
-from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
+from ode2rnn.kernels.recursions.records import Filled, ModalRecursion, PastReadouts, RunLengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,10 +111,10 @@ def _block(job: Job, basis: Basis, steps: np.ndarray, counts: np.ndarray, block:
     assert code is not None
     r, past = (np.array(model.activation.value(s)) for s in (job.start, older))
     kernels.sweep_block(
-        Recursion(code, V, VB, VC, phi, basis.pairs, *rows),
-        Runs(np.array(lags)[pad] + late, ticks, (job.settle * ticks).astype(np.int64)),
+        ModalRecursion(code, V, VB, VC, phi, basis.pairs, *rows),
+        RunLengths(np.array(lags)[pad] + late, ticks, (job.settle * ticks).astype(np.int64)),
         x,
-        Past(basis.inverse @ job.start, r, past, np.array(first[: x.shape[1]])),
+        PastReadouts(basis.inverse @ job.start, r, past, np.array(first[: x.shape[1]])),
         Filled(last, bounds[0], bounds[1], every),
     )
     for column, k in enumerate(block):

@@ -29,7 +29,7 @@ PLAIN = {"rnn": 3e-3, "feed-forward": 3e-3}  # learning rates without gates
 
 
 @dataclass(frozen=True)
-class Memory:
+class MemoryLength:
     """A task of any length, the lengths to try it at, and how its networks are trained."""
 
     task: Callable[[int], Task]
@@ -47,13 +47,13 @@ def _copy(length: int) -> Task:
 
 
 MEMORIES = {
-    "adding": Memory(
+    "adding": MemoryLength(
         _adding,
         2,
         (25, 50, 100),
         Setup(4350, rate=1e-2, epochs=30, patience=12, batch=50, open=3.0, rates=PLAIN),
     ),
-    "copy": Memory(
+    "copy": MemoryLength(
         _copy,
         2 * SYMBOLS + 1,
         (12, 20),
@@ -63,7 +63,7 @@ MEMORIES = {
 
 
 @dataclass(frozen=True)
-class Job:
+class LengthJob:
     """One training, in words and numbers that another process can take."""
 
     task: str
@@ -143,7 +143,7 @@ def length_study(
             units = units_for(network, shape_of(tasks[length]), choice.hidden, setup.weights)
             for seed in range(count):
                 place = place_of(checkpoint, f"{network} {length}", seed)
-                planned.append(Job(name, length, network, units, seed, setup, place))
+                planned.append(LengthJob(name, length, network, units, seed, setup, place))
     scores = _run(planned, at_once, f"{name} at {len(steps)} lengths", progress)
     if checkpoint is not None:
         forget(checkpoint, [job.place for job in planned])
@@ -152,7 +152,7 @@ def length_study(
     return LengthStudy(name, first.score, tuple(scores), baselines)
 
 
-def _run(jobs: list[Job], at_once: int, name: str, progress: bool) -> list[LengthScore]:
+def _run(jobs: list[LengthJob], at_once: int, name: str, progress: bool) -> list[LengthScore]:
     """The scores of all jobs, in their order."""
     from tqdm import tqdm
 
@@ -167,7 +167,7 @@ def _run(jobs: list[Job], at_once: int, name: str, progress: bool) -> list[Lengt
     return [scores[k] for k in range(len(jobs))]
 
 
-def _scores(jobs: list[Job], at_once: int) -> Iterator[tuple[int, LengthScore]]:
+def _scores(jobs: list[LengthJob], at_once: int) -> Iterator[tuple[int, LengthScore]]:
     if at_once == 1:
         yield from ((k, job.run()) for k, job in enumerate(jobs))
         return

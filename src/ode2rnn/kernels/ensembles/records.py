@@ -27,7 +27,7 @@ class EnsembleNetwork(NamedTuple):
     each: int
 
 
-class Grid(NamedTuple):
+class StepGrid(NamedTuple):
     """The steps of a fixed grid.
 
     Attributes:

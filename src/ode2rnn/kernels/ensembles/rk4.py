@@ -9,7 +9,7 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
-from ode2rnn.kernels.ensembles.records import EnsembleNetwork, Grid
+from ode2rnn.kernels.ensembles.records import EnsembleNetwork, StepGrid
 from ode2rnn.kernels.products.batch import COLUMNS, load_weights, multiply, weighted_sum, weights_for
 
 POINTS = np.array([[0.0, 0.0, 0.0], [1 / 3, 0.0, 0.0], [-1 / 3, 1.0, 0.0], [1.0, -1.0, 1.0]])
@@ -18,7 +18,7 @@ WEIGHTS = np.array([1.0, 3.0, 3.0, 1.0]) / 8
 
 @kernel
 def rk4_blocks(
-    network: EnsembleNetwork, steps: Grid, share: tuple[int, int], states: np.ndarray, out: np.ndarray
+    network: EnsembleNetwork, steps: StepGrid, share: tuple[int, int], states: np.ndarray, out: np.ndarray
 ) -> None:
     """Take the steps, COLUMNS trajectories at a time, from trajectory ``share[0]`` to before ``share[1]``.
 

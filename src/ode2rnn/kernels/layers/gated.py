@@ -10,7 +10,7 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import inlined, kernel
 from ode2rnn.kernels.elementwise.vectors import address, clear_at, get_as, put_as
-from ode2rnn.kernels.layers.gates import BackRow, Row, read, read_back, update, update_back
+from ode2rnn.kernels.layers.gates import BackRow, GateRow, read, read_back, update, update_back
 from ode2rnn.kernels.layers.records import Bars, Packed, Results, Traces
 from ode2rnn.kernels.products.tile import add_product, panels
 
@@ -49,10 +49,10 @@ def gated_forward(weights: Packed, traces: Traces, v: Array, V: Array) -> None:
 
 
 @inlined
-def _row(weights: Packed, external: bool, d: int, at: tuple[int, int, int], row: int, state: int) -> Row:
+def _row(weights: Packed, external: bool, d: int, at: tuple[int, int, int], row: int, state: int) -> GateRow:
     """The row of a sequence, so many bytes after the first."""
     diagonal = weights.diagonal.shape[0] > 0
-    return Row(d, external, diagonal, address(weights.diagonal), at[0] + row, at[1] + state, at[2] + state)
+    return GateRow(d, external, diagonal, address(weights.diagonal), at[0] + row, at[1] + state, at[2] + state)
 
 
 @kernel

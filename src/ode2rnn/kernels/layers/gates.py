@@ -16,7 +16,7 @@ from ode2rnn.kernels.elementwise.vectors import length, load_like, single, store
 Vector = Any
 
 
-class Row(NamedTuple):
+class GateRow(NamedTuple):
     """Where one sequence has what belongs to a tick, all by addresses.
 
     Attributes:
@@ -46,13 +46,13 @@ class BackRow(NamedTuple):
 
 
 @inlined
-def _cr(row: Row) -> int:
+def _cr(row: GateRow) -> int:
     """Where the gate cr begins in a row of gates, and in one of peepholes one d before."""
     return 4 * row.d if row.external else 3 * row.d
 
 
 @inlined
-def _update(like: Vector, row: Row, j: int) -> int:
+def _update(like: Vector, row: GateRow, j: int) -> int:
     g, d = row.gates, row.d
     s, cu, cs = load_like(like, row.s, j), load_like(like, g, d + j), load_like(like, g, 2 * d + j)
     du = load_like(like, g, j)
@@ -75,7 +75,7 @@ def _update(like: Vector, row: Row, j: int) -> int:
 
 
 @inlined
-def update(zero: float, row: Row) -> None:
+def update(zero: float, row: GateRow) -> None:
     """Activations to gates in place, but that of the readout, and the next state."""
     j, wide, one = 0, widest(zero), single(zero)
     while j + length(wide) <= row.d:
@@ -85,7 +85,7 @@ def update(zero: float, row: Row) -> None:
 
 
 @inlined
-def _read(like: Vector, row: Row, v: int, j: int) -> int:
+def _read(like: Vector, row: GateRow, v: int, j: int) -> int:
     at = _cr(row) + j
     s, cr = load_like(like, row.s_next, j), load_like(like, row.gates, at)
     if row.diagonal:
@@ -97,7 +97,7 @@ def _read(like: Vector, row: Row, v: int, j: int) -> int:
 
 
 @inlined
-def read(zero: float, row: Row, v: int) -> None:
+def read(zero: float, row: GateRow, v: int) -> None:
     """The readout gate in place, and the gated readout."""
     j, wide, one = 0, widest(zero), single(zero)
     while j + length(wide) <= row.d:
@@ -107,7 +107,7 @@ def read(zero: float, row: Row, v: int) -> None:
 
 
 @inlined
-def _read_back(like: Vector, row: Row, flow: BackRow, j: int) -> int:
+def _read_back(like: Vector, row: GateRow, flow: BackRow, j: int) -> int:
     at = _cr(row) + j
     s, g, q_bar = load_like(like, row.s_next, j), load_like(like, row.gates, at), load_like(like, flow.q_bar, j)
     r = tanh(s)
@@ -123,7 +123,7 @@ def _read_back(like: Vector, row: Row, flow: BackRow, j: int) -> int:
 
 
 @inlined
-def read_back(zero: float, row: Row, flow: BackRow) -> None:
+def read_back(zero: float, row: GateRow, flow: BackRow) -> None:
     """dalpha_cr, and psi for what was the error flow from the next tick (L8, L9); q is the readout again."""
     j, wide, one = 0, widest(zero), single(zero)
     while j + length(wide) <= row.d:
@@ -133,7 +133,7 @@ def read_back(zero: float, row: Row, flow: BackRow) -> None:
 
 
 @inlined
-def _update_back(like: Vector, row: Row, flow: BackRow, j: int) -> int:
+def _update_back(like: Vector, row: GateRow, flow: BackRow, j: int) -> int:
     g, d, z = row.gates, row.d, flow.z
     psi, s, u = load_like(like, flow.psi, j), load_like(like, row.s, j), load_like(like, g, j)
     g_cu, g_cs = load_like(like, g, d + j), load_like(like, g, 2 * d + j)
@@ -158,7 +158,7 @@ def _update_back(like: Vector, row: Row, flow: BackRow, j: int) -> int:
 
 
 @inlined
-def update_back(zero: float, row: Row, flow: BackRow) -> None:
+def update_back(zero: float, row: GateRow, flow: BackRow) -> None:
     """dalpha of the other gates, and psi becomes the error flow to the tick before (L10, X6)."""
     j, wide, one = 0, widest(zero), single(zero)
     while j + length(wide) <= row.d:

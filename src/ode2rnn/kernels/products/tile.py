@@ -170,7 +170,7 @@ def strip_of_eight(z: Rows, w: Panel, c: Place, rows: int, k: int) -> None:
             i += 1
 
 
-class Panels(NamedTuple):
+class WeightPanels(NamedTuple):
     """A matrix W (m, k) as kernels.products.packing packs it: where it is, k, and the width of a panel."""
 
     at: int
@@ -179,13 +179,13 @@ class Panels(NamedTuple):
 
 
 @inlined
-def panels(packed: np.ndarray) -> Panels:
+def panels(packed: np.ndarray) -> WeightPanels:
     """Those of an array (panels, k, width), which the caller keeps alive."""
-    return Panels(address(packed), packed.shape[1], packed.shape[2])
+    return WeightPanels(address(packed), packed.shape[1], packed.shape[2])
 
 
 @kernel
-def add_product(zero: float, z: Place, W: Panels, c: Place, rows: int, m: int, scratch: int) -> None:
+def add_product(zero: float, z: Place, W: WeightPanels, c: Place, rows: int, m: int, scratch: int) -> None:
     """C += Z W^T for ``rows`` rows of Z (rows, k) and of C (rows, m), by their addresses and steps. At ``scratch``
     there is room for (rows, width) numbers: for what the panels have too much.
     """

@@ -17,11 +17,11 @@ from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.elementwise.vectors import address, length, load_like, store, widest
 from ode2rnn.kernels.products.batch import COLUMNS, add_product
-from ode2rnn.kernels.recursions.records import Filled, Past, Recursion, Runs
+from ode2rnn.kernels.recursions.records import Filled, ModalRecursion, PastReadouts, RunLengths
 
 
 @kernel
-def sweep_block(recursion: Recursion, runs: Runs, x: np.ndarray, past: Past, kept: Filled) -> None:
+def sweep_block(recursion: ModalRecursion, runs: RunLengths, x: np.ndarray, past: PastReadouts, kept: Filled) -> None:
     """Run the recursions of a block, each for its own ticks; x (N, m, 1) serves all, or is (N, m, COLUMNS)."""
     V, VB, VC, phi = recursion.V, recursion.VB, recursion.VC, recursion.phi
     d, m = len(phi), x.shape[1]
@@ -91,7 +91,7 @@ def _delay(r: np.ndarray, n: int, lags: np.ndarray, delayed: np.ndarray) -> None
 
 
 @kernel
-def _advance(recursion: Recursion, z: np.ndarray, f: np.ndarray, out: np.ndarray) -> None:
+def _advance(recursion: ModalRecursion, z: np.ndarray, f: np.ndarray, out: np.ndarray) -> None:
     """out = w z + p_0 f."""
     like, w, p = widest(0.0), address(recursion.w), address(recursion.p_0)
     z_at, f_at, to = address(z), address(f), address(out)
@@ -135,7 +135,7 @@ def _ends(values: np.ndarray) -> tuple[int, int]:
 
 
 @kernel
-def _bound(s: np.ndarray, n: int, every: bool, runs: Runs, kept: Filled) -> None:
+def _bound(s: np.ndarray, n: int, every: bool, runs: RunLengths, kept: Filled) -> None:
     low, high = kept.low, kept.high
     if every:
         for j in range(len(s)):

@@ -9,7 +9,7 @@ import numpy as np
 Array = np.ndarray
 
 
-class Recursion(NamedTuple):
+class ModalRecursion(NamedTuple):
     """The model and the rule of a block of recursions that differ in their step, see kernels.recursions.batch.
 
     Attributes:
@@ -30,7 +30,7 @@ class Recursion(NamedTuple):
     p_1: Array
 
 
-class Runs(NamedTuple):
+class RunLengths(NamedTuple):
     """By recursion (COLUMNS,): the lag of the readout, at least one; the ticks to run; the ticks before which the
     bounds take no notice.
     """
@@ -40,7 +40,7 @@ class Runs(NamedTuple):
     skips: Array
 
 
-class Past(NamedTuple):
+class PastReadouts(NamedTuple):
     """z[-1], r[-1], r of all ticks before that, each (d,), and x[-1] (m,)."""
 
     z: Array
@@ -60,7 +60,7 @@ class Filled(NamedTuple):
     states: Array
 
 
-class Taps(NamedTuple):
+class PackedTaps(NamedTuple):
     """The terms of a recursion with matrices by lag: matrix q multiplies s (kinds[q] = 0) or r (kinds[q] = 1)
     of lags[q] ticks ago. ``matrices`` are packed by kernels.products.packing, one after the other.
     """

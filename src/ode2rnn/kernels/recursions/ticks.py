@@ -11,11 +11,11 @@ from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.activations import warp
 from ode2rnn.kernels.elementwise.vectors import address
 from ode2rnn.kernels.products.tile import add_product, panels
-from ode2rnn.kernels.recursions.records import Taps
+from ode2rnn.kernels.recursions.records import PackedTaps
 
 
 @kernel
-def run_ticks(code: int, taps: Taps, forcing: np.ndarray, depth: int, S: np.ndarray, R: np.ndarray) -> None:
+def run_ticks(code: int, taps: PackedTaps, forcing: np.ndarray, depth: int, S: np.ndarray, R: np.ndarray) -> None:
     """S and R (depth + N, batch, d), of which the first ``depth`` rows are the past; forcing (N, batch, d) holds the
     bias and what the inputs add, or (N, 1, d) for all.
     """

@@ -12,14 +12,14 @@ import numpy as np
 
 from ode2rnn.kernels.compiling import kernel
 from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, load, put, spread, store
-from ode2rnn.kernels.steps.records import Equation
+from ode2rnn.kernels.steps.records import NetworkEquation
 
 
 class Model(NamedTuple):
     """An equation inside a kernel, its arrays by their addresses.
 
     Attributes:
-        code, readout, d: as in Equation, and the number of states.
+        code, readout, d: as in NetworkEquation, and the number of states.
         matrices: address, numbers of columns, and the length of a vector (products.tile.add_to_vector).
         F: rows of C x on a segment, of a vector each: ``pieces`` of the polynomial, then sine and cosine of each.
         pieces, sine_count: numbers of polynomial rows and of sines.
@@ -37,7 +37,7 @@ class Model(NamedTuple):
 
 
 @kernel
-def model_of(equation: Equation, width: int, F: np.ndarray, sines: np.ndarray) -> Model:
+def model_of(equation: NetworkEquation, width: int, F: np.ndarray, sines: np.ndarray) -> Model:
     """The model; F and ``sines`` are room for it, which the caller keeps alive."""
     pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
     for i in range(count):
@@ -48,14 +48,14 @@ def model_of(equation: Equation, width: int, F: np.ndarray, sines: np.ndarray) -
 
 
 @kernel
-def room_for(equation: Equation, width: int) -> tuple[np.ndarray, np.ndarray]:
+def room_for(equation: NetworkEquation, width: int) -> tuple[np.ndarray, np.ndarray]:
     """F and sines for :func:`model_of`."""
     pieces, count = equation.pieces.shape[1], equation.omega.shape[0]
     return np.zeros((pieces + 2 * count) * width), np.zeros(3 * count)
 
 
 @kernel
-def start_segment(equation: Equation, segment: int, width: int, F: np.ndarray) -> None:
+def start_segment(equation: NetworkEquation, segment: int, width: int, F: np.ndarray) -> None:
     """C times the input of a segment into F."""
     C, member = equation.C, equation.member
     d, M = C.shape

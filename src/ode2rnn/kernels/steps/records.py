@@ -9,7 +9,7 @@ import numpy as np
 Array = np.ndarray
 
 
-class Equation(NamedTuple):
+class NetworkEquation(NamedTuple):
     """ds/dt = A s + B G(s) + C x(t) + phi, one trajectory of it.
 
     Attributes:

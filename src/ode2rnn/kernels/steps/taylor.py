@@ -9,7 +9,7 @@ from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, larger, loa
 from ode2rnn.kernels.products.tile import add_to_vector
 from ode2rnn.kernels.spectral.past import find
 from ode2rnn.kernels.steps.forcing import Model, forcing_at, forcing_coefficients, model_of, room_for, start_segment
-from ode2rnn.kernels.steps.records import Equation
+from ode2rnn.kernels.steps.records import NetworkEquation
 from ode2rnn.kernels.steps.series import coefficients, warp_rows
 
 FULL, DONE, FAILED = 0, 1, -1
@@ -96,7 +96,7 @@ def _defect(order: int, h: float, W: int, slope: int, rate: int, weight: int, d:
 
 @kernel
 def taylor_steps(
-    equation: Equation, order: int, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
+    equation: NetworkEquation, order: int, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
 ) -> tuple[int, int]:
     """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).
 

@@ -11,7 +11,7 @@ from ode2rnn.kernels.elementwise.activations import warp_at
 from ode2rnn.kernels.elementwise.vectors import WIDTH, address, get, load, put, spread, store
 from ode2rnn.kernels.products.tile import add_to_vector
 from ode2rnn.kernels.steps.forcing import Model, forcing_at, model_of, room_for, start_segment
-from ode2rnn.kernels.steps.records import Equation, Tableau
+from ode2rnn.kernels.steps.records import NetworkEquation, Tableau
 from ode2rnn.kernels.steps.taylor import DONE, FAILED, FULL, REJECTED, SCALE, SEGMENT, TIME, smallest_step
 
 STAGES, POWERS = 7, 5
@@ -54,7 +54,7 @@ def _norm(W: int, at: int, less: int, scale: int, d: int) -> float:
 
 @kernel
 def tsit5_steps(
-    equation: Equation, tableau: Tableau, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
+    equation: NetworkEquation, tableau: Tableau, cursor: np.ndarray, s: np.ndarray, breaks: np.ndarray, out: np.ndarray
 ) -> tuple[int, int]:
     """Take steps until ``out`` is full, the end is reached, or no step is small enough: (number of steps, status).
 

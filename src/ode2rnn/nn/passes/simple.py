@@ -21,7 +21,7 @@ from ode2rnn.nn.passes.observed import observed
 from ode2rnn.nn.passes.plain import simple as plain
 
 
-class Weights(NamedTuple):
+class RNNWeights(NamedTuple):
     """The weights of a recursion; W_s is None in the standard RNN (D8), theta_s without a bias."""
 
     W_s: Tensor | None
@@ -30,7 +30,7 @@ class Weights(NamedTuple):
     theta_s: Tensor | None
 
 
-def recur(x: Tensor, start: Tensor, weights: Weights, activation: Activation) -> tuple[Tensor, Tensor]:
+def recur(x: Tensor, start: Tensor, weights: RNNWeights, activation: Activation) -> tuple[Tensor, Tensor]:
     """The readouts r[0 .. N-1] (N, batch, d) and what a run goes on from, (batch, d); compiled where the kernels can.
 
     ``start`` and the second result are the state s for the canonical RNN, and the readout r for the standard RNN,

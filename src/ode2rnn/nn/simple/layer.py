@@ -13,7 +13,7 @@ from ode2rnn.core.arrays import brief, check_choice
 from ode2rnn.discrete.canonical import CanonicalRNN as Cell
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.nn.layer.packed import Pass, State
-from ode2rnn.nn.passes.simple import Weights, recur
+from ode2rnn.nn.passes.simple import RNNWeights, recur
 from ode2rnn.nn.portable.layer import PortableLayer
 
 
@@ -54,7 +54,7 @@ class SimpleLayer(PortableLayer):
         return {letter: sizes[letter] for letter in self.letters}
 
     def _run(self, suffix: str) -> Pass:
-        weights = Weights(*(self._weight(letter, suffix) for letter in Weights._fields))
+        weights = RNNWeights(*(self._weight(letter, suffix) for letter in RNNWeights._fields))
         activation = self.activation
 
         def run(x: Tensor, start: State) -> tuple[Tensor, State]:

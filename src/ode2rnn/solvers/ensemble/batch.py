@@ -18,10 +18,10 @@ import numpy as np
 from ode2rnn import kernels
 from ode2rnn.core.arrays import is_torch, stack, to_numpy
 from ode2rnn.core.signals.data import InputData
-from ode2rnn.kernels.ensembles.records import Grid, Start
+from ode2rnn.kernels.ensembles.records import Start, StepGrid
 from ode2rnn.kernels.steps.records import Tableau
 from ode2rnn.solvers.ensemble.cores import over_cores, shares
-from ode2rnn.solvers.ensemble.weights import Weights, weights
+from ode2rnn.solvers.ensemble.weights import EnsembleWeights, weights
 from ode2rnn.solvers.explicit.network import as_network
 from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
@@ -114,7 +114,7 @@ class _Blocks:
     """A solution that is computed again for the times it is asked for: its steps do not depend on them."""
 
     problem: Problem
-    weights: Weights
+    weights: EnsembleWeights
     data: InputData
     tableau: Tableau
     start: Start
@@ -144,7 +144,7 @@ class _Blocks:
         return out.reshape((len(times), *problem.s0.shape)), failed, steps, rejected
 
 
-def _first_steps(problem: Problem, own: Weights, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
+def _first_steps(problem: Problem, own: EnsembleWeights, s: np.ndarray, slope: np.ndarray) -> np.ndarray:
     """The first step of each trajectory (Hairer, Norsett and Wanner, II.4), the input taken as constant."""
     G = problem.model.readout
     scale = problem.atol + problem.rtol * np.abs(s)
@@ -172,7 +172,9 @@ def _slots(ends: np.ndarray, samples: np.ndarray) -> np.ndarray | None:
     return slots if (slots >= 0).sum() == len(samples) else None
 
 
-def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.ndarray, rows: int) -> np.ndarray:
+def _run_rk4(
+    problem: Problem, own: EnsembleWeights, grids: list[np.ndarray], slots: np.ndarray, rows: int
+) -> np.ndarray:
 
     batch, d = problem.s0.shape[:-1], problem.model.width
     now = np.array(problem.s0.reshape((-1, d)).T, order="C")  # a copy, because the kernel goes on in it
@@ -190,14 +192,14 @@ def _run_rk4(problem: Problem, own: Weights, grids: list[np.ndarray], slots: np.
                 times = np.stack([part[:-1], part[:-1] + h / 3, part[1:] - h / 3, part[1:]], axis=1)
                 C, known, inputs = _inputs(problem, own, (grid[0], grid[-1]), times, batch)
                 network = own._replace(C=C, phi=phi)
-                run = partial(kernels.rk4_blocks, network, Grid(h, known, inputs, slots[done : done + len(h)]))
+                run = partial(kernels.rk4_blocks, network, StepGrid(h, known, inputs, slots[done : done + len(h)]))
                 over_cores([partial(run, share, now, out[1:]) for share in shares(count, SHARE)])
                 done += len(h)
     return np.moveaxis(out.reshape((rows + 1, d, *batch)), 1, -1)
 
 
 def _inputs(
-    problem: Problem, own: Weights, ends: tuple[float, float], times: np.ndarray, batch: tuple[int, ...]
+    problem: Problem, own: EnsembleWeights, ends: tuple[float, float], times: np.ndarray, batch: tuple[int, ...]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """C (d, M) of inputs that differ between trajectories, what all share (P, 4, d), and those inputs (P, 4, M, N).
 

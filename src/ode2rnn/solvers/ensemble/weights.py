@@ -18,7 +18,7 @@ from ode2rnn.kernels.ensembles.records import EnsembleNetwork
 from ode2rnn.solvers.problem import Problem
 
 
-class Weights(EnsembleNetwork):
+class EnsembleWeights(EnsembleNetwork):
     """The network with its right-hand side."""
 
     def slope(self, s: np.ndarray, r: np.ndarray, X: np.ndarray | None = None) -> np.ndarray:
@@ -34,7 +34,7 @@ class Weights(EnsembleNetwork):
         return (own @ matrices.swapaxes(1, 2)).reshape((len(values), -1))
 
 
-def weights(problem: Problem) -> Weights | None:
+def weights(problem: Problem) -> EnsembleWeights | None:
     """Those of an ordinary equation, or of the members; None with an activation of the user's own."""
     model, d = problem.additive, problem.model.width
     code = activation_code(model.activation)
@@ -52,8 +52,8 @@ def weights(problem: Problem) -> Weights | None:
         C = np.array([np.concatenate([term.dense() for term in own.input], axis=1) for own in models])
     phi = np.array([own.phi for own in models])
     if not problem.members:
-        return Weights(code, AB[0], C[0], phi[0], count)
-    return Weights(code, AB, C, phi, count // len(models))
+        return EnsembleWeights(code, AB[0], C[0], phi[0], count)
+    return EnsembleWeights(code, AB, C, phi, count // len(models))
 
 
 def alike(models: Sequence[Flow]) -> bool:

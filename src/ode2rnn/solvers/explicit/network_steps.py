@@ -8,7 +8,7 @@ from functools import cached_property
 
 import numpy as np
 
-from ode2rnn.kernels.steps.records import Equation, Tableau
+from ode2rnn.kernels.steps.records import NetworkEquation, Tableau
 from ode2rnn.solvers.explicit.network import Network
 from ode2rnn.solvers.explicit.packing import padded
 from ode2rnn.solvers.explicit.polynomials import FAR, Polynomials, Steps
@@ -92,11 +92,11 @@ class Stepper:
         return self.steps(self.equation, self.method, cursor, state, breaks, out)
 
     @cached_property
-    def equation(self) -> Equation:
+    def equation(self) -> NetworkEquation:
         """The network with its input as the kernel takes it."""
         network, problem = self.network, self.problem
         known = network.code, network.linear, network.columns, network.readout, network.C, network.phi
-        return Equation(*known, *network.data, self.member, problem.rtol, problem.atol)
+        return NetworkEquation(*known, *network.data, self.member, problem.rtol, problem.atol)
 
     def _tell(self, solution: Solution, count: int, cursor: np.ndarray) -> None:
         rejected = int(cursor[3])

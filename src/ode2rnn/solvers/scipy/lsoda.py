@@ -56,7 +56,7 @@ class Steps:
 
 
 @dataclass(eq=False)
-class Kept(SampledSteps):
+class LsodaSteps(SampledSteps):
     """The states of a run at some times, and elsewhere what is computed when it is first asked for.
 
     ``run_again`` gives the states at other increasing times (T,), None where it cannot; it is called once at most, and
@@ -121,7 +121,7 @@ def solve(problem: Problem, solution: Solution) -> None:
         return None if again is None else again[0]
 
     end = problem.span[1]
-    solution.adopt(Kept(times, states, resolve, end=end, steps=steps, run_again=run_again), end, steps)
+    solution.adopt(LsodaSteps(times, states, resolve, end=end, steps=steps, run_again=run_again), end, steps)
 
 
 def _grid(problem: Problem) -> np.ndarray:

@@ -29,7 +29,7 @@ SHARE = 1e-3  # the last change of an iterate, against the tolerance
 ROUNDING = 16
 
 
-class Solved(NamedTuple):
+class NewtonResult(NamedTuple):
     """A panel that converged: S (K, ..., d), and df/ds (K, ..., d, d) near there, None after sweeps."""
 
     values: Array
@@ -67,7 +67,7 @@ def solve(problem: Problem, solution: Solution) -> None:
 
 def solve_panel(
     segment: Segment, known: Any, s: Array, Q: np.ndarray, tolerances: tuple[float, float]
-) -> Solved | None:
+) -> NewtonResult | None:
     """S with S = s 1' + Q f(S), Q (K, K) the integrals to the nodes in the unit of time; None without convergence.
 
     In torch the iteration runs without gradient, and one more step of it carries the gradient: its derivative is that
@@ -80,10 +80,10 @@ def solve_panel(
             return found
         J = segment.jacobian(known, found.values)
     S = found.values.detach()
-    return Solved(S + _newton(J.detach(), as_like(Q, s), _residual(segment, known, s, as_like(Q, s), S)), J)
+    return NewtonResult(S + _newton(J.detach(), as_like(Q, s), _residual(segment, known, s, as_like(Q, s), S)), J)
 
 
-def _iterate(segment: Segment, known: Any, s: Array, Q: Array, tolerances: tuple[float, float]) -> Solved | None:
+def _iterate(segment: Segment, known: Any, s: Array, Q: Array, tolerances: tuple[float, float]) -> NewtonResult | None:
     rtol, atol = tolerances
     S = broadcast_to(s[None], (len(Q), *s.shape))
     newton = is_torch(s) or s.shape[-1] <= WIDEST
@@ -106,7 +106,7 @@ def _iterate(segment: Segment, known: Any, s: Array, Q: Array, tolerances: tuple
         scaled = abs(to_numpy(change)) / np.maximum(SHARE * (atol + rtol * size), least)
         now = float(scaled.max())
         if now <= 1.0:
-            return Solved(S, J)
+            return NewtonResult(S, J)
         rate = now / before
         # sweeps that gain too little, or Newton steps that grow, do not get there
         if not np.isfinite(now) or (rate > 2.0 if newton else rate > 0.9 and before < np.inf):
