@@ -50,7 +50,7 @@ def all_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def checked(job: fast.Job, steps: np.ndarray, *rest: Any) -> np.ndarray:
         done = together(job, steps, *rest)
-        assert done.all() or not fast.compiled()
+        assert done.all() or not fast.kernels.compiled()
         return done
 
     monkeypatch.setattr("ode2rnn.analysis.step_size.step_sweep.run_together", checked)

@@ -14,15 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ode2rnn.core.activations import ACTIVATIONS, Activation, as_activation
-from ode2rnn.core.arrays import (
-    Array,
-    as_like,
-    broadcast_to,
-    check_array,
-    check_shape,
-    concatenate,
-    is_torch,
-)
+from ode2rnn.core.arrays import Array, as_like, broadcast_to, check_array, check_shape, concatenate, is_torch
 from ode2rnn.core.run import run
 from ode2rnn.core.systems.states import joined, mapped
 from ode2rnn.core.systems.system import System

@@ -123,16 +123,10 @@ def _take(chart: Chart, path: Path, paths: list[Path], found: list[Branch], poin
             for sign in (1.0, -1.0):
                 start = chart.solve(y + sign * LEAVE * v, v, float(v @ y) + sign * LEAVE)
                 if start is not None and 0 <= start[0][-1] <= 1 and not any(on_path(p, start[0]) for p in paths):
-                    away = start[0] - y
-                    t = chart.tangent(start[0], away / np.linalg.norm(away))
-                    new = follow(chart, start[0], t)
-                    whole = _from_point(new, y, away / np.linalg.norm(away))
+                    away = (start[0] - y) / np.linalg.norm(start[0] - y)
+                    new = follow(chart, start[0], chart.tangent(start[0], away))
+                    whole = replace(new, y=np.vstack([y, new.y]), t=np.vstack([away, new.t]))  # from the point on
                     _take(chart, whole, paths, found, points)
-
-
-def _from_point(path: Path, y: np.ndarray, t: np.ndarray) -> Path:
-    """The path with the point that it branches from before it."""
-    return replace(path, y=np.vstack([y, path.y]), t=np.vstack([t, path.t]))
 
 
 def _equilibria(problem: BranchProblem, p: float, search: Equilibria) -> list[np.ndarray]:
@@ -145,11 +139,7 @@ def _equilibria(problem: BranchProblem, p: float, search: Equilibria) -> list[np
 
 
 def _on_grid(
-    problem: BranchProblem,
-    values: np.ndarray,
-    search: Equilibria,
-    found: list[Branch],
-    points: list[BifurcationPoint],
+    problem: BranchProblem, values: np.ndarray, search: Equilibria, found: list[Branch], points: list[BifurcationPoint]
 ) -> None:
     """At the given values alone: each equilibrium is that of the value before it that is nearest to it."""
     lines: list[list[tuple[float, np.ndarray, np.ndarray]]] = []

@@ -129,14 +129,10 @@ def cell_graph(cell: Any, ticks: int = 1) -> CellGraph:
     named: list[tuple[str, Any]] = []
     outputs: list[str] = []
     # a single tick begins from both s[n-1] and its readout; a run from s[-1] alone, whose readout follows from it
-    if ticks == 1:
+    if ticks == 1 or isinstance(state, LSTMState):
         before = tensor(1, own.readout_width)
-        leaves.append((f"{readout}[n-1]", before))
+        leaves.append((f"{readout}[{times[0][0]}]", before))
         state = type(state)(s, before) if isinstance(state, LSTMState) else state._replace(r=(before,))
-    elif isinstance(state, LSTMState):
-        before = tensor(1, own.readout_width)
-        leaves.append((f"{readout}[-1]", before))
-        state = type(state)(s, before)
     else:
         named.append(("r[-1]", state.r[0]))
     for _, now in times:

@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ode2rnn.analysis.spectra.many_roots import solved
+
 Residual = Callable[[np.ndarray], np.ndarray]
 
 FIXED, SLOW, FAILED = 0, 1, 2
@@ -95,7 +97,7 @@ def _step(
     normal += (damping[active] * scale)[:, None, None] * np.eye(s.shape[1])
     good = np.isfinite(normal).all((1, 2))
     normal = np.where(good[:, None, None], normal, np.eye(s.shape[1]))
-    trial = s - _newton_step(normal, slope)  # a damping that rounding swallows leaves it singular
+    trial = s - solved(normal, slope)  # a damping that rounding swallows leaves it singular
     after = residual(trial)
     before_cost, cost = (now**2).sum(1), (after**2).sum(1)
     better = good & (cost < before_cost)
@@ -119,7 +121,7 @@ def _polished(
     change = np.full(len(s), np.inf)
     for _ in range(6):
         J = jacobian(s)
-        step = _newton_step(J, r)
+        step = solved(J, r)
         change = np.abs(step).max(1) / (1 + np.abs(s).max(1))
         # where J is singular the step may lead nowhere
         change[np.abs((J @ step[..., None])[..., 0] - r).max(1) > 0.5 * np.abs(r).max(1)] = np.inf
@@ -131,10 +133,3 @@ def _polished(
         s, r = np.where(better[:, None], trial, s), np.where(better[:, None], after, r)
     rounded = np.abs(r).max(1) <= ROUNDING * (1 + np.abs(s).max(1))
     return s, r, rounded | (change <= NEAR)
-
-
-def _newton_step(J: np.ndarray, r: np.ndarray) -> np.ndarray:
-    try:
-        return np.linalg.solve(J, r[..., None])[..., 0]
-    except np.linalg.LinAlgError:
-        return (np.linalg.pinv(J) @ r[..., None])[..., 0]

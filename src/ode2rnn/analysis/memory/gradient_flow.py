@@ -116,7 +116,7 @@ def gradient_flow(
     """
     own = as_ticking("cell", as_subject(cell, "cell")).plain().by_states()
     flat = Flat(own)
-    inputs, begun = to_numpy(x) if is_torch(x) else x, states.mapped(_in_numpy, s0)
+    inputs, begun = to_numpy(x) if is_torch(x) else x, states.mapped(to_numpy, s0)
     forward = remembered(own, inputs, begun)
     s, shape = forward.trajectory.s, forward.trajectory.r.shape
     if s.ndim != 2:
@@ -152,10 +152,6 @@ def gradient_flow(
         own.contraction(s),
         _carousel(own, forward, first),
     )
-
-
-def _in_numpy(array: object) -> np.ndarray:
-    return to_numpy(array)
 
 
 def _linearized(system: System, flat: Flat, forward: Remembered, first: int) -> Linearized:

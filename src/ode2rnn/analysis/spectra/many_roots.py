@@ -64,7 +64,7 @@ def _newton(models: Sequence[AdditiveModel], s: np.ndarray, x: np.ndarray | None
     with np.errstate(all="ignore"):
         residual = rate(s)
         for _ in range(50):
-            change = _solved(A + B * G.slope(s)[..., None, :], -residual)
+            change = solved(A + B * G.slope(s)[..., None, :], -residual)
             if not np.abs(change).max() > 1e-15:
                 break
             part = np.ones((len(s), 1))
@@ -84,8 +84,8 @@ def _newton(models: Sequence[AdditiveModel], s: np.ndarray, x: np.ndarray | None
     return s
 
 
-def _solved(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """The solutions, by least squares where a matrix is singular."""
+def solved(matrices: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The solutions (K, n) of (K, n, n), by least squares where a matrix is singular; 0 where it is not finite."""
     try:
         return np.linalg.solve(matrices, right[..., None])[..., 0]
     except np.linalg.LinAlgError:

@@ -259,13 +259,7 @@ def count_steps(dt: float, span: tuple[float, float]) -> int:
 
 
 def reference_solution(
-    model: Flow,
-    x: Given | None,
-    span: tuple[float, float],
-    history: object,
-    s0: object,
-    given: object,
-    rtol: float,
+    model: Flow, x: Given | None, span: tuple[float, float], history: object, s0: object, given: object, rtol: float
 ) -> tuple[Function, float, str]:
     """The solution, its own error, and where it comes from."""
     if isinstance(given, Trajectory):

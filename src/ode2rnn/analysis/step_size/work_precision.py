@@ -162,11 +162,7 @@ def _is_adaptive(name: str) -> bool:
 
 
 def _measured(
-    row: WorkPrecisionRow,
-    solve: Callable[[], Trajectory],
-    times: np.ndarray,
-    exact: np.ndarray,
-    repeats: int,
+    row: WorkPrecisionRow, solve: Callable[[], Trajectory], times: np.ndarray, exact: np.ndarray, repeats: int
 ) -> WorkPrecisionRow:
     try:
         solution = solve()

@@ -50,11 +50,7 @@ class Adjoint:
 
 
 def adjoint(
-    model: ContinuousRNN,
-    solution: Trajectory,
-    r_bar: Callable[[float], Any],
-    rtol: float = 1e-9,
-    atol: float = 1e-12,
+    model: ContinuousRNN, solution: Trajectory, r_bar: Callable[[float], Any], rtol: float = 1e-9, atol: float = 1e-12
 ) -> Adjoint:
     """psi(t) = dE/ds(t) for E = integral of e(r(t)) dt over the range of a solution (B6).
 
