@@ -1,4 +1,4 @@
-"""Weights under torch's names: those put together are read only; a dictionary of torch's is taken, or refused in words."""
+"""Weights under torch's names: those put together are read only; dictionaries of torch's are taken, or refused."""
 
 from __future__ import annotations
 
