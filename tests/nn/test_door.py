@@ -177,9 +177,9 @@ def test_arrays_of_every_layout_are_taken_in_order() -> None:
         (np.zeros((4, 3)), r"A: expected shape \(3, 4\), got \(4, 3\)"),
         (np.zeros((3, 4), np.float32), "A: expected float64 numbers, got float32"),
         (np.zeros((3, 4), int), "A: expected float64 numbers, got int64"),
-        (torch.zeros(3, 4), "A: expected float64 numbers, got torch.float32"),
-        (torch.zeros(3, 4, dtype=torch.float64, device="meta"), "A: expected a dense tensor on the processor"),
-        (torch.zeros(3, 4, dtype=torch.float64).to_sparse(), "A: expected a dense tensor on the processor"),
+        (torch.zeros(3, 4), "A: expected float64 numbers, got float32"),
+        (torch.zeros(3, 4, dtype=torch.float64, device="meta"), "A: expected dense float64 numbers on the processor"),
+        (torch.zeros(3, 4, dtype=torch.float64).to_sparse(), "A: expected dense float64 numbers on the processor"),
     ],
 )
 def test_what_is_no_such_array_is_refused(given: object, told: str) -> None:

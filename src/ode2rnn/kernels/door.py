@@ -15,7 +15,6 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import Tensor
 
-NAMES = {np.dtype(kind): f"torch.{kind.__name__}" for kind in (np.float32, np.float64)}
 ALIGNMENT = 64  # bytes: no Vector lies across two lines of the cache
 SMALL = 2048  # bytes, for which that is not worth the care
 
@@ -45,19 +44,21 @@ def array(name: str, value: np.ndarray | Tensor, shape: tuple[int, ...], dtype: 
 
 
 def _of_tensor(name: str, tensor: Tensor, wanted: np.dtype) -> np.ndarray:
-    if not tensor.is_cpu or str(tensor.layout) != "torch.strided":
-        raise ValueError(f"{name}: expected a dense tensor on the processor, got {tensor.layout} on {tensor.device}")
-    if str(tensor.dtype) != NAMES[wanted]:
-        raise ValueError(f"{name}: expected {wanted} numbers, got {tensor.dtype}")
-    if tensor._is_zerotensor():  # all zeros, in no memory
-        return np.zeros(tuple(tensor.shape), wanted)
-    count = tensor.numel()
-    if count and not tensor.is_contiguous():
-        count = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True)) + 1
-    there = tensor.untyped_storage().nbytes()
-    if count and there < (needed := (tensor.storage_offset() + count) * wanted.itemsize):
-        raise ValueError(f"{name}: expected {needed} bytes in memory, got {there}")
-    return tensor.numpy(force=True)  # without its graph, and with the signs of a negated view
+    try:
+        if not tensor.is_cpu:
+            raise TypeError(tensor.device)
+        if tensor._is_zerotensor():  # all zeros, in no memory
+            return np.zeros(tuple(tensor.shape), str(tensor.dtype).removeprefix("torch."))
+        count = tensor.numel()
+        if count and not tensor.is_contiguous():
+            count = sum((n - 1) * step for n, step in zip(tensor.shape, tensor.stride(), strict=True)) + 1
+        there, needed = tensor.untyped_storage().nbytes(), (tensor.storage_offset() + count) * tensor.element_size()
+        if count and there < needed:
+            raise ValueError(f"{name}: expected {needed} bytes in memory, got {there}")
+        return tensor.numpy(force=True)  # without its graph, and with the signs of a negated view
+    except (TypeError, NotImplementedError) as error:  # what NumPy has not: bfloat16, a sparse tensor, another device
+        got = f"a tensor of {tensor.dtype}, {tensor.layout}, on {tensor.device}"
+        raise ValueError(f"{name}: expected dense {wanted} numbers on the processor, got {got}") from error
 
 
 def empty(shape: tuple[int, ...], dtype: np.dtype | type) -> np.ndarray:

@@ -12,9 +12,6 @@ from typing import Any
 import torch
 
 PLAIN, EXTERNAL = ("du", "cu", "cs", "cr"), ("du", "cu", "cs", "cx", "cr")
-# the order of the input terms in the kernels: with the external gate that of du is kept apart, behind the gates
-INPUTS = {PLAIN: PLAIN, EXTERNAL: ("cu", "cs", "cx", "cr", "du")}
-
 
 Weights = Mapping[str, Any]  # letter -> Tensor, or None for what there is not
 

@@ -19,7 +19,7 @@ from ode2rnn.kernels import door
 from ode2rnn.kernels.layers.records import Bars, Packed, Results, Traces
 from ode2rnn.nn.passes.compiled import simple
 from ode2rnn.nn.passes.compiled.simple import kind, width
-from ode2rnn.nn.passes.compiled.stacked import ActedOn, Rows, stacked, weight_gradients
+from ode2rnn.nn.passes.compiled.stacked import ActedOn, stacked, weight_gradients
 from ode2rnn.nn.passes.gated_weights import Weights, order
 
 
@@ -66,7 +66,7 @@ def backward(
     """The gradients of x, s[-1], v[-1] and the weights, each where it is needed, from those of the results (bars)."""
 
     (S, G, W_x, *packed), dtype = kept, kind(x.dtype)
-    (ticks, batch, row), d, d_v, rows = G.shape, S.shape[2], v.shape[1], Rows(order(weights), S.shape[2])
+    (ticks, batch, row), d, d_v = G.shape, S.shape[2], v.shape[1]
     given = [
         np.empty((0, *of.shape[1:]), dtype) if bar is None else door.array("gradient", bar, tuple(of.shape), dtype)
         for bar, of in zip(bars, (V, S[0], v), strict=True)
@@ -81,7 +81,9 @@ def backward(
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)
     acted_on = ActedOn(seen, past, S[:-1].flatten(0, 1), S[1:].flatten(0, 1), len(packed[3]) > 0)
     wanted = {letter for letter, need in zip(LETTERS, needs[3:], strict=True) if need}
-    gradients = weight_gradients(Z, rows, {"b" if letter[0] == "b" else letter[:3] for letter in wanted}, acted_on)
+    gradients = weight_gradients(
+        Z, order(weights), {"b" if letter[0] == "b" else letter[:3] for letter in wanted}, acted_on
+    )
     if "W_qdr" in wanted:
         chi, q = (torch.from_numpy(values).flatten(0, 1) for values in (out.chi, out.q))
         gradients["W_qdr"] = chi.T @ q

@@ -19,28 +19,6 @@ from ode2rnn.kernels.products.packing import packed
 from ode2rnn.nn.passes.gated_weights import Weights, order
 
 
-class Rows(NamedTuple):
-    """What a row of activations is made of: the gates in their order, and the number of states."""
-
-    gates: tuple[str, ...]
-    d: int
-
-    @property
-    def length(self) -> int:
-        """How many numbers a row has."""
-        return (6 if len(self.gates) == 5 else 4) * self.d
-
-    def place(self, gate: str, inputs: bool = False) -> slice:
-        """Where a gate stands in a row, or its input term.
-
-        Example:
-            >>> Rows(("du", "cu", "cs", "cr"), 2).place("cs")
-            slice(4, 6, None)
-        """
-        i = 5 if inputs and len(self.gates) == 5 and gate == "du" else self.gates.index(gate)
-        return slice(i * self.d, (i + 1) * self.d)
-
-
 class ActedOn(NamedTuple):
     """What the weights act on, in as many rows as there are ticks and sequences: the inputs, one tensor for each place
     in a window, the readouts before each tick, and the states before and after it; and whether peepholes are diagonal.
@@ -82,45 +60,43 @@ def stacked(x: Tensor, weights: Weights, sizes: tuple[int, int], dtype: np.dtype
     Raises:
         ValueError: a weight whose shape, precision or memory is not what these ask for.
     """
-    (d, d_v), rows = sizes, Rows(order(weights), sizes[0])
-    W_s, window = weights["W_scu"], weights["W_xcu"].shape[:-2]
-    diagonal = W_s is not None and W_s.ndim == 1
+    (d, d_v), gates, W_s = sizes, order(weights), weights["W_scu"]
+    window, diagonal = weights["W_xcu"].shape[:-2], W_s is not None and W_s.ndim == 1
     shapes = {"W_x": (*window, d, x.shape[2]), "W_v": (d, d_v), "W_s": (d,) if diagonal else (d, d), "W_q": (d_v, d)}
     given = {
-        letter: door.array(letter, weights[letter], shapes.get(letter[:3], (d,)), dtype)
+        letter: door.array(letter, W, shapes.get(letter[:3], (d,)), dtype)
         for letter in LETTERS
-        if weights[letter] is not None
+        if (W := weights[letter]) is not None
     }
-    W_x = np.zeros((*(window or (1,)), rows.length, x.shape[2]), dtype)
-    bias = np.zeros(rows.length, dtype)
-    for gate in rows.gates:
-        W_x[:, rows.place(gate, True)] = given[f"W_x{gate}"]
-        if f"b_{gate}" in given:
-            bias[rows.place(gate)] = given[f"b_{gate}"]
-    peepholes = [given[f"W_s{gate}"] for gate in rows.gates[1:] if f"W_s{gate}" in given]
-    full, none = [] if diagonal else peepholes, np.zeros((0, d), dtype)
+    W_x, none = [given[f"W_x{gate}"] for gate in gates], np.zeros(d, dtype)
+    biases = [given.get(f"b_{gate}", none) for gate in gates]
+    if len(gates) == 5:  # the input term of du stands apart, behind all else
+        W_x, biases = [np.zeros_like(W_x[0]), *W_x[1:], W_x[0]], [*biases, none]
+    peepholes = [given[f"W_s{gate}"] for gate in gates[1:] if f"W_s{gate}" in given]
+    full, empty = [] if diagonal else peepholes, np.zeros((0, d), dtype)
     return Stacked(
-        W_x,
-        bias,
-        np.concatenate([given[f"W_v{gate}"] for gate in rows.gates]),
-        np.concatenate(full[:-1]) if full else none,
-        full[-1] if full else none,
-        np.stack(peepholes) if diagonal else none,
-        given.get("W_qdr", none),
+        np.concatenate(W_x, axis=-2).reshape((-1, len(biases) * d, x.shape[2])),
+        np.concatenate(biases),
+        np.concatenate([given[f"W_v{gate}"] for gate in gates]),
+        np.concatenate(full[:-1]) if full else empty,
+        full[-1] if full else empty,
+        np.stack(peepholes) if diagonal else empty,
+        given.get("W_qdr", empty),
     )
 
 
-def weight_gradients(Z: Tensor, rows: Rows, kinds: set[str], acted_on: ActedOn) -> dict[str, Tensor]:
+def weight_gradients(Z: Tensor, gates: Sequence[str], kinds: set[str], acted_on: ActedOn) -> dict[str, Tensor]:
     """The gradients by letter, L11 and X7: sums over all ticks of Z (N batch, row) with what each weight acts on.
 
     ``kinds`` are those that are wanted, of "W_x", "W_v", "b" and "W_s".
     """
     found: dict[str, Tensor] = {}
-    d, gates, z = rows.d, rows.gates, Z.T
+    d, z = acted_on.s.shape[1], Z.T
     end = len(gates) * d
 
     def take(what: str, order: Sequence[str], whole: Tensor) -> None:
-        found.update(zip((f"{what}{gate}" for gate in order), whole.split(d), strict=True))
+        parts = whole.unflatten(0, (len(order), d)).unbind()
+        found.update(zip((what + gate for gate in order), parts, strict=True))
 
     def peepholes(order: Sequence[str], begin: int, state: Tensor) -> None:
         part = z[begin : begin + len(order) * d]
@@ -130,8 +106,9 @@ def weight_gradients(Z: Tensor, rows: Rows, kinds: set[str], acted_on: ActedOn) 
             take("W_s", order, part @ state)
 
     if "W_x" in kinds:
-        first, order = (d, (*gates[1:], "du")) if rows.length > end else (0, gates)
-        parts = [z[first:] @ x for x in acted_on.x]
+        first, order = (d, (*gates[1:], "du")) if Z.shape[1] > end else (0, gates)
+        # few inputs: this side of the product is the faster one
+        parts = [(x.T @ Z[:, first:]).T.contiguous() for x in acted_on.x]
         take("W_x", order, parts[0] if len(parts) == 1 else torch.stack(parts, 1))
     if "W_v" in kinds:
         take("W_v", gates, z[:end] @ acted_on.v)
