@@ -1,4 +1,4 @@
-"""The command line: ode2rnn reproduce | figures | simulate | steps | analyze | train.  Parsing, messages, exit codes.
+"""The command line: ode2rnn reproduce, figures, simulate, steps, analyze, train, compile.  Messages and exit codes.
 
 Exit codes: 0 done, 1 a claim fails, a figure differs or a run diverges, 2 bad input, told in one line. What draws
 or needs torch is imported by the command that needs it, so that help comes at once.
@@ -12,7 +12,9 @@ from typing import Annotated
 
 import typer
 
+from ode2rnn import kernels
 from ode2rnn.cli.arguments import configured, numbers_in
+from ode2rnn.cli.compiling import compile_all
 from ode2rnn.cli.config import load_config
 from ode2rnn.cli.errors import clean_errors, fail, named
 from ode2rnn.cli.files import check_files, check_folder
@@ -324,3 +326,15 @@ def _derivation(spec: str) -> tuple[dict, str]:
     with named("--series", {"spec": "--series", "x": "--series"}):
         e = Experiment(load_series(spec))
         return {"model": e.model, "x": e.signal, "t": e.window, "history": e.rest}, e.series.unit_of_time
+
+
+@app.command("compile")
+def compile_kernels() -> None:
+    """Compile all kernels ahead, once on this machine.
+
+    Otherwise they are compiled when a job is long enough for it to pay, some seconds for each family of them. They
+    are kept in the user's folder of caches, or in the folder that the variable NUMBA_CACHE_DIR names.
+    """
+    with clean_errors():
+        count = compile_all()
+    typer.echo(f"{count} kernels are compiled, in {kernels.folder()}")

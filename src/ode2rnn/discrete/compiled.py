@@ -20,6 +20,7 @@ from ode2rnn.kernels.recursions.records import PackedTaps
 
 # shorter runs are over before the kernels are loaded
 LEAST_TICKS = 50
+TICK = 2e-5  # seconds, about, of a tick in plain NumPy
 
 
 def scan(
@@ -36,7 +37,7 @@ def scan(
     None where there is no kernel: in torch, and for an activation of the user's own.
     """
     code = activation_code(as_activation(cell.activation))
-    if code is None or ticks < LEAST_TICKS or not kernels.compiled() or is_torch(cell.like):
+    if code is None or ticks < LEAST_TICKS or is_torch(cell.like) or not kernels.pays("run_ticks", TICK * ticks):
         return None
 
     shapes = [value.shape[:-1] for values in memory for value in values if value is not None]

@@ -1,18 +1,16 @@
-"""Compiled kernels, each with a plain NumPy twin elsewhere, the switch between them, and the cores they may use.
+"""Compiled kernels, each with a plain NumPy twin elsewhere.
 
-Nothing is compiled, and numba is not imported, before a kernel is first needed.
+Nothing is compiled, and numba is not imported, before a kernel is needed; :mod:`ode2rnn.kernels.engine` says when.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
-from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
+
+from ode2rnn.kernels.engine import always, compiled, cores, folder, overdue, pays, plain, plain_first, threads
+
+__all__ = ["always", "compiled", "cores", "folder", "overdue", "pays", "plain", "plain_first", "threads"]
 
 # what the other folders may ask for here by its name, and the file it stands in
 ENTRIES = {
@@ -36,68 +34,6 @@ ENTRIES = {
     "gated_forward": "layers.gated",
     "gated_backward": "layers.gated",
 }
-
-_COMPILED = ContextVar("compiled", default=True)
-_CORES: ContextVar[int | None] = ContextVar("cores", default=None)
-
-
-def compiled() -> bool:
-    """Whether compiled kernels may be used here: outside :func:`plain`, with numba installed and its compiler on."""
-    return _COMPILED.get() and _compiler()
-
-
-@cache
-def _compiler() -> bool:
-    return os.environ.get("NUMBA_DISABLE_JIT", "0") in ("", "0") and find_spec("numba") is not None
-
-
-@contextmanager
-def plain() -> Iterator[None]:
-    """Inside this context everything runs in plain NumPy, without compiled kernels.
-
-    Example:
-        >>> with plain():
-        ...     compiled()
-        False
-    """
-    token = _COMPILED.set(False)
-    try:
-        yield
-    finally:
-        _COMPILED.reset(token)
-
-
-def cores() -> int:
-    """How many cores ensembles are spread over: what `threads` says, else the variable NUMBA_NUM_THREADS, else all."""
-    count = _CORES.get()
-    if count is None and not _compiler():
-        return 1
-    if count is None:
-        from numba.core import config
-
-        count = int(config.NUMBA_NUM_THREADS)  # type: ignore[attr-defined]
-    return count
-
-
-@contextmanager
-def threads(count: int) -> Iterator[None]:
-    """Inside this context ensembles are spread over ``count`` cores. No result depends on their number.
-
-    Raises:
-        ValueError: a count below 1.
-
-    Example:
-        >>> with threads(1):
-        ...     cores()
-        1
-    """
-    if isinstance(count, bool) or not isinstance(count, int) or count < 1:
-        raise ValueError(f"count: expected a number of cores, 1 or more, got {count!r}")
-    token = _CORES.set(count)
-    try:
-        yield
-    finally:
-        _CORES.reset(token)
 
 
 def __getattr__(name: str) -> Any:

@@ -12,10 +12,8 @@ import contextlib
 import hashlib
 import os
 import pickle
-import platform
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -26,7 +24,8 @@ from numba.core import config as numba_config
 from numba.core import serialize
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
-from numba.misc.appdirs import AppDirs
+
+from ode2rnn.kernels import engine
 
 # No reassociation and no assumption that numbers are finite: the rounding of the exponentials adds and subtracts
 # 3 * 2^51, and NaN must get through.
@@ -39,12 +38,13 @@ class CompiledVersions(_Cache):
     """The compiled versions of one function, as numba asks for them."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
+        self.short = function.__name__
         self.name = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
 
     @property
     def cache_path(self) -> str | None:
         """The folder."""
-        return None if folder() is None else str(folder())
+        return None if engine.folder() is None else str(engine.folder())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The compiled code for these types, or None."""
@@ -55,6 +55,7 @@ class CompiledVersions(_Cache):
         try:
             content = place.read_bytes()
         except OSError:
+            _say_so()
             return None
         digest, payload = content[:DIGEST], content[DIGEST:]
         if hashlib.sha256(payload).digest() == digest:
@@ -80,16 +81,14 @@ class CompiledVersions(_Cache):
             if name is not None:
                 with contextlib.suppress(OSError):
                     os.unlink(name)
-            _give_up(f"{place.parent}: {error.strerror}")
+            engine.give_up(f"{place.parent}: {error.strerror}")
 
     def _place(self, sig: Any, codegen: Any) -> Path | None:
-        kept = folder()
-        if kept is None or _GIVEN_UP:
+        kept = engine.folder()
+        if kept is None or engine.given_up():
             return None
-        what = (sources(), numba.__version__, sys.implementation.cache_tag, platform.machine())
-        key = repr((what, self.name, str(sig), codegen.magic_tuple(), config.BOUNDSCHECK, config.OPT))
-        short = self.name.partition(":")[0].removeprefix("ode2rnn.kernels.")
-        return kept / f"{short}-{hashlib.sha256(key.encode()).hexdigest()[:32]}.bin"
+        what = repr((self.name, str(sig), codegen.magic_tuple(), config.BOUNDSCHECK, config.OPT))
+        return kept / f"{self.short}-{engine.key()}-{hashlib.sha256(what.encode()).hexdigest()[:32]}.bin"
 
     def enable(self) -> None:
         """Nothing: it is on."""
@@ -97,47 +96,9 @@ class CompiledVersions(_Cache):
     disable = flush = enable
 
 
-_GIVEN_UP: list[str] = []
-
-
-def _give_up(why: str) -> None:
-    if not _GIVEN_UP:
-        _GIVEN_UP.append(why)
-        warnings.warn(f"compiled kernels cannot be kept, every process compiles its own ({why})", stacklevel=2)
-
-
 @cache
-def sources() -> str:
-    """A hash of the source of every kernel."""
-    root = Path(__file__).parent
-    parts = [str(file.relative_to(root)).encode() + file.read_bytes() for file in sorted(root.rglob("*.py"))]
-    return hashlib.sha256(b"\0".join(parts)).hexdigest()
-
-
-@cache
-def folder() -> Path | None:
-    """The folder of compiled kernels: the variable NUMBA_CACHE_DIR, else the user's folder of caches, else one of the
-    user's own among the temporary folders. None, with a warning, where none of these can be written.
-    """
-    if config.CACHE_DIR:
-        places = [Path(config.CACHE_DIR) / "ode2rnn"]
-    else:
-        temporary = Path(tempfile.gettempdir()) / f"ode2rnn-{os.getuid() if hasattr(os, 'getuid') else 'kernels'}"
-        places = [Path(AppDirs("ode2rnn", appauthor=False).user_cache_dir), temporary]
-    why = ""
-    for place in places:
-        try:
-            place.mkdir(parents=True, exist_ok=True, mode=0o700)
-            # code from a folder that others can write would be code of others
-            if hasattr(os, "getuid") and not config.CACHE_DIR and place.stat().st_uid != os.getuid():
-                raise PermissionError(1, "belongs to another user")
-            tempfile.TemporaryFile(dir=place).close()
-        except OSError as error:
-            why = f"{place}: {error.strerror}"
-        else:
-            return place
-    _give_up(why)
-    return None
+def _say_so() -> None:
+    print("compiling kernels, once on this machine ...", file=sys.stderr, flush=True)
 
 
 def _compiled(function: Callable[..., Any], **options: Any) -> Any:

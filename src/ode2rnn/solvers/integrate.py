@@ -24,6 +24,7 @@ from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signals.data import is_data
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.kernels import plain_first
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.ensemble.parameter_sets import integrate_each
 from ode2rnn.solvers.explicit import taylor
@@ -108,6 +109,10 @@ def integrate(
         return integrate_each(integrate, _together, model, history, s0, {**rest, "progress": progress})
     problem = build_problem(model, x, t, history, s0, rtol, atol, dt)
     chosen = _method(method, problem, adjoint)
+    return plain_first(lambda: _solved(problem, chosen, adjoint, progress))
+
+
+def _solved(problem: Problem, chosen: Method, adjoint: bool, progress: bool) -> Trajectory:
     kind = FeedbackSolution if problem.model.feedback_width else Solution
     solution = kind(problem.span[0], chosen.theta(problem.rtol))
     bar = _bar(problem.span, solution) if progress else None

@@ -12,6 +12,7 @@ import numpy as np
 
 from ode2rnn.core.arrays import Array, all_finite, as_like, concatenate, einsum, is_torch, stack, to_numpy
 from ode2rnn.core.dense import Piecewise, barycentric_weights, interpolation_matrix
+from ode2rnn.kernels import overdue
 
 # beyond this share of the largest number a state has left the finite ones; closer to it rounding can hold it there
 HUGE = 1e-4
@@ -85,6 +86,7 @@ class Solution:
             self._breaks = np.concatenate([self._breaks, np.empty(max(len(self._breaks), 64))])
         self._breaks[len(self.values)] = end
         self.on_step(end)
+        overdue()
 
     def extend(self, ends: np.ndarray, values: Array) -> None:
         """Add several steps, values (P, K, ..., d)."""

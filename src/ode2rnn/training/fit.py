@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.core.arrays import brief, check_count, check_flag, check_positive
 from ode2rnn.training.arguments import Loss, check_loss, check_place, check_validation
 from ode2rnn.training.checkpoint import Checkpoint
@@ -16,6 +17,8 @@ from ode2rnn.training.loop import Fit, Run
 
 if TYPE_CHECKING:
     import torch
+
+TICK = 1e-4  # seconds, about, of a tick of a network in plain torch, with its gradients
 
 
 def fit(
@@ -83,9 +86,13 @@ def fit(
         found = Checkpoint.load(place) if place is not None else None
         if found is not None:
             run.restore(found)
-        elif place is not None:
-            run.checkpoint().save(place)
-        with _bar(epochs, run.begun, progress if isinstance(progress, str) else "fit", shown) as bar:
+        else:
+            # decided once, since plain code and kernels round otherwise
+            run.compiled = kernels.pays("gated_forward", TICK * run.steps * epochs)
+            if place is not None:
+                run.checkpoint().save(place)
+        engine = kernels.always() if run.compiled else kernels.plain()
+        with engine, _bar(epochs, run.begun, progress if isinstance(progress, str) else "fit", shown) as bar:
             while not (why := run.finished(epochs, patience)):
                 run.advance()
                 if place is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ode2rnn import kernels
 from ode2rnn.core.arrays import brief
 from ode2rnn.training.arguments import Loss, check_optimizer, check_output, digest
 from ode2rnn.training.checkpoint import Checkpoint
@@ -96,6 +97,7 @@ class Run:
         self.validation_loss: list[float] = []
         self.begun = 0
         self.best = self._weights()
+        self.steps, self.compiled = -(-len(train) // batch) * len(self.train[0]), False
         self.settings = {
             "batch": batch,
             "seed": seed,
@@ -183,7 +185,7 @@ class Run:
         if self.device.type == "cuda":
             random["cuda"] = torch.cuda.get_rng_state(self.device)
         return Checkpoint(
-            self.settings,
+            {**self.settings, "compiled": self.compiled},
             self.train_loss,
             self.validation_loss,
             self.model.state_dict(),
@@ -204,6 +206,9 @@ class Run:
                     f"checkpoint: expected the run that wrote it, got another in its {name}{got};"
                     " choose another folder, or delete the checkpoint"
                 )
+        self.compiled = bool(found.settings.get("compiled", True))
+        if self.compiled and not kernels.compiled():
+            raise ValueError("checkpoint: expected numba, whose kernels began the run, got a Python without it")
         self.model.load_state_dict(found.model)
         self.optimizer.load_state_dict(dict(found.optimizer))
         self.best = dict(found.best)

@@ -46,7 +46,7 @@ def spectral_radius(system: object, s: ArrayLike | None = None, *, x: ArrayLike 
     taps = linear_taps(subject, at[: subject.width])
     if taps is not None:
         depth, d = max(taps), subject.width
-        if depth * d > SMALL and kernels.compiled():
+        if depth * d > SMALL and kernels.pays("run_ticks", 1e-8 * (depth * d) ** 3):
             ticks = depth
             while ticks > 1:
                 radius = _by_powers(taps, depth, ticks)

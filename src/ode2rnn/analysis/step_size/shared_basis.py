@@ -20,6 +20,8 @@ from ode2rnn.discrete.rules import SCHEMES
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.recursions.records import Filled, ModalRecursion, PastReadouts, RunLengths
 
+TICK = 1e-5  # seconds, about, of a tick in plain NumPy
+
 
 @dataclass(frozen=True, eq=False)
 class Job:
@@ -53,7 +55,7 @@ class Kept(NamedTuple):
 def run_together(job: Job, steps: np.ndarray, counts: np.ndarray, kept: Kept) -> np.ndarray:
     """Run what the kernel can run, into the arrays by step; which steps that were, (K,) of bool."""
     done = np.zeros(len(steps), dtype=bool)
-    if not _fits(job) or not kernels.compiled():
+    if not _fits(job) or not kernels.pays("sweep_block", TICK * float(counts.sum())):
         return done
     A = job.model.undelayed("state")
     basis = eigenbasis(np.zeros((job.model.width,) * 2) if A is None else A.dense())

@@ -27,6 +27,7 @@ from ode2rnn.solvers.problem import Problem, step_ends
 from ode2rnn.solvers.sampled_dense import SampledDense
 from ode2rnn.solvers.solution import Solution
 
+STEP = 2e-4  # seconds, about, of a step of many trajectories in plain code
 LEAST = 24  # trajectories; fewer do not fill a block
 EACH_STATES = 10  # a block of "rk4" pays for one trajectory in so many states, because the plain path is slow
 FASTEST = 1e6  # radians, as far as the kernel's sine is exact
@@ -41,10 +42,10 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
     if not problem.is_additive:
         return False
     few = EACH_STATES * math.prod(problem.s0.shape[:-1]) < model.width
-    if samples is None or dt is None or model.delays or few or is_torch(problem.s0) or not kernels.compiled():
+    if samples is None or dt is None or model.delays or few or is_torch(problem.s0):
         return False
     network = weights(problem)
-    if network is None:
+    if network is None or not kernels.pays("rk4_blocks", STEP * (problem.span[1] - problem.span[0]) / dt):
         return False
     # all trajectories take the same steps, from knot to knot of the input, and keep those that samples fall on
     edges = [problem.span[0], *problem.points.tolist(), problem.span[1]]
@@ -81,7 +82,7 @@ def solve_rk4(problem: Problem, solution: Solution, plain: Callable[[Problem, So
 def solve_tsit5(problem: Problem, solution: Solution, tableau: Tableau) -> bool:
     """Solve by "tsit5", a step of its own for each trajectory; False where that does not fit, or where one fails."""
     samples, d = problem.samples, problem.model.width
-    if samples is None or not takes(problem):
+    if samples is None or not takes(problem) or not kernels.pays("tsit5_blocks"):
         return False
     own, network = weights(problem), as_network(problem)
     assert own is not None

@@ -26,6 +26,7 @@ from ode2rnn.solvers.ensemble.cores import over_cores
 from ode2rnn.solvers.ensemble.weights import alike
 from ode2rnn.solvers.problem import Problem
 
+ALONE = 5e-3  # seconds, at least, of one model in plain code
 COMPILED = ("auto", "spectral", "taylor", "tsit5")
 
 
@@ -98,11 +99,9 @@ def integrate_each(
 
 def _joint(models: Sequence[Any], history: Any, s0: Any, arguments: dict[str, Any]) -> Problem | None:
     """One problem with all models as its members; None where they are too unlike for blocks."""
-    if not kernels.compiled() or arguments["adjoint"] or arguments["progress"]:
+    count, kernel = len(models), "rk4_blocks" if arguments["dt"] is not None else "tsit5_blocks"
+    if arguments["adjoint"] or arguments["progress"] or not alike(models) or not kernels.pays(kernel, ALONE * count):
         return None
-    if not alike(models):
-        return None
-    count = len(models)
     own = (value[0] if _by_member(value, count) else value for value in (history, s0))
     names = ("rtol", "atol", "dt")
     first = build_problem(
@@ -121,11 +120,13 @@ def _joint(models: Sequence[Any], history: Any, s0: Any, arguments: dict[str, An
 def _over_cores(alone: Callable[[int], Any], models: Sequence[Any], arguments: dict[str, Any]) -> Iterable[Any]:
     """What comes of each model alone; on several cores where the work is done by kernels, else one by one."""
     x = arguments["x"]
-    compiled = kernels.compiled() and (x is None or (isinstance(x, Signal) and is_data(x)))
+    compiled = x is None or (isinstance(x, Signal) and is_data(x))
     for model in models:
         arrays = isinstance(model, AdditiveModel) and not is_torch(model.phi)
         compiled = compiled and arrays and activation_code(model.activation) is not None
     if not compiled or arguments["progress"] or len(models) < 2 or arguments["method"] not in COMPILED:
+        return (alone(n) for n in range(len(models)))
+    if not kernels.pays("solve_panels" if models[0].delays else "taylor_steps", ALONE * len(models)):
         return (alone(n) for n in range(len(models)))
     return over_cores([partial(alone, n) for n in range(len(models))])
 

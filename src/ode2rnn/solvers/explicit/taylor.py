@@ -48,7 +48,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     if network is None:
         raise ValueError("problem: expected a network equation as solvers.network describes, checked by integrate()")
     batch = problem.s0.shape[:-1]
-    run = _compiled if kernels.compiled() else _plain
+    run = _compiled if kernels.pays("taylor_steps") else _plain
     starts = problem.s0.reshape((-1, problem.s0.shape[-1])) if batch else [problem.s0]
     members: list[Steps] = [
         run(problem, network, s, min(i, network.data.omega.shape[1] - 1), solution) for i, s in enumerate(starts)
@@ -68,6 +68,7 @@ def _plain(problem: Problem, network: Network, s0: np.ndarray, member: int, solu
         breaks.append(end)
         coefficients.append(step)
         solution.on_step(end)
+        kernels.overdue()
     shape = len(coefficients), order_for(problem.rtol, len(s0)) + 1, len(s0)  # where the first step fails, too
     return Polynomials(np.array(breaks), np.reshape(coefficients, shape), len(s0))
 

@@ -87,7 +87,7 @@ def solve(problem: Problem, solution: Solution) -> None:
     input is data runs compiled (kernels.steps.tsit5), and so do many at once (kernels.ensembles.tsit5).
     """
     network = as_network(problem) if kernels.compiled() and problem.s0.ndim == 1 else None
-    if network is not None:
+    if network is not None and kernels.pays("tsit5_steps"):
         stepper = Stepper(kernels.tsit5_steps, METHOD, 5, (6, 6), 1, problem, network, problem.s0, 0, 0.0)
         adopt(problem, solution, [stepper.run(solution)], ())
         return

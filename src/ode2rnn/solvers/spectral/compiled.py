@@ -52,7 +52,7 @@ class Panels(Piecewise):
         return values.reshape((count - 1, k + 1, *self.__dict__["shape"]))
 
     def __call__(self, t: np.ndarray) -> np.ndarray:
-        if not kernels.compiled():
+        if not kernels.pays("sample_panels", 1e-7 * self.__dict__["blocks"].size):
             return super().__call__(t)
         blocks, shape = self.__dict__["blocks"], self.__dict__["shape"]
         out = np.empty((len(t), blocks.shape[1], shape[-1]))
@@ -62,10 +62,8 @@ class Panels(Piecewise):
 
 def solve(problem: Problem, solution: Solution) -> bool:
     """Solve as the plain method does; False, and nothing done, where there is no kernel for the problem."""
-    if not kernels.compiled() or is_torch(problem.s0):
-        return False
-    tables = tables_of(problem.additive, len(solution.theta) - 1)
-    if tables is None:
+    tables = None if is_torch(problem.s0) else tables_of(problem.additive, len(solution.theta) - 1)
+    if tables is None or not kernels.pays("solve_panels"):
         return False
     points = np.concatenate([problem.span[:1], problem.points, problem.span[1:]])
     bounds = kernels.segment_ends(points, longest_segment(problem.shortest_delay, tables.growth, problem.span))

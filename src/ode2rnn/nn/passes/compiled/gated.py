@@ -25,7 +25,7 @@ from ode2rnn.nn.passes.gated_weights import Weights, order
 
 def fits(x: Tensor, s: Tensor) -> bool:
     """Whether the kernels can run this."""
-    return simple.fits(ACTIVATIONS["tanh"], x, s)
+    return simple.fits(ACTIVATIONS["tanh"], x, s, "gated_forward")
 
 
 def forward(

@@ -18,16 +18,18 @@ from ode2rnn.kernels import door
 from ode2rnn.kernels.elementwise.codes import activation_code
 from ode2rnn.kernels.products.packing import packed
 
+TICK = 1e-4  # seconds, about, of a tick in plain torch with its gradients
 
-def fits(activation: Activation, x: Tensor, start: Tensor) -> bool:
-    """Whether the kernels can run this."""
+
+def fits(activation: Activation, x: Tensor, start: Tensor, kernel: str = "standard_forward") -> bool:
+    """Whether the kernels can run this, and it pays."""
     return (
-        kernels.compiled()
-        and x.device.type == "cpu"
+        x.device.type == "cpu"
         and x.dtype in (torch.float32, torch.float64)
         and len(start) > 0
         and type(x) in (Tensor, torch.nn.Parameter)
         and activation_code(activation) is not None
+        and kernels.pays(kernel, TICK * len(x))
     )
 
 
