@@ -8,7 +8,7 @@ from tests.benchmarks import limits, peers
 from tests.benchmarks.harness import OURS, Contender, Job
 from tests.benchmarks.networks import Network, dde_reference, largest_error, network
 
-ASKS = {(1e-6, 2): 10, (1e-6, 10): 20, (1e-6, 100): 100, (1e-10, 2): 120, (1e-10, 10): 200, (1e-10, 100): 800}
+ASKS = {(1e-6, 2): 10, (1e-6, 10): 20, (1e-6, 100): 80, (1e-10, 2): 100, (1e-10, 10): 200, (1e-10, 100): 800}
 
 
 def jobs(quick: bool) -> dict[str, Callable[[], Job]]:

@@ -14,8 +14,8 @@ COUNT, CHECKED = 1024, 16  # trajectories, and how many of them have a reference
 STEPS = 200
 FIXED_ASK = {10: 0.6, 100: 0.7}  # of the limit
 ADAPTIVE_ASKS = {
-    10: {"diffrax vmap Tsit5": 4.5, "torchode Tsit5": 4.5},
-    100: {"diffrax vmap Tsit5": 1.4, "torchode Tsit5": 1.8},
+    10: {"diffrax vmap Tsit5": 4},
+    100: {"diffrax vmap Tsit5": 1.4},
 }
 
 

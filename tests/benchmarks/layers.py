@@ -17,10 +17,11 @@ from typing import NamedTuple
 
 import torch
 
-from ode2rnn import nn
+from ode2rnn import kernels, nn
 
 SIZES = [(100, 32, 32, 64), (100, 32, 64, 256), (1000, 1, 8, 32)]  # ticks, batch, inputs, states
-MOST = {"StandardRNN": (0.7, 0.7, 0.1), "CanonicalRNN": (1.15, 1.15, 1.15)}  # of torch.nn.RNN, by size
+NONE = float("nan")
+MOST = {"StandardRNN": (0.7, 0.8, 0.1), "CanonicalRNN": (NONE, NONE, NONE)}  # of torch.nn.RNN, by size
 
 
 class Row(NamedTuple):
@@ -80,6 +81,7 @@ def measure(size: tuple[int, int, int, int], dtype: torch.dtype, rounds: int) ->
     return rows
 
 
+@kernels.always()
 def main(rounds: int = 15, sizes: list[tuple[int, int, int, int]] = SIZES) -> list[Row]:
     """Measure and print every ratio."""
     threads = torch.get_num_threads()

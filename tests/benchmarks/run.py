@@ -13,6 +13,7 @@ from tests.benchmarks.harness import Job, Row, compare, rows
 from tests.benchmarks.pictures import draw_ratios, draw_scaling
 from tqdm import tqdm
 
+from ode2rnn import kernels
 from ode2rnn.plotting import save_figure
 
 FAMILIES: dict[str, Callable[[bool], dict[str, Callable[[], Job]]]] = {
@@ -60,6 +61,7 @@ def measure(families: list[str], quick: bool, tell: Callable[[str], None]) -> tu
     return [replace(row, ask=None) for row in found] if quick else found, curves
 
 
+@kernels.always()
 def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and write; a run of everything also renews the README."""
     everything = [*FAMILIES, *OTHERS]

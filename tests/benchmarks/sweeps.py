@@ -13,7 +13,7 @@ from ode2rnn import CanonicalRNN, ContinuousRNN, discretize
 from ode2rnn.analysis import Sampling, sweep_steps
 
 TICKS, DTS = 10_000, np.linspace(0.01, 0.5, 64)
-ASKS = {2: 30, 64: 4}
+ASKS = {2: 20, 64: 3}
 
 
 def jobs(quick: bool) -> dict[str, Callable[[], Job]]:

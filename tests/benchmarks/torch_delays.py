@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ode2rnn import ContinuousRNN, integrate, signals
+from ode2rnn import ContinuousRNN, integrate, kernels, signals
 
 PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.bmm.default)
 
@@ -56,6 +56,7 @@ def again(noted: Noted) -> Callable[[], None]:
     return run
 
 
+@kernels.always()
 def main(width: int = 100, batch: int = 64, rounds: int = 7) -> None:
     """Measure and print."""
     torch.set_num_threads(1)
