@@ -273,7 +273,7 @@ def test_reproduce_refuses_bad_series(folder, series, message):
     refused(ode2rnn("reproduce", "--series", series), f"--series: .*{message}")
 
 
-@pytest.mark.parametrize("command", [[], ["reproduce"], ["simulate"], ["steps"], ["analyze"], ["train"], ["figures"]])
+@pytest.mark.parametrize("command", [[], ["reproduce"], ["simulate"], ["steps"], ["analyze"], ["train"], ["figures"], ["compile"]])
 def test_help_is_plain_and_has_an_example(command):
     result = ode2rnn(*command, "--help")
     assert result.exit_code == 0

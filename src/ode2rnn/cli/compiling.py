@@ -59,7 +59,7 @@ def _jobs() -> dict[str, Callable[[], object]]:
         "many at once": lambda: solve(ordinary, many, SAMPLES),
         "many at once, rk4": lambda: solve(ordinary, many, SAMPLES, method="rk4", dt=0.5),
         "ticks": lambda: run(discretize(late, 0.5), np.zeros((100, 1))),
-        "many step sizes": lambda: sweep_steps(ordinary, Sine(), dts=[0.5, 0.25], t=(0.0, 2.0)),
+        "many step sizes": lambda: sweep_steps(late, Sine(), dts=[0.5, 0.25], t=(0.0, 2.0)),
         "layers": _layers,
     }
 
