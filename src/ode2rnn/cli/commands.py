@@ -334,6 +334,10 @@ def compile_kernels() -> None:
 
     Otherwise they are compiled when a job is long enough for it to pay, some seconds for each family of them. They
     are kept in the user's folder of caches, or in the folder that the variable NUMBA_CACHE_DIR names.
+
+    \b
+    Example:
+      ode2rnn compile
     """
     with clean_errors():
         count = compile_all()

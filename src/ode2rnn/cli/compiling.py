@@ -16,7 +16,7 @@ from ode2rnn.core.signals import Sine
 from ode2rnn.discrete.schemes import discretize
 from ode2rnn.solvers.integrate import integrate
 
-SAMPLES = np.linspace(0.0, 2.0, 5)
+SAMPLES, STEPS = np.linspace(0.0, 2.0, 5), np.linspace(0.1, 0.5, 8)
 MANY = 64  # trajectories, which fill a block
 
 
@@ -59,7 +59,7 @@ def _jobs() -> dict[str, Callable[[], object]]:
         "many at once": lambda: solve(ordinary, many, SAMPLES),
         "many at once, rk4": lambda: solve(ordinary, many, SAMPLES, method="rk4", dt=0.5),
         "ticks": lambda: run(discretize(late, 0.5), np.zeros((100, 1))),
-        "many step sizes": lambda: sweep_steps(late, Sine(), dts=[0.5, 0.25], t=(0.0, 2.0)),
+        "many step sizes": lambda: sweep_steps(ordinary, Sine(), dts=STEPS, t=8, sampling="forward_euler"),
         "layers": _layers,
     }
 
