@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from tests.benchmarks.harness import Row
-from tests.benchmarks.report import number
+from tests.benchmarks.report import brief, number
 
 from ode2rnn.plotting.axes import COLOURS, MARKS, new_axes
 
 
 def draw_ratios(rows: Sequence[Row]) -> Any:
     """A bar for each comparison: the time of the peer over ours; a mark where the ask is."""
-    shown = [row for row in rows if row.ours_error is not None and not row.percent]
+    shown = [row for row in brief(rows) if row.ours_error is not None and not row.percent]
     figure, ax = new_axes(10.0, 1.2 + 0.24 * len(shown))
     places, labels, place, last = [], [], 0.0, ""
     for row in shown:

@@ -121,9 +121,14 @@ def markdown(rows: Sequence[Row], about: dict[str, Any], limits: dict[str, float
     )
 
 
+def brief(rows: Sequence[Row]) -> list[Row]:
+    """Of the flows, which are many, those at one error with samples: the others go as they do."""
+    return [row for row in rows if not row.job.startswith("Flow") or ("1e-06" in row.job and "samples" in row.job)]
+
+
 def readme_block(rows: Sequence[Row], about: dict[str, Any]) -> str:
     """The excerpt that the README shows: what has an ask, but for the first calls and the cost per step."""
-    chosen = [row for row in rows if row.ask is not None and (row.ours_error is not None or row.percent)]
+    chosen = [row for row in brief(rows) if row.ask is not None and (row.ours_error is not None or row.percent)]
     asked = [row for row in rows if row.ask is not None]
     lines = (
         f"Measured on {about['day']}, {about['processor']}; {sum(bool(r.met) for r in asked)} of {len(asked)} asks met:"
