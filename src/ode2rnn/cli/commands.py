@@ -13,9 +13,8 @@ from typing import Annotated
 import typer
 
 from ode2rnn import kernels
-from ode2rnn.cli.arguments import configured, numbers_in
 from ode2rnn.cli.compiling import compile_all
-from ode2rnn.cli.config import load_config
+from ode2rnn.cli.config import configured, load_config, numbers_in
 from ode2rnn.cli.errors import clean_errors, fail, named
 from ode2rnn.cli.files import check_files, check_folder
 from ode2rnn.cli.saved import load_saved
