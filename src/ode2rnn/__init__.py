@@ -17,7 +17,7 @@ from ode2rnn.core.run import run
 from ode2rnn.core.systems.flow import Flow
 from ode2rnn.core.systems.map import Map
 from ode2rnn.core.systems.system import System
-from ode2rnn.core.trajectory import SimulationError, Trajectory
+from ode2rnn.core.trajectory import Interrupted, SimulationError, Trajectory
 from ode2rnn.discrete.canonical import CanonicalRNN, TappedRNN
 from ode2rnn.discrete.limits import quasi_static
 from ode2rnn.discrete.rules import ALIASES, SCHEMES
@@ -58,6 +58,7 @@ __all__ = [
     "METHODS",
     "Trajectory",
     "SimulationError",
+    "Interrupted",
     "discretize",
     "SCHEMES",
     "ALIASES",

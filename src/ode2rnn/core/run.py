@@ -22,7 +22,9 @@ from ode2rnn.core.arrays import (
 )
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.systems.system import S, System
-from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.core.trajectory import Interrupted, SimulationError, Stats, Trajectory
+
+INTERRUPTED = "interrupted"
 
 
 def run(cell: System[S], x: ArrayLike, s0: ArrayLike | S | None = None) -> Trajectory:
@@ -89,7 +91,7 @@ def _ran(
         states, readouts, failure = found or _loop(cell, state, seen, ticks, kept)
     done = len(readouts)
     if done == 0:
-        raise SimulationError(failure)
+        raise KeyboardInterrupt if failure == INTERRUPTED else SimulationError(failure)
     stats = Stats(method=type(cell).__name__, evaluations=done, steps=done)
     times = np.arange(done) * cell.dt
     edges = np.arange(-1, done) * cell.dt
@@ -102,6 +104,8 @@ def _ran(
         dense=Piecewise(edges, np.array([0.0, 1.0]), _pairs(states)),
         span=(float(edges[0]), float(edges[-1])),
     )
+    if failure == INTERRUPTED:
+        raise Interrupted(failure, trajectory.failed(failure))
     if failure:
         raise SimulationError(failure, trajectory.failed(failure))
     return trajectory, seen, start
@@ -130,20 +134,22 @@ def _loop(
     kept = [] if kept is None else kept
     kept.append(state)
     failure = ""
-    for n in range(ticks):
-        try:
+    try:
+        for n in range(ticks):
             state = cell.step(state, None if inputs is None else inputs[n])
-        except SimulationError as error:
-            failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
-            break
-        s, r = cell.readout(state)
-        if not (all_finite(s) and all_finite(r)):
-            failure = _overflow(cell, n, ticks)
-            break
-        states.append(s)
-        readouts.append(r)
-        kept.append(state)
-    return stack(states), stack(readouts) if readouts else states[0][None][:0], failure
+            s, r = cell.readout(state)
+            if not (all_finite(s) and all_finite(r)):
+                failure = _overflow(cell, n, ticks)
+                break
+            states.append(s)
+            readouts.append(r)
+            kept.append(state)
+    except SimulationError as error:
+        failure = f"at tick {n} of {ticks} (t = {n * cell.dt:g}): {error}"
+    except KeyboardInterrupt:
+        failure = INTERRUPTED
+    done = len(readouts)  # an interrupt may fall between two of these lists
+    return stack(states[: done + 1]), stack(readouts) if readouts else states[0][None][:0], failure
 
 
 def _scan(cell: System[S], state: S, inputs: Array | None, ticks: int) -> tuple[Array, Array, str] | None:
@@ -152,11 +158,13 @@ def _scan(cell: System[S], state: S, inputs: Array | None, ticks: int) -> tuple[
     if found is None:
         return None
     states, readouts = found
+    done = len(readouts)
+    failure = "" if done == ticks else INTERRUPTED
     if np.isfinite(states.min()) and np.isfinite(states.max()):  # then the readouts are finite too
-        return states, readouts, ""
-    finite = np.isfinite(states[1:]).reshape(ticks, -1).all(axis=1)
+        return states, readouts, failure
+    finite = np.isfinite(states[1:]).reshape(done, -1).all(axis=1)
     if finite.all():
-        return states, readouts, ""
+        return states, readouts, failure
     n = int(np.argmin(finite))
     return states[: n + 1], readouts[:n], _overflow(cell, n, ticks)
 

@@ -252,6 +252,18 @@ class SimulationError(RuntimeError):
         self.trajectory = trajectory
 
 
+class Interrupted(KeyboardInterrupt):
+    """A run that was stopped by an interrupt (Ctrl-C).
+
+    Attributes:
+        trajectory: the part that was done, its status -1.
+    """
+
+    def __init__(self, message: str, trajectory: Trajectory) -> None:
+        super().__init__(message)
+        self.trajectory = trajectory
+
+
 def as_path(value: object) -> Path:
     """The name of a file as a Path."""
     if not isinstance(value, str | os.PathLike):

@@ -34,7 +34,7 @@ def scan(
 ) -> tuple[np.ndarray, np.ndarray] | None:
     """s[-1 .. N-1] (N + 1, ..., d) and r[0 .. N-1] (N, ..., d), finite or not, of an explicit cell with its taps.
 
-    None where there is no kernel: in torch, and for an activation of the user's own.
+    None where there is no kernel: in torch, and for an activation of the user's own. Fewer ticks after an interrupt.
     """
     code = activation_code(as_activation(cell.activation))
     if code is None or ticks < LEAST_TICKS or is_torch(cell.like) or not kernels.pays("run_ticks", TICK * ticks):
@@ -53,7 +53,13 @@ def scan(
         begin = len(inputs) - ticks - lag
         forcing = forcing + inputs[begin : begin + ticks] @ np.transpose(W)
     forcing = np.broadcast_to(forcing, (ticks, *(np.shape(forcing)[1:-1] or (1,)), d))
-    kernels.run_ticks(code, taps([*W_s.items()], [*W_r.items()]), np.ascontiguousarray(forcing), depth, *flat)
+    terms, forcing = taps([*W_s.items()], [*W_r.items()]), np.ascontiguousarray(forcing)
+    begin = 0
+    try:
+        for begin, end in kernels.stretches(ticks, 2.0 * count * d * d * len(terms.lags)):
+            kernels.run_ticks(code, terms, forcing[begin:end], depth, *(a[begin : depth + end] for a in flat))
+    except KeyboardInterrupt:  # what is missing says so
+        S, R = S[: depth + begin], R[: depth + begin]
     return S[depth - 1 :], R[depth:]
 
 

@@ -8,9 +8,20 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from ode2rnn.kernels.engine import always, compiled, cores, folder, overdue, pays, plain, plain_first, threads
+from ode2rnn.kernels.engine import (
+    always,
+    compiled,
+    cores,
+    folder,
+    overdue,
+    pays,
+    plain,
+    plain_first,
+    stretches,
+    threads,
+)
 
-__all__ = ["always", "compiled", "cores", "folder", "overdue", "pays", "plain", "plain_first", "threads"]
+__all__ = ["always", "compiled", "cores", "folder", "overdue", "pays", "plain", "plain_first", "stretches", "threads"]
 
 # what the other folders may ask for here by its name, and the file it stands in
 ENTRIES = {

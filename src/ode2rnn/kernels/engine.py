@@ -144,6 +144,20 @@ def ready(kernel: str) -> bool:
     return True
 
 
+AT_ONCE = 1e9  # additions and multiplications of one call of a kernel: some tenths of a second at most
+
+
+def stretches(count: int, work: float) -> list[tuple[int, int]]:
+    """Ranges (begin, end) of ``count`` ticks or steps of so much ``work`` each: after each, Python looks for Ctrl-C.
+
+    Example:
+        >>> stretches(5, 4e8)
+        [(0, 2), (2, 4), (4, 5)]
+    """
+    most = max(1, int(AT_ONCE / max(work, 1.0)))
+    return [(begin, min(begin + most, count)) for begin in range(0, count, most)]
+
+
 # -- where compiled code is kept
 
 

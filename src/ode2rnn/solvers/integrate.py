@@ -23,7 +23,7 @@ from ode2rnn.core.arrays import (
 from ode2rnn.core.dense import Piecewise
 from ode2rnn.core.signals.data import is_data
 from ode2rnn.core.systems.flow import Flow
-from ode2rnn.core.trajectory import SimulationError, Stats, Trajectory
+from ode2rnn.core.trajectory import Interrupted, SimulationError, Stats, Trajectory
 from ode2rnn.kernels import plain_first
 from ode2rnn.solvers.arguments import build_problem
 from ode2rnn.solvers.ensemble.parameter_sets import integrate_each
@@ -127,10 +127,12 @@ def _solved(problem: Problem, chosen: Method, adjoint: bool, progress: bool) -> 
             if not _saturates(problem) and not all_finite(trajectory.r):
                 raise StepError("the readout G(s) leaves the finite numbers")
             return trajectory
-        except StepError as failure:
+        except (StepError, KeyboardInterrupt) as failure:
+            told = str(failure) or "interrupted"
             solution.cut(problem.model.readout)
-            partial = _trajectory(problem, solution, chosen).failed(str(failure))
-            raise SimulationError(str(failure), partial) from None
+            valid = _trajectory(problem, solution, chosen).failed(told)
+            stopped = isinstance(failure, KeyboardInterrupt)
+            raise (Interrupted(told, valid) if stopped else SimulationError(told, valid)) from None
         finally:
             if bar is not None:
                 bar.close()

@@ -81,10 +81,11 @@ class Solution:
             StepError: values that are not finite; nothing is added.
         """
         check_finite(values, self.end)
-        self.values.append(values)
-        if len(self.values) >= len(self._breaks):
+        count = len(self.values) + 1
+        if count >= len(self._breaks):
             self._breaks = np.concatenate([self._breaks, np.empty(max(len(self._breaks), 64))])
-        self._breaks[len(self.values)] = end
+        self._breaks[count] = end
+        self.values.append(values)  # last: an interrupt before it finds the step not there
         self.on_step(end)
         overdue()
 
