@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import gc
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from ode2rnn import kernels, nn
 from ode2rnn.gated.augmented import LETTERS
-from ode2rnn.kernels import plain
+from ode2rnn.kernels import engine, plain
 from ode2rnn.nn.passes.compiled import gated as gated_compiled
 from ode2rnn.nn.passes.gated import recur
 
@@ -280,3 +282,43 @@ class TestBothPasses:
 
 
 LARGE = (200, 4, 3, 40)  # the memory of which the allocator gives back and hands out again
+
+
+PARTS = {
+    "full peepholes": lambda: nn.VanillaLSTM(3, 5),
+    "diagonal peepholes": lambda: nn.VanillaLSTM(3, 5, peephole="diagonal"),
+    "a projection and a window": lambda: nn.AugmentedLSTM(3, 5, proj_size=2, context=2),
+    "a window ahead": lambda: nn.AugmentedLSTM(3, 5, context=(1, 1)),
+}
+
+
+@pytest.mark.parametrize("make", PARTS.values(), ids=PARTS.keys())
+@pytest.mark.parametrize("last_alone", [False, True])
+def test_a_long_pass_in_parts_is_the_whole_pass(make: Any, last_alone: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    layer, x = make().double(), torch.randn(23, 2, 3, dtype=torch.float64, requires_grad=True)
+
+    def passes() -> list[torch.Tensor]:
+        output, (h, c) = layer(x)
+        loss = c.square().sum() if last_alone else (output.cos().sum() + h.square().sum() + c.sum())
+        found = torch.autograd.grad(loss, [x, *layer.parameters()], allow_unused=True)
+        return [output, h, c, *(gradient for gradient in found if gradient is not None)]
+
+    whole = passes()
+    for most in (5000.0, 1.0):  # some ticks at once, and one
+        monkeypatch.setattr(engine, "AT_ONCE", most)
+        assert all(torch.equal(a, b) for a, b in zip(passes(), whole, strict=True))
+
+
+def test_a_long_pass_is_interrupted_between_its_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = iter([None, None])
+
+    def forward(*given: Any) -> None:
+        if next(parts, 0) is not None:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "AT_ONCE", 1.0)
+    monkeypatch.setattr(kernels, "gated_forward", forward)
+    with pytest.raises(KeyboardInterrupt):
+        nn.VanillaLSTM(3, 5)(torch.zeros(23, 2, 3))
+    assert next(parts, 0) == 0

@@ -48,7 +48,9 @@ def forward(
         torch.addmm(terms if j else bias, given[j : ticks + j].flatten(0, 1), torch.from_numpy(W.T), out=terms)
     S[0] = door.array("s", s, (batch, d), dtype)
     panel, start = width(x.dtype), door.array("v", v, (batch, d_v), dtype)
-    kernels.gated_forward(Packed(*whole.packed(panel, False)), Traces(S, G), start, V)
+    weights_ahead = Packed(*whole.packed(panel, False))
+    for a, b in kernels.stretches(ticks, 4.0 * batch * row * d):
+        kernels.gated_forward(weights_ahead, Traces(S[a : b + 1], G[a:b]), V[a - 1] if a else start, V[a:b])
     kept = (S, G, whole.W_x, *whole.packed(panel, True)) if keep else ()
     results = (torch.from_numpy(values) for values in (V, S[-1].copy(), V[-1].copy()))
     return *results, tuple(map(torch.from_numpy, kept))  # type: ignore[return-value]
@@ -74,8 +76,12 @@ def backward(
     some = 1 if weights["W_qdr"] is None else ticks
     shapes = (ticks, batch, row), (some, batch, d_v), (some, batch, d), (batch, d), (batch, d_v)
     out = Results(*(door.empty(shape, dtype) for shape in shapes))
-    traces = Traces(S.numpy(), G.numpy())
-    kernels.gated_backward(Packed(*(W.numpy() for W in packed)), traces, Bars(*given), out)
+    weights_back, (V_bar, *ends), states, gates = Packed(*(W.numpy() for W in packed)), given, S.numpy(), G.numpy()
+    for a, b in reversed(kernels.stretches(ticks, 4.0 * batch * row * d)):
+        some_chi, some_q = (values[a:b] if some == ticks else values for values in (out.chi, out.q))
+        part = Results(out.Z[a:b], some_chi, some_q, out.s, out.v)
+        kernels.gated_backward(weights_back, Traces(states[a : b + 1], gates[a:b]), Bars(V_bar[a:b], *ends), part)
+        ends = [out.s, out.v]  # the error flow into the ticks before
     Z = torch.from_numpy(out.Z).flatten(0, 1)
     seen = [x[j : ticks + j].flatten(0, 1) for j in range(len(W_x))]
     past = torch.cat([v[None], V[:-1]]).flatten(0, 1)
