@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 import torch
 
-from ode2rnn import ContinuousRNN, SimulationError, System, run
+from ode2rnn import ContinuousRNN, SimulationError, System, TappedRNN, VanillaLSTM, run
+from ode2rnn.core.systems.flat import Flat
 from ode2rnn.core.trajectory import Trajectory
+
+GATES = ("cu", "cs", "du", "cr")
 
 
 class State(NamedTuple):
@@ -226,3 +229,22 @@ def test_an_overflow_at_the_first_tick_has_no_valid_part() -> None:
     with pytest.raises(SimulationError, match="not finite after the first tick") as caught:
         run(Recursion(input_width=0, gain=1e200), 3, [1e200, 1e200])
     assert caught.value.trajectory is None
+
+
+def test_a_tick_with_its_tangent_is_the_tick_and_the_tangent() -> None:
+    rng = np.random.default_rng(0)
+    zero = dict.fromkeys(["b_cu", "b_cs", "b_du", "b_cr"], np.zeros(3))
+    weights = {f"W_{kind}{gate}": rng.normal(size=(3, 2 if kind == "x" else 3)) for kind in "xv" for gate in GATES}
+    peepholes = {f"W_s{gate}": rng.normal(size=(3, 3)) for gate in GATES if gate != "du"}
+    taps = TappedRNN(
+        W_s={1: rng.normal(size=(3, 3)), 2: rng.normal(size=(3, 3))},
+        W_r={0: rng.normal(size=(3, 3)) / 9, 1: rng.normal(size=(3, 3))},
+        W_x={0: rng.normal(size=(3, 2))},
+        theta_s=np.zeros(3),
+    )
+    for cell in (VanillaLSTM(**zero, **weights, **peepholes), taps):
+        flat = Flat(cell)
+        S, V, u = rng.normal(size=flat.size), rng.normal(size=(4, flat.size)), flat.constant(rng.normal(size=2))
+        after, moved = flat.carry(S, V, u)
+        np.testing.assert_allclose(after, flat.advance(S, u), rtol=1e-13, atol=1e-13)
+        np.testing.assert_allclose(moved, flat.push(S, V, u), rtol=1e-13, atol=1e-13)

@@ -166,7 +166,16 @@ class MemoryCell(System[Memory]):
 
     def step_jvp(self, state: Memory, x: Array | None, d_state: Memory, d_x: Array | None = None) -> Memory:
         """The tangent of a tick: the taps on the deviations, and G' * ds[n] for the readout."""
-        taps, now = self.taps, self._next(state, x)
+        return self._moved(self._next(state, x), d_state, d_x)
+
+    def step_with_jvp(self, state: Memory, x: Array | None, d_state: Memory) -> tuple[Memory, Memory]:
+        """A tick and its tangent, from the same s[n]."""
+        self._check(state)
+        now = self._next(state, x)
+        return _shifted(state, now, self._warp(now), x), self._moved(now, d_state, None)
+
+    def _moved(self, now: Array, d_state: Memory, d_x: Array | None) -> Memory:
+        taps = self.taps
         total: Any = None
         for by_lag, values, latest in zip(self._transposed, d_state, (None, None, d_x), strict=True):
             for lag, W in by_lag.items():

@@ -184,11 +184,14 @@ class LSTMCell(GatedCell, StateAndReadout):
         cx = None if sums.cx is None else seen(self.W_scx, s, sums.cx)
         return Columns(seen(self.W_scu, s, sums.cu), seen(self.W_scs, s, sums.cs), sums.du, sums.cr, cx), xi_du
 
-    # -- its tangent and its cotangent
-
     def step_jvp(self, state: LSTMState, x: Array | None, d_state: LSTMState, d_x: Array | None = None) -> LSTMState:
         """The tangent of a tick: ds[n] and dv[n] along directions of s[n-1], v[n-1] and the input."""
         return self.moved(self._factors(state, x)[0], d_state.s, d_state, d_x)
+
+    def step_with_jvp(self, state: LSTMState, x: Array | None, d_state: LSTMState) -> tuple[LSTMState, LSTMState]:
+        """A tick and its tangent, from the same gates."""
+        factors, now = self._factors(state, x)
+        return LSTMState(now.s, now.v), self.moved(factors, d_state.s, d_state, None)
 
     def step_vjp(self, state: LSTMState, x: Array | None, bar: LSTMState) -> tuple[LSTMState, Array | None, Self]:
         """The cotangent of a tick: the terms of index n+1 in L7, L9, X4, X5, dE/dx of the window, and L11, X7."""
@@ -226,9 +229,7 @@ class LSTMCell(GatedCell, StateAndReadout):
         """ds[n] and dv[n] along directions of the s that is kept, of the s and v that gates see, and of the input."""
         ds, dv = d_past
         sums, xi_du = self._sums(dv, d_x)
-        d_du = sums.du
-        if f.xi is not None:
-            d_du = d_du + f.xi * xi_du + f.cx * seen(self.W_scx, ds, sums.cx)
+        d_du = sums.du if f.xi is None else sums.du + f.xi * xi_du + f.cx * seen(self.W_scx, ds, sums.cx)
         d_cu, d_cs = seen(self.W_scu, ds, sums.cu), seen(self.W_scs, ds, sums.cs)
         s = f.keep * d_kept + f.cu * d_cu + f.cs * d_cs + f.du * d_du
         q = f.cr * seen(self.W_scr, s, sums.cr) + f.s * s

@@ -45,7 +45,7 @@ class MapSteps:
 
     def carry(self, S: np.ndarray, V: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """A tick and its tangent."""
-        return self.flat.advance(S, u), self.flat.push(S, V, u)
+        return self.flat.carry(S, V, u)
 
 
 class FlowSteps:

@@ -110,6 +110,14 @@ class Flat:
         state, along, seen = system.unflatten(S, V, x)
         return system.flatten(system.step_jvp(state, seen, along))
 
+    def carry(self, S: np.ndarray, V: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """:meth:`advance` of one state (n,) and :meth:`push` of directions (k, n) there."""
+        if isinstance(self.system, Flow) or self._tensors:
+            return self.advance(S, u), self.push(S, V, u)
+        state, along, seen = self.system.unflatten(S[None], V, u if self.input_width else None)
+        after, moved = self.system.step_with_jvp(state, seen, along)
+        return self.system.flatten(after)[0], self.system.flatten(moved)
+
     def jacobian(self, S: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The derivative at the states (..., n), (..., n, n)."""
         eye = np.broadcast_to(np.eye(self.size), (*S.shape, self.size))

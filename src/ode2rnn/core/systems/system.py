@@ -61,8 +61,6 @@ class System(Generic[S]):
     discrete: ClassVar[bool] = True
     parameters: Mapping[str, float] = {}  # numbers by name, of a Map and of samples of a Flow
 
-    # -- the forward pass
-
     @property
     def like(self) -> Array:
         """An array of the system's kind: NumPy, or torch."""
@@ -136,8 +134,6 @@ class System(Generic[S]):
         """The matrices by lag of a recursion with taps (D5), whose G is ``activation``; None of other systems."""
         return None
 
-    # -- tangent and cotangent of a tick
-
     def step_jvp(self, state: S, x: Array | None, d_state: S, d_x: Array | None = None) -> S:
         """The tangent of a tick: what it makes of deviations of the state, and of the input.
 
@@ -153,6 +149,10 @@ class System(Generic[S]):
             return states.arrays_of(self.step(before, x if d_x is None else next(given)))
 
         return states.rebuilt(state, iter(pushed(tick, values, directions)))
+
+    def step_with_jvp(self, state: S, x: Array | None, d_state: S) -> tuple[S, S]:
+        """A tick and its tangent at once, for cells that need the same numbers for both."""
+        return self.step(state, x), self.step_jvp(state, x, d_state)
 
     def step_vjp(self, state: S, x: Array | None, bar: S) -> tuple[S, Array | None, Self]:
         """The cotangent of a tick: of dE/d(state after it) those of the state before, of the input and of the weights.
