@@ -31,7 +31,6 @@ PATIENCE = 2.0  # seconds: about what it takes to compile a kernel with all that
 _MODE: ContextVar[str] = ContextVar("mode", default="auto")
 _CORES: ContextVar[int | None] = ContextVar("cores", default=None)
 _SPENT: defaultdict[str, float] = defaultdict(float)  # seconds of plain code, by kernel
-_READY: set[str] = set()
 
 
 def compiled() -> bool:
@@ -135,13 +134,14 @@ def overdue() -> None:
 
 
 def ready(kernel: str) -> bool:
-    """Whether a kernel has been compiled on this machine, for one kind of arguments at least."""
-    if kernel not in _READY:
-        place = folder()
-        if place is None or next(place.glob(f"{kernel}-{key()}-*.bin"), None) is None:
-            return False
-        _READY.add(kernel)
-    return True
+    """Whether a kernel had been compiled, for one kind of arguments at least, when this process began."""
+    return kernel in _kept()
+
+
+@cache
+def _kept() -> frozenset[str]:
+    place = folder()
+    return frozenset() if place is None else frozenset(file.name.split("-")[0] for file in place.glob(f"*-{key()}-*"))
 
 
 AT_ONCE = 1e9  # additions and multiplications of one call of a kernel: some tenths of a second at most
