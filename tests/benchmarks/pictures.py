@@ -36,9 +36,9 @@ def draw_ratios(rows: Sequence[Row]) -> Any:
     ax.axvline(1.0, color="0.4", lw=1)
     ax.grid(axis="y", visible=False)
     ax.set_xlabel("time of the peer over ours, at equal error, one thread")
-    for colour, label in ((COLOURS[0], "reached, or nothing asked"), (COLOURS[1], "below what is asked")):
+    for colour, label in ((COLOURS[0], "target reached, or none"), (COLOURS[1], "below the target")):
         ax.barh([0.0], [0.0], color=colour, label=label)
-    ax.plot([], [], color="black", lw=2.2, label="asked")
+    ax.plot([], [], color="black", lw=2.2, label="target")
     figure.legend(loc="outside upper center", ncols=3, frameon=False, fontsize=9)
     return figure
 

@@ -62,7 +62,18 @@ def number(ratio: float | None, percent: bool = False) -> str:
     return f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.3g}"
 
 
-HEADS = ("job", "peer", "ode2rnn", "peer takes", "ratio", "ask", "met", "of limit", "errors", "first call, ours / peer")
+HEADS = (
+    "job",
+    "peer",
+    "ode2rnn",
+    "peer takes",
+    "ratio",
+    "target",
+    "met",
+    "of limit",
+    "errors",
+    "first call, ours / peer",
+)
 
 
 def cells(row: Row) -> tuple[str, ...]:
@@ -112,7 +123,7 @@ def markdown(rows: Sequence[Row], about: dict[str, Any], limits: dict[str, float
         [
             "# Speed",
             f"Written by `python -m tests.benchmarks` on {about['day']}. {HOW}",
-            f"Of {len(asked)} asks, {sum(bool(row.met) for row in asked)} are met.",
+            f"Of {len(asked)} targets, {sum(bool(row.met) for row in asked)} are met.",
             markdown_table(rows),
             f"Limits measured in this process: {rates}.",
             f"Machine: {about['processor']}; {about['system']}; load at the start {about['load']}.",
@@ -130,9 +141,8 @@ def readme_block(rows: Sequence[Row], about: dict[str, Any]) -> str:
     """The excerpt that the README shows: what has an ask, but for the first calls and the cost per step."""
     chosen = [row for row in brief(rows) if row.ask is not None and (row.ours_error is not None or row.percent)]
     asked = [row for row in rows if row.ask is not None]
-    lines = (
-        f"Measured on {about['day']}, {about['processor']}; {sum(bool(r.met) for r in asked)} of {len(asked)} asks met:"
-    )
+    met = f"{sum(bool(row.met) for row in asked)} of {len(asked)} targets met"
+    lines = f"Measured on {about['day']}, {about['processor']}; {met}:"
     return f"{BEGIN}\n{lines}\n\n{markdown_table(chosen, (0, 1, 2, 3, 4, 5, 7))}\n{END}"
 
 

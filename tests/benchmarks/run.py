@@ -81,9 +81,8 @@ def main(arguments: list[str] | None = None) -> None:
     found, curves = measure(families, given.quick, tqdm.write)
     print("\n" + report.text_table(found))
     asked = [row for row in found if row.ask is not None]
-    print(
-        f"\n{sum(bool(row.met) for row in asked)} of {len(asked)} asks met. {about['processor']}, load {about['load']}"
-    )
+    print(f"\n{sum(bool(row.met) for row in asked)} of {len(asked)} targets met.")
+    print(f"{about['processor']}, load {about['load']}")
     if out is None:
         return
     rates = limits.all_limits()
