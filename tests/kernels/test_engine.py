@@ -151,3 +151,31 @@ def test_a_kernel_is_ready_when_a_file_of_it_was_there(tmp_path: Path, monkeypat
     finally:
         monkeypatch.undo()
         engine._kept.cache_clear()
+
+
+def test_a_user_without_a_home_has_a_folder_among_the_temporary_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nobody() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME", "LOCALAPPDATA"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(Path, "home", nobody)
+    found = engine.folder.__wrapped__()
+    assert found is not None
+    assert found.name.startswith("ode2rnn-")
+
+
+@pytest.mark.usefixtures("nothing_compiled")
+def test_what_is_begun_again_has_every_kernel_that_it_went_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    found: list[tuple[bool, bool]] = []
+
+    def job() -> None:
+        found.append((engine.pays("run_ticks"), engine.pays("sweep_block")))
+        engine.overdue()
+
+    engine._SPENT["run_ticks"] = 2 * engine.PATIENCE - 1e-9
+    monkeypatch.setattr(engine, "PATIENCE", 2 * engine.PATIENCE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engine.time, "thread_time", iter(range(100)).__next__)
+        engine.plain_first(job)
+    assert found == [(False, False), (True, True)]

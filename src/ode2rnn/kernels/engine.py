@@ -8,6 +8,7 @@ estimate. Then what was begun is begun again with kernels. A job takes at most a
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 import platform
 import sys
@@ -109,14 +110,15 @@ def plain_first(run: Callable[[], T]) -> T:
     """What ``run()`` gives: with kernels where they pay, else in plain code, begun again when it is :func:`overdue`."""
     attempt = _Attempt(time.thread_time())
     token = _ATTEMPT.set(attempt)
+    spent = 0.0
     try:
         return run()
     except Overdue:
-        pass
+        spent = math.inf  # all kernels that it went without pay from now on: the second run is not stopped again
     finally:
         _ATTEMPT.reset(token)
         for kernel in attempt.missed:
-            _SPENT[kernel] += attempt.seconds
+            _SPENT[kernel] += attempt.seconds + spent
     return run()
 
 
@@ -180,7 +182,7 @@ def folder() -> Path | None:
         places = [Path(given) / "ode2rnn"]
     else:
         temporary = Path(tempfile.gettempdir()) / f"ode2rnn-{os.getuid() if hasattr(os, 'getuid') else 'kernels'}"
-        places = [_user_folder() / "ode2rnn", temporary]
+        places = [*_user_folder(), temporary]
     why = ""
     for place in places:
         try:
@@ -197,12 +199,14 @@ def folder() -> Path | None:
     return None
 
 
-def _user_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches"
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+def _user_folder() -> list[Path]:
+    """The user's own folder of caches; none where there is no home."""
+    given = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME")
+    below = {"win32": "AppData/Local", "darwin": "Library/Caches"}.get(sys.platform, ".cache")
+    try:
+        return [(Path(given) if given else Path.home() / below) / "ode2rnn"]
+    except RuntimeError:  # a user whom the system does not know
+        return []
 
 
 _GIVEN_UP: list[str] = []

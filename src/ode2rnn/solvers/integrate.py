@@ -128,10 +128,14 @@ def _solved(problem: Problem, chosen: Method, adjoint: bool, progress: bool) -> 
                 raise StepError("the readout G(s) leaves the finite numbers")
             return trajectory
         except (StepError, KeyboardInterrupt) as failure:
-            told = str(failure) or "interrupted"
-            solution.cut(problem.model.readout)
-            valid = _trajectory(problem, solution, chosen).failed(told)
-            stopped = isinstance(failure, KeyboardInterrupt)
+            told, stopped = str(failure) or "interrupted", isinstance(failure, KeyboardInterrupt)
+            try:
+                solution.cut(problem.model.readout)
+                valid = _trajectory(problem, solution, chosen).failed(told)
+            except Exception:
+                if stopped:  # in the middle of a step: an interrupt must not turn into another error
+                    raise failure from None
+                raise
             raise (Interrupted(told, valid) if stopped else SimulationError(told, valid)) from None
         finally:
             if bar is not None:
