@@ -146,14 +146,14 @@ def _kept() -> frozenset[str]:
     return frozenset() if place is None else frozenset(file.name.split("-")[0] for file in place.glob(f"*-{key()}-*"))
 
 
-AT_ONCE = 1e9  # additions and multiplications of one call of a kernel: some tenths of a second at most
+AT_ONCE = 2e8  # additions and multiplications of one call of a kernel: some tenths of a second
 
 
 def stretches(count: int, work: float) -> list[tuple[int, int]]:
     """Ranges (begin, end) of ``count`` ticks or steps of so much ``work`` each: after each, Python looks for Ctrl-C.
 
     Example:
-        >>> stretches(5, 4e8)
+        >>> stretches(5, 1e8)
         [(0, 2), (2, 4), (4, 5)]
     """
     most = max(1, int(AT_ONCE / max(work, 1.0)))
